@@ -1,0 +1,181 @@
+//! The first layer: what the command line says, as text, and clap's errors as one line.
+//!
+//! No value is judged here. A value can come from a flag, the environment or a default, and all
+//! three go through the same checks in [`super::config`].
+
+use std::ffi::OsString;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+use super::UsageError;
+use super::config::FLAGS;
+use crate::ops::{REVISION, VERSION};
+
+#[cfg(test)]
+mod tests;
+
+// As a constant and not as a doc comment, where the name of a kind needs marks that help would show.
+const ABOUT: &str = "\
+Keeps running workloads true to their configuration.
+
+When a ConfigMap changes, every workload that uses it and asks for this is rolled out, once.";
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "windlass",
+    about = ABOUT,
+    disable_help_subcommand = true,
+    max_term_width = 100,
+    arg_required_else_help = false
+)]
+struct Args {
+    #[command(subcommand)]
+    command: Subcommands,
+}
+
+#[derive(Debug, Subcommand)]
+enum Subcommands {
+    /// Watch the cluster and roll out workloads whose configuration changed
+    ///
+    /// Each flag can also be given by its environment variable; the flag wins. Without
+    /// --kubeconfig the file named by KUBECONFIG counts, else ~/.kube/config, else the service
+    /// account of the pod.
+    Controller(Box<ControllerArgs>),
+    /// Print the version
+    Version,
+}
+
+/// The controller's flags as given. Names, defaults and accepted values: [`FLAGS`].
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(super) struct ControllerArgs {
+    /// Namespaces to work in; empty: all
+    #[arg(long, value_name = "NAME,...")]
+    pub(super) namespaces: Option<OsString>,
+    /// How long to gather further changes, from the first one, before a rollout
+    #[arg(long, value_name = "DURATION", allow_negative_numbers = true)]
+    pub(super) settle: Option<OsString>,
+    /// How many writes to the API server run at once
+    #[arg(long, value_name = "COUNT", allow_negative_numbers = true)]
+    pub(super) write_concurrency: Option<OsString>,
+    /// How often everything is decided again from memory, without requests
+    #[arg(long, value_name = "DURATION", allow_negative_numbers = true)]
+    pub(super) resync: Option<OsString>,
+    /// Decide and report, but roll out nothing
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(super) observe_only: Option<OsString>,
+    /// Name of the Lease of this installation; two installations need two names
+    #[arg(long, value_name = "NAME")]
+    pub(super) lease_name: Option<OsString>,
+    /// Namespace of the Lease and of the digest key; empty: Windlass' own
+    #[arg(long, value_name = "NAME")]
+    pub(super) lease_namespace: Option<OsString>,
+    /// Where /livez, /readyz and /metrics are served
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) admin_address: Option<OsString>,
+    /// How log lines look
+    #[arg(long, value_name = "FORMAT")]
+    pub(super) log_format: Option<OsString>,
+    /// What is logged
+    #[arg(long, value_name = "LEVEL")]
+    pub(super) log_level: Option<OsString>,
+    /// Kubeconfig file
+    #[arg(long, value_name = "PATH")]
+    pub(super) kubeconfig: Option<OsString>,
+    /// Context of the kubeconfig; empty: its current one
+    #[arg(long, value_name = "NAME")]
+    pub(super) context: Option<OsString>,
+}
+
+/// What the raw arguments are.
+#[derive(Debug)]
+pub(super) enum Parsed {
+    Controller(Box<ControllerArgs>),
+    /// Help or version.
+    Print(String),
+}
+
+/// Reads the command line, program name first.
+pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, UsageError> {
+    let parsed = command()
+        .try_get_matches_from(args)
+        .and_then(|matches| Args::from_arg_matches(&matches))
+        .map(|args| args.command);
+    match parsed {
+        Ok(Subcommands::Controller(raw)) => Ok(Parsed::Controller(raw)),
+        Ok(Subcommands::Version) => Ok(version()),
+        Err(error) => match error.kind() {
+            ErrorKind::DisplayVersion => Ok(version()),
+            ErrorKind::DisplayHelp => Ok(Parsed::Print(error.render().to_string())),
+            _ => Err(usage(&error)),
+        },
+    }
+}
+
+fn version() -> Parsed {
+    Parsed::Print(format!("windlass {VERSION} (revision {REVISION})\n"))
+}
+
+/// clap's command with what only [`FLAGS`] knows added to the help.
+fn command() -> clap::Command {
+    Args::command()
+        .version(VERSION)
+        .mut_subcommand("controller", |controller| {
+            controller.mut_args(|arg| {
+                let Some(flag) = FLAGS.iter().find(|flag| Some(flag.name) == arg.get_long()) else {
+                    return arg;
+                };
+                let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+                let default = match flag.default {
+                    "" => String::new(),
+                    default => format!("[default: {default}] "),
+                };
+                let (accepts, env) = (flag.accepts, flag.env());
+                arg.help(format!("{help}\nAccepts {accepts}\n{default}[env: {env}]"))
+            })
+        })
+}
+
+/// clap's error as one line. Its own text has several, with usage and hints.
+fn usage(error: &clap::Error) -> UsageError {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => text.as_str(),
+        // A list comes sorted by likeness, the best at the end.
+        Some(ContextValue::Strings(texts)) => texts.last().map_or("", String::as_str),
+        _ => "",
+    };
+    let suggestion = |kind| match text(kind) {
+        "" => String::new(),
+        near => format!("; did you mean {near}?"),
+    };
+    // clap writes "--settle <DURATION>".
+    let arg = text(ContextKind::InvalidArg);
+    let name = arg.split([' ', '=', '[']).next().unwrap_or_default();
+    UsageError(match error.kind() {
+        ErrorKind::UnknownArgument if name.starts_with('-') => format!(
+            "unknown flag {name}{}; windlass controller --help lists all",
+            suggestion(ContextKind::SuggestedArg)
+        ),
+        ErrorKind::UnknownArgument => {
+            format!("unexpected argument {arg:?}; windlass --help shows what is accepted")
+        }
+        ErrorKind::InvalidSubcommand => format!(
+            "unknown command {:?}{}; accepted are controller and version",
+            text(ContextKind::InvalidSubcommand),
+            suggestion(ContextKind::SuggestedSubcommand)
+        ),
+        ErrorKind::MissingSubcommand => "a command is missing; accepted are controller and version".to_owned(),
+        ErrorKind::ArgumentConflict => format!("{name}: given more than once"),
+        ErrorKind::InvalidValue | ErrorKind::TooManyValues | ErrorKind::NoEquals => {
+            let flag = FLAGS.iter().find(|flag| name.strip_prefix("--") == Some(flag.name));
+            let accepts = flag.map_or("a value", |flag| flag.accepts);
+            format!("{name}: its value is missing; accepts {accepts}")
+        }
+        // What is left has no case of its own: clap's first line without its prefix.
+        _ => {
+            let full = error.to_string();
+            let first = full.lines().next().unwrap_or_default();
+            first.trim_start_matches("error: ").to_owned()
+        }
+    })
+}

@@ -1,0 +1,114 @@
+use super::*;
+
+fn parse_words(words: &[&str]) -> Result<Parsed, UsageError> {
+    parse(
+        std::iter::once("windlass")
+            .chain(words.iter().copied())
+            .map(OsString::from),
+    )
+}
+
+fn printed(words: &[&str]) -> String {
+    match parse_words(words).expect("no error") {
+        Parsed::Print(text) => text,
+        Parsed::Controller(_) => panic!("{words:?} ran the controller"),
+    }
+}
+
+#[test]
+fn the_table_of_flags_is_what_clap_knows() {
+    let command = command();
+    let controller = command.find_subcommand("controller").expect("controller");
+    let known: Vec<_> = controller
+        .get_arguments()
+        .filter_map(clap::Arg::get_long)
+        .filter(|name| *name != "help")
+        .collect();
+    let table: Vec<_> = FLAGS.iter().map(|flag| flag.name).collect();
+    assert_eq!(known, table);
+    command.debug_assert();
+}
+
+#[test]
+fn help_shows_each_flag_with_its_variable_default_and_accepted_values() {
+    let help = printed(&["controller", "--help"]);
+    let words = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    for flag in FLAGS {
+        assert!(
+            words.contains(&format!("--{} ", flag.name)) || words.contains(&format!("--{}[", flag.name)),
+            "{}: {help}",
+            flag.name
+        );
+        assert!(words.contains(&format!("[env: {}]", flag.env())), "{help}");
+        assert!(words.contains(&format!("Accepts {}", flag.accepts)), "{help}");
+        if !flag.default.is_empty() {
+            assert!(words.contains(&format!("[default: {}]", flag.default)), "{help}");
+        }
+    }
+    assert!(printed(&["--help"]).contains("controller"));
+}
+
+#[test]
+fn version_is_a_flag_and_a_command_and_both_say_the_same() {
+    assert_eq!(printed(&["--version"]), printed(&["version"]));
+    assert!(printed(&["version"]).starts_with(&format!("windlass {VERSION} ")));
+}
+
+#[test]
+fn a_wrong_word_is_one_line_with_what_is_accepted() {
+    for (words, said) in [
+        (&[][..], "a command is missing; accepted are controller and version"),
+        (
+            &["controler"],
+            "unknown command \"controler\"; did you mean controller?; accepted are controller and version",
+        ),
+        (
+            &["controller", "--setle", "2s"],
+            "unknown flag --setle; did you mean --settle?; windlass controller --help lists all",
+        ),
+        (
+            &["controller", "--setle=2s"],
+            "unknown flag --setle; did you mean --settle?; windlass controller --help lists all",
+        ),
+        (
+            &["controller", "--quite-different"],
+            "unknown flag --quite-different; windlass controller --help lists all",
+        ),
+        (
+            &["controller", "stray"],
+            "unexpected argument \"stray\"; windlass --help shows what is accepted",
+        ),
+        (
+            &["controller", "--settle", "1s", "--settle", "2s"],
+            "--settle: given more than once",
+        ),
+        (
+            &["controller", "--log-format"],
+            "--log-format: its value is missing; accepts text or json",
+        ),
+        (
+            &["controller", "--log-format", "--observe-only"],
+            "--log-format: its value is missing; accepts text or json",
+        ),
+    ] {
+        let error = parse_words(words).expect_err("an error").to_string();
+        assert_eq!(error, said, "{words:?}");
+    }
+}
+
+#[test]
+fn every_error_is_one_line() {
+    for words in [
+        &["controller", "--observe-only", "yes"][..],
+        &["controller", "-x"],
+        &["controller", "--", "x"],
+        &["version", "--settle", "2s"],
+        &["--settle", "2s"],
+        &["controller", "--help=x"],
+        &["controller", "a\nb"],
+        &["controller", "--a\nb"],
+    ] {
+        let error = parse_words(words).expect_err("an error").to_string();
+        assert!(!error.is_empty() && super::super::one_line(&error).lines().count() == 1);
+    }
+}

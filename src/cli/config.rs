@@ -1,0 +1,226 @@
+//! The second layer: text from flags, environment and defaults becomes a validated configuration.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::args::ControllerArgs;
+use super::{UsageError, duration};
+use crate::ops::{LogFormat, LogLevel};
+
+#[cfg(test)]
+mod tests;
+
+const SETTLE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(1);
+const RESYNC: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(24);
+const WRITE_CONCURRENCY: RangeInclusive<usize> = 1..=256;
+/// What a Kubernetes object's name may have.
+const MAX_NAME: usize = 253;
+/// Names made from the lease's name end in this or in something shorter.
+const LONGEST_SUFFIX: &str = "-digest-key";
+
+/// How the controller runs: the flags of `windlass controller`, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ControllerConfig {
+    /// Namespaces to work in, sorted, each once. Empty: all.
+    pub namespaces: Vec<String>,
+    /// How long changes are gathered from the first one on, before a rollout. 0 s to 1 h.
+    pub settle: Duration,
+    /// How many writes run at once. 1 to 256.
+    pub write_concurrency: usize,
+    /// How often everything is decided again from memory. 1 s to 24 h.
+    pub resync: Duration,
+    /// Decide and report, but roll out nothing.
+    pub observe_only: bool,
+    /// The Lease's name, a DNS subdomain; names of other objects are made from it.
+    pub lease_name: String,
+    /// The namespace of the Lease and of the digest key. `None`: the one Windlass runs in, else the
+    /// kubeconfig context's.
+    pub lease_namespace: Option<String>,
+    /// Where `/livez`, `/readyz` and `/metrics` are served. Port 0: any free one.
+    pub admin_address: SocketAddr,
+    /// How log lines look.
+    pub log_format: LogFormat,
+    /// What is logged.
+    pub log_level: LogLevel,
+    /// The kubeconfig file. `None`: `KUBECONFIG`, `~/.kube/config`, or the pod's service account.
+    pub kubeconfig: Option<PathBuf>,
+    /// The kubeconfig's context. `None`: its current one.
+    pub context: Option<String>,
+}
+
+/// A flag's facts: for help, errors and defaults alike.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Flag {
+    /// Without the dashes.
+    pub(super) name: &'static str,
+    /// Empty: none.
+    pub(super) default: &'static str,
+    /// Continues "accepts …".
+    pub(super) accepts: &'static str,
+}
+
+impl Flag {
+    /// The environment variable that stands for the flag.
+    pub(super) fn env(&self) -> String {
+        format!("WINDLASS_{}", self.name.to_ascii_uppercase().replace('-', "_"))
+    }
+}
+
+macro_rules! flags {
+    ($($id:ident: $name:literal, $default:literal, $accepts:literal;)*) => {
+        $(const $id: Flag = Flag { name: $name, default: $default, accepts: $accepts };)*
+        /// All flags of the controller, in the order of its help.
+        pub(super) const FLAGS: &[Flag] = &[$($id),*];
+    };
+}
+
+flags! {
+    NAMESPACES: "namespaces", "", "names of namespaces, separated by commas";
+    SETTLE_FLAG: "settle", "2s", "a duration from 0s to 1h, such as 500ms, 2s or 1m30s";
+    WRITE_CONCURRENCY_FLAG: "write-concurrency", "16", "a whole number from 1 to 256";
+    RESYNC_FLAG: "resync", "10m", "a duration from 1s to 24h, such as 30s, 10m or 1h30m";
+    OBSERVE_ONLY: "observe-only", "false", "true or false";
+    LEASE_NAME: "lease-name", "windlass", "a DNS subdomain of at most 242 characters (a-z, 0-9, - and .)";
+    LEASE_NAMESPACE: "lease-namespace", "", "a namespace's name";
+    ADMIN_ADDRESS: "admin-address", "[::]:8080", "an IP address and a port, such as [::]:8080 or 127.0.0.1:8080";
+    LOG_FORMAT: "log-format", "text", "text or json";
+    LOG_LEVEL: "log-level", "info", "off, error, warn, info, debug or trace, and TARGET=LEVEL after a comma, such as info,kube=debug";
+    KUBECONFIG: "kubeconfig", "", "a path";
+    CONTEXT: "context", "", "a context's name";
+}
+
+impl ControllerConfig {
+    /// Takes each value from the flag, else from the environment, else from the default, and checks
+    /// it. An empty variable counts as not set: charts like to set all of them.
+    pub(super) fn new(raw: ControllerArgs, env: &dyn Fn(&str) -> Option<OsString>) -> Result<Self, UsageError> {
+        let ControllerArgs {
+            namespaces,
+            settle,
+            write_concurrency,
+            resync,
+            observe_only,
+            lease_name,
+            lease_namespace,
+            admin_address,
+            log_format,
+            log_level,
+            kubeconfig,
+            context,
+        } = raw;
+        let setting = |flag, given| Setting::new(flag, given, env);
+        Ok(Self {
+            namespaces: setting(NAMESPACES, namespaces).read(namespace_list)?,
+            settle: setting(SETTLE_FLAG, settle).read(|text| duration_in(text, &SETTLE))?,
+            write_concurrency: setting(WRITE_CONCURRENCY_FLAG, write_concurrency)
+                .read(|text| text.parse().ok().filter(|n| WRITE_CONCURRENCY.contains(n)))?,
+            resync: setting(RESYNC_FLAG, resync).read(|text| duration_in(text, &RESYNC))?,
+            observe_only: setting(OBSERVE_ONLY, observe_only).read(|text| text.parse().ok())?,
+            lease_name: setting(LEASE_NAME, lease_name).read(|text| is_subdomain(text).then(|| text.to_owned()))?,
+            lease_namespace: setting(LEASE_NAMESPACE, lease_namespace)
+                .read_optional(|text| is_label(text).then(|| text.to_owned()))?,
+            admin_address: setting(ADMIN_ADDRESS, admin_address).read(|text| text.parse().ok())?,
+            log_format: setting(LOG_FORMAT, log_format).read(|text| text.parse().ok())?,
+            log_level: setting(LOG_LEVEL, log_level).read(|text| text.parse().ok())?,
+            kubeconfig: setting(KUBECONFIG, kubeconfig).path(),
+            context: setting(CONTEXT, context).read_optional(|text| Some(text.to_owned()))?,
+        })
+    }
+}
+
+/// A flag's value with where it came from.
+struct Setting {
+    flag: Flag,
+    /// The flag or the variable, for the error.
+    origin: String,
+    value: OsString,
+}
+
+impl Setting {
+    fn new(flag: Flag, given: Option<OsString>, env: &dyn Fn(&str) -> Option<OsString>) -> Self {
+        if let Some(value) = given {
+            return Self {
+                flag,
+                origin: format!("--{}", flag.name),
+                value,
+            };
+        }
+        let variable = flag.env();
+        match env(&variable).filter(|value| !value.is_empty()) {
+            Some(value) => Self {
+                flag,
+                origin: variable,
+                value,
+            },
+            None => Self {
+                flag,
+                origin: "the default".to_owned(),
+                value: flag.default.into(),
+            },
+        }
+    }
+
+    fn read<T>(&self, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, UsageError> {
+        self.value.to_str().and_then(parse).ok_or_else(|| {
+            // The value in quotes and escaped, so that whatever it holds stays on one line.
+            let (origin, value) = (&self.origin, self.value.to_string_lossy());
+            let accepts = self.flag.accepts;
+            UsageError(format!("{origin}: {value:?} is not valid; accepts {accepts}"))
+        })
+    }
+
+    /// For what may be left out: empty is `None`, also when given so.
+    fn read_optional<T>(&self, parse: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, UsageError> {
+        if self.value.is_empty() {
+            Ok(None)
+        } else {
+            self.read(parse).map(Some)
+        }
+    }
+
+    /// A path may hold any bytes, and only opening it tells whether it is good.
+    fn path(self) -> Option<PathBuf> {
+        (!self.value.is_empty()).then(|| self.value.into())
+    }
+}
+
+fn duration_in(text: &str, range: &RangeInclusive<Duration>) -> Option<Duration> {
+    duration::parse(text).filter(|duration| range.contains(duration))
+}
+
+fn namespace_list(text: &str) -> Option<Vec<String>> {
+    if text.trim().is_empty() {
+        return Some(Vec::new());
+    }
+    let mut names = text
+        .split(',')
+        .map(str::trim)
+        .map(|name| is_label(name).then(|| name.to_owned()))
+        .collect::<Option<Vec<_>>>()?;
+    names.sort_unstable();
+    names.dedup();
+    Some(names)
+}
+
+/// RFC 1123 label, which a namespace's name is
+/// (<https://kubernetes.io/docs/concepts/overview/working-with-objects/names/>).
+fn is_label(text: &str) -> bool {
+    text.len() <= 63 && is_dns_part(text)
+}
+
+/// RFC 1123 subdomain, with room for the names that are made from it. Kubernetes limits its whole
+/// length only, not that of its parts.
+fn is_subdomain(text: &str) -> bool {
+    text.len() <= MAX_NAME - LONGEST_SUFFIX.len() && text.split('.').all(is_dns_part)
+}
+
+fn is_dns_part(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-')
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}

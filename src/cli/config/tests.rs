@@ -1,0 +1,167 @@
+use super::*;
+
+fn no_env(_: &str) -> Option<OsString> {
+    None
+}
+
+fn defaults() -> ControllerConfig {
+    ControllerConfig::new(ControllerArgs::default(), &no_env).expect("defaults are valid")
+}
+
+/// The configuration with one environment variable set.
+fn with_env(name: &str, value: &str) -> Result<ControllerConfig, String> {
+    let env = |asked: &str| (asked == name).then(|| OsString::from(value));
+    ControllerConfig::new(ControllerArgs::default(), &env).map_err(|error| error.to_string())
+}
+
+#[test]
+fn the_defaults_are_the_documented_ones() {
+    assert_eq!(
+        defaults(),
+        ControllerConfig {
+            namespaces: Vec::new(),
+            settle: Duration::from_secs(2),
+            write_concurrency: 16,
+            resync: Duration::from_mins(10),
+            observe_only: false,
+            lease_name: "windlass".to_owned(),
+            lease_namespace: None,
+            admin_address: "[::]:8080".parse().expect("an address"),
+            log_format: LogFormat::Text,
+            log_level: "info".parse().expect("a level"),
+            kubeconfig: None,
+            context: None,
+        }
+    );
+}
+
+#[test]
+fn good_values_are_taken() {
+    let config = |name: &str, value: &str| with_env(name, value).expect(value);
+    for (value, names) in [
+        ("b,a", &["a", "b"][..]),
+        (" a , b ,a", &["a", "b"]),
+        ("0-9", &["0-9"]),
+        (" ", &[]),
+    ] {
+        assert_eq!(config("WINDLASS_NAMESPACES", value).namespaces, names, "{value}");
+    }
+    for (value, settle) in [("0s", Duration::ZERO), ("1h", Duration::from_hours(1))] {
+        assert_eq!(config("WINDLASS_SETTLE", value).settle, settle, "{value}");
+    }
+    for (value, count) in [("1", 1), ("256", 256)] {
+        assert_eq!(config("WINDLASS_WRITE_CONCURRENCY", value).write_concurrency, count);
+    }
+    assert_eq!(config("WINDLASS_RESYNC", "1s").resync, Duration::from_secs(1));
+    assert!(config("WINDLASS_OBSERVE_ONLY", "true").observe_only);
+    assert!(!config("WINDLASS_OBSERVE_ONLY", "false").observe_only);
+    assert_eq!(config("WINDLASS_LEASE_NAME", "a.b-c").lease_name, "a.b-c");
+    let namespace = config("WINDLASS_LEASE_NAMESPACE", "ops").lease_namespace;
+    assert_eq!(namespace.as_deref(), Some("ops"));
+    let address = config("WINDLASS_ADMIN_ADDRESS", "127.0.0.1:0").admin_address;
+    assert_eq!(address.to_string(), "127.0.0.1:0");
+    assert_eq!(config("WINDLASS_LOG_FORMAT", "json").log_format, LogFormat::Json);
+    let level = config("WINDLASS_LOG_LEVEL", "info,kube=debug").log_level;
+    assert_eq!(level.to_string(), "info,kube=debug");
+    let path = config("WINDLASS_KUBECONFIG", "/a b").kubeconfig;
+    assert_eq!(path, Some(PathBuf::from("/a b")));
+    assert_eq!(config("WINDLASS_CONTEXT", "kind-a").context.as_deref(), Some("kind-a"));
+}
+
+#[test]
+fn bad_values_are_named_with_their_origin_and_what_is_accepted() {
+    let long_namespace = "a".repeat(64);
+    let long_lease = "a".repeat(243);
+    for (flag, bad) in [
+        (NAMESPACES, "A"),
+        (NAMESPACES, "a,,b"),
+        (NAMESPACES, "a b"),
+        (NAMESPACES, "-a"),
+        (NAMESPACES, "a.b"),
+        (NAMESPACES, long_namespace.as_str()),
+        (SETTLE_FLAG, "2"),
+        (SETTLE_FLAG, "-2s"),
+        (SETTLE_FLAG, "1h1ns"),
+        (WRITE_CONCURRENCY_FLAG, "0"),
+        (WRITE_CONCURRENCY_FLAG, "257"),
+        (WRITE_CONCURRENCY_FLAG, "-1"),
+        (WRITE_CONCURRENCY_FLAG, "many"),
+        (RESYNC_FLAG, "999ms"),
+        (RESYNC_FLAG, "25h"),
+        (OBSERVE_ONLY, "yes"),
+        (LEASE_NAME, "Windlass"),
+        (LEASE_NAME, "a..b"),
+        (LEASE_NAME, long_lease.as_str()),
+        (LEASE_NAMESPACE, "a.b"),
+        (ADMIN_ADDRESS, ":8080"),
+        (ADMIN_ADDRESS, "localhost:8080"),
+        (ADMIN_ADDRESS, "[::]"),
+        (LOG_FORMAT, "yaml"),
+        (LOG_LEVEL, "loud"),
+        (LOG_LEVEL, "info\nkube"),
+    ] {
+        let (env, accepts) = (flag.env(), flag.accepts);
+        let error = with_env(&env, bad).expect_err(bad);
+        assert_eq!(error, format!("{env}: {bad:?} is not valid; accepts {accepts}"));
+        assert_eq!(error.lines().count(), 1);
+    }
+}
+
+#[test]
+fn a_value_that_is_no_text_is_an_error_of_its_variable() {
+    use std::os::unix::ffi::OsStringExt as _;
+    let env = |name: &str| (name == "WINDLASS_SETTLE").then(|| OsString::from_vec(vec![0xff]));
+    let error = ControllerConfig::new(ControllerArgs::default(), &env).expect_err("no text");
+    assert!(error.to_string().starts_with("WINDLASS_SETTLE: "), "{error}");
+}
+
+#[test]
+fn the_flag_wins_over_the_environment_and_is_named_in_its_error() {
+    let env = |name: &str| (name == "WINDLASS_SETTLE").then(|| OsString::from("nonsense"));
+    let args = |value: &str| ControllerArgs {
+        settle: Some(value.into()),
+        ..Default::default()
+    };
+    let config = ControllerConfig::new(args("5s"), &env).expect("the flag is good");
+    assert_eq!(config.settle, Duration::from_secs(5));
+    let error = ControllerConfig::new(args("x"), &env).expect_err("the flag is bad");
+    assert!(
+        error.to_string().starts_with("--settle: \"x\" is not valid; accepts "),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_empty_variable_counts_as_not_set() {
+    for flag in FLAGS {
+        assert_eq!(with_env(&flag.env(), ""), Ok(defaults()), "{}", flag.name);
+    }
+}
+
+#[test]
+fn an_empty_flag_means_none_where_that_is_possible_and_is_an_error_elsewhere() {
+    let empty = || Some(OsString::new());
+    let args = ControllerArgs {
+        namespaces: empty(),
+        lease_namespace: empty(),
+        kubeconfig: empty(),
+        context: empty(),
+        ..Default::default()
+    };
+    assert_eq!(ControllerConfig::new(args, &no_env), Ok(defaults()));
+    let args = ControllerArgs {
+        settle: empty(),
+        ..Default::default()
+    };
+    assert!(ControllerConfig::new(args, &no_env).is_err());
+}
+
+#[test]
+fn the_texts_name_the_limits_that_hold() {
+    let room = MAX_NAME - LONGEST_SUFFIX.len();
+    assert!(LEASE_NAME.accepts.contains(&room.to_string()));
+    assert!(is_subdomain(&"a".repeat(room)));
+    for bound in [WRITE_CONCURRENCY.start(), WRITE_CONCURRENCY.end()] {
+        assert!(WRITE_CONCURRENCY_FLAG.accepts.contains(&bound.to_string()));
+    }
+}

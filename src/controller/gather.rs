@@ -1,0 +1,160 @@
+//! Gather: everything that one decision depends on, from the index, and from the cluster where the
+//! index cannot know.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::Client;
+
+use super::index::Index;
+use crate::core::decide::{Input, Need, Plan, Settings, decide};
+use crate::core::digest::KeyRing;
+use crate::core::name::{Uid, Version, WorkloadRef};
+use crate::core::proof::Proof;
+use crate::core::reason::{Reason, State};
+use crate::k8s::error::ApiError;
+use crate::k8s::evidence;
+
+/// What every decision shares.
+pub struct Context {
+    /// What is known of the cluster. Locked for the length of one decision, microseconds.
+    pub index: Mutex<Index>,
+    /// What holds for all.
+    pub settings: Settings,
+    /// The digest keys.
+    pub ring: KeyRing,
+    /// The way to the API server.
+    pub client: Client,
+    /// How long one request may take.
+    pub timeout: Duration,
+    /// Our clock.
+    pub clock: Clock,
+}
+
+impl Context {
+    /// The index.
+    pub fn index(&self) -> MutexGuard<'_, Index> {
+        // A panic under the lock would have ended the process; what it left is whole.
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The time: of day at the start, monotonic from there, so that a step of the machine's clock
+/// neither hurries nor delays anything.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    wall: Timestamp,
+    start: std::time::Instant,
+}
+
+impl Clock {
+    /// Reads the machine's clock, once.
+    #[must_use]
+    pub fn start() -> Self {
+        Self { wall: Timestamp::now(), start: std::time::Instant::now() }
+    }
+
+    /// Now.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.wall + self.start.elapsed()
+    }
+}
+
+/// A decision together with what it was made on.
+#[derive(Debug)]
+pub struct Decided {
+    /// What to do.
+    pub plan: Plan,
+    /// Which one of that name.
+    pub uid: Uid,
+    /// At which version.
+    pub version: Version,
+    /// The newest version among its sources.
+    pub horizon: Version,
+}
+
+/// What stands in the way of a decision.
+#[derive(Debug)]
+pub enum Undecided {
+    /// There is no such workload, or it asks for nothing.
+    Gone,
+    /// Our own last write has not been seen yet; its event will bring the workload back here.
+    OutOfDate,
+}
+
+/// Decides one workload on what the index knows and, if given, on what was read for it.
+///
+/// # Errors
+/// When there is nothing to decide, or not yet.
+pub fn decide_now(context: &Context, reference: &WorkloadRef, proof: Option<&Proof>) -> Result<Decided, Undecided> {
+    let now = context.clock.now();
+    let index = context.index();
+    let entry = index.workload(reference).ok_or(Undecided::Gone)?;
+    if entry.expected.is_some_and(|(_, until)| now < until) {
+        return Err(Undecided::OutOfDate);
+    }
+    let uid = entry.workload.uid.clone();
+    let version = entry.workload.version;
+    let Some(opt_in) = &entry.opt_in else {
+        let detail = entry.workload.opt_in.as_ref().err().map(ToString::to_string).unwrap_or_default();
+        let plan = Plan {
+            action: crate::core::decide::Action::Hold,
+            state: State::Held,
+            reason: Reason::InvalidAnnotation,
+            detail,
+            not_before: None,
+        };
+        return Ok(Decided { plan, uid, version, horizon: Version::default() });
+    };
+    let uses = index.uses(entry);
+    let views = index.views(&uses, entry.verified);
+    let plan = decide(&Input {
+        workload: &entry.workload,
+        opt_in,
+        sources: &views,
+        remembered: entry.remembered.as_deref(),
+        searched: entry.searched,
+        change: entry.change.as_ref(),
+        foreign: entry.foreign,
+        trusted: entry.trusted,
+        proof,
+        settings: &context.settings,
+        ring: &context.ring,
+        now,
+    });
+    let horizon = views.iter().filter_map(|view| Some(view.source?.version)).max().unwrap_or_default();
+    Ok(Decided { plan, uid, version, horizon })
+}
+
+/// Reads what a decision asked for.
+///
+/// # Errors
+/// See [`ApiError`].
+pub async fn prove(
+    context: &Context,
+    reference: &WorkloadRef,
+    uid: &Uid,
+    need: Need,
+) -> Result<Option<Proof>, ApiError> {
+    match need {
+        Need::History => {
+            let history = evidence::history(&context.client, reference, uid, context.timeout).await?;
+            if let Some(entry) = context.index().workload_mut(reference) {
+                entry.searched = true;
+                if entry.remembered.is_none() {
+                    entry.remembered = history.last_observed().map(Arc::from);
+                }
+            }
+            Ok(None)
+        }
+        Need::Pods => {
+            let proof = evidence::proof(&context.client, reference, uid, context.timeout).await?;
+            if let Some(entry) = context.index().workload_mut(reference) {
+                entry.proved_at = Some(context.clock.now());
+            }
+            Ok(Some(proof))
+        }
+    }
+}

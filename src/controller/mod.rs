@@ -1,0 +1,302 @@
+//! The controller: watches on one side, patches on the other, one decision in between.
+//!
+//! [`run`] is the order of things: keys, watches, the first lists, then workers; and backwards at
+//! the end. Data flows one way: watch → index → decide → write.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use jiff::SignedDuration;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::cli::ControllerConfig;
+use crate::core::decide::Settings;
+use crate::core::kind::{DEPLOYMENT, KINDS};
+use crate::core::name::WorkloadRef;
+use crate::core::reason::{REASONS, STATES};
+use crate::k8s::client;
+use crate::k8s::events::WorkloadEvent;
+use crate::k8s::heartbeat::{self, Heartbeat};
+use crate::ops::{Admin, ApiCode, Liveness, Metrics, Readiness, Shutdown, Verb, Vocabulary};
+
+mod feed;
+pub mod gather;
+pub mod index;
+pub mod observe;
+pub mod queue;
+pub mod reconcile;
+mod startup;
+
+use gather::{Clock, Context};
+use index::Index;
+use observe::Observer;
+use queue::Queue;
+use reconcile::Reconciler;
+
+/// How long one request may take. A stop waits for those under way, and has 10 s in all.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// What is left of the 10 s for the Events that are still queued.
+const EVENTS_AT_STOP: Duration = Duration::from_secs(1);
+
+/// Events waiting to be written. 1024 of them are half a MiB; beyond that they are counted and
+/// dropped, because no decision may wait for one.
+const EVENTS_QUEUED: usize = 1024;
+
+/// Events written at a time, and how long one may be held up by patches that are due.
+const EVENT_WRITERS: usize = 2;
+const EVENT_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The API server is deaf for longer only if it hangs.
+const LIVENESS_DEADLINE: Duration = Duration::from_mins(1);
+const LIVENESS_TICK: Duration = Duration::from_secs(5);
+
+const KEYS_READY: &str = "digest keys";
+const SYNC_READY: &str = "first lists of all watches";
+
+/// Runs the controller until it is asked to stop.
+///
+/// # Errors
+/// When it cannot begin: no cluster to talk to, unusable credentials, a port that is taken. What can
+/// heal (an API server that is away, a right that is missing) is waited for instead.
+pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
+    let shutdown = Shutdown::new().context("signal handlers")?;
+    let stop = shutdown.token();
+    let metrics = metrics();
+    let readiness = Readiness::new(&[KEYS_READY, SYNC_READY]);
+    let liveness = Liveness::new(LIVENESS_DEADLINE);
+    let admin = Admin::bind(config.admin_address).await?;
+    let mut background = JoinSet::new();
+    background.spawn(admin.serve(
+        readiness.clone(),
+        liveness.clone(),
+        metrics.clone(),
+        stop.clone().cancelled_owned(),
+    ));
+
+    let kube_config = client::config(config.kubeconfig.clone(), config.context.clone()).await?;
+    let client = client::client(&kube_config, request_counter(metrics.clone()))?;
+    let namespace = config.lease_namespace.clone().unwrap_or_else(|| kube_config.default_namespace.clone());
+    let holder = std::env::var("HOSTNAME").unwrap_or_else(|_| "windlass".into());
+    let heart = Heartbeat::new(&namespace, &config.lease_name, &holder, REQUEST_TIMEOUT);
+    info!(
+        version = crate::ops::VERSION,
+        server = %kube_config.cluster_url,
+        installation = format!("{namespace}/{}", config.lease_name),
+        namespaces = if config.namespaces.is_empty() { "all".to_owned() } else { config.namespaces.join(",") },
+        "starting"
+    );
+
+    let clock = Clock::start();
+    let begin = startup::Begin {
+        client: &client,
+        metrics: &metrics,
+        heart: &heart,
+        clock,
+        namespace: &namespace,
+        lease_name: &config.lease_name,
+        timeout: REQUEST_TIMEOUT,
+    };
+    let tick = tick_liveness(liveness.clone());
+    background.spawn(tick);
+    let Some((ring, last_watched)) = stop.run_until_cancelled(begin.keys_and_last_watched()).await else {
+        return finish(background).await;
+    };
+    readiness.set(KEYS_READY, true);
+
+    let context = Arc::new(Context {
+        index: std::sync::Mutex::new(Index::default()),
+        settings: Settings {
+            installation: format!("{namespace}/{}", config.lease_name).into(),
+            settle: SignedDuration::try_from(config.settle).context("settle")?,
+        },
+        ring,
+        client: client.clone(),
+        timeout: REQUEST_TIMEOUT,
+        clock,
+    });
+    let queue: Arc<Queue<WorkloadRef>> = Arc::default();
+    let mut watches = feed::start(&context, &queue, &metrics, &config.namespaces, last_watched);
+    if stop.run_until_cancelled(feed::synced(&context, &mut watches)).await.is_none() {
+        return finish(background).await;
+    }
+    if stop
+        .run_until_cancelled(startup::recover_baselines(&context, &config.namespaces))
+        .await
+        .is_none()
+    {
+        return finish(background).await;
+    }
+    readiness.set(SYNC_READY, true);
+    metrics.leader(true);
+    {
+        let index = context.index();
+        info!(workloads = index.workloads().count(), sources = index.source_count(), "in sync");
+    }
+
+    let (events, queued_events) = mpsc::channel(EVENTS_QUEUED);
+    let observer = Arc::new(Observer::new(metrics.clone(), events));
+    observer.gauge(&context.index(), DEPLOYMENT);
+    let reconciler = Arc::new(Reconciler {
+        context: context.clone(),
+        queue: queue.clone(),
+        observer,
+        observe_only: config.observe_only,
+        resync: config.resync,
+    });
+    let mut workers = JoinSet::new();
+    for _ in 0..config.write_concurrency {
+        workers.spawn(work(reconciler.clone(), stop.clone()));
+    }
+    drop(reconciler);
+    background.spawn(resync(context.clone(), queue.clone(), metrics.clone(), config.resync));
+    background.spawn(beat(context.clone(), heart.clone(), metrics.clone(), config.observe_only));
+    let write_events = write_events(queued_events, client.clone(), holder, queue.clone(), metrics.clone());
+    let event_writer = tokio::spawn(write_events);
+
+    stop.cancelled().await;
+    info!("stopping: finishing the writes under way");
+    while workers.join_next().await.is_some() {}
+    // The last worker took the sender with it, so this ends by itself, soon.
+    if tokio::time::timeout(EVENTS_AT_STOP, event_writer).await.is_err() {
+        warn!("some Events could not be written before the end");
+    }
+    if !config.observe_only
+        && let Err(error) = heart.beat(&client, clock.now()).await
+    {
+        warn!(%error, "the last heartbeat could not be written");
+    }
+    drop(watches);
+    finish(background).await
+}
+
+async fn finish(mut background: JoinSet<()>) -> anyhow::Result<()> {
+    // The admin server ends by itself with the same signal; the rest has nothing to finish.
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    background.abort_all();
+    while background.join_next().await.is_some() {}
+    info!("stopped");
+    Ok(())
+}
+
+/// One worker: one workload at a time, until the stop, and never cut off in the middle.
+async fn work(reconciler: Arc<Reconciler>, stop: CancellationToken) {
+    while let Some(workload) = stop.run_until_cancelled(reconciler.queue.pop()).await {
+        reconciler.reconcile(&workload).await;
+        reconciler.queue.done(&workload);
+    }
+}
+
+/// Everything is looked at again now and then, should anything have gone unnoticed. Costs no request.
+async fn resync(context: Arc<Context>, queue: Arc<Queue<WorkloadRef>>, metrics: Metrics, period: Duration) {
+    let mut round = tokio::time::interval(period.min(Duration::from_secs(5)));
+    let mut next = tokio::time::Instant::now();
+    loop {
+        round.tick().await;
+        let now = context.clock.now();
+        let index = context.index();
+        metrics.sources("ConfigMap", index.source_count());
+        metrics.write_queue_depth(queue.depth());
+        let oldest = index.workloads().filter_map(|(_, entry)| entry.stale_since).min();
+        metrics.oldest_stale(
+            oldest.and_then(|since| Duration::try_from(now.duration_since(since)).ok()).unwrap_or_default(),
+        );
+        if tokio::time::Instant::now() >= next {
+            next = tokio::time::Instant::now() + period;
+            index.workloads().for_each(|(workload, _)| queue.push(workload.clone()));
+        }
+    }
+}
+
+/// Keeps the mark of when we last watched.
+async fn beat(context: Arc<Context>, heart: Heartbeat, metrics: Metrics, observe_only: bool) {
+    if observe_only {
+        return;
+    }
+    let mut period = tokio::time::interval(heartbeat::PERIOD);
+    loop {
+        period.tick().await;
+        if let Err(error) = heart.beat(&context.client, context.clock.now()).await {
+            metrics.error(error.word());
+            warn!(%error, "the heartbeat could not be written");
+        }
+    }
+}
+
+async fn tick_liveness(liveness: Liveness) {
+    let mut period = tokio::time::interval(LIVENESS_TICK);
+    loop {
+        period.tick().await;
+        liveness.tick();
+    }
+}
+
+/// Writes Events behind the patches: a restart that is due never waits for the report of another.
+async fn write_events(
+    mut queued: mpsc::Receiver<WorkloadEvent>,
+    client: kube::Client,
+    instance: String,
+    queue: Arc<Queue<WorkloadRef>>,
+    metrics: Metrics,
+) {
+    let mut writing = JoinSet::new();
+    while let Some(event) = queued.recv().await {
+        let patient_until = tokio::time::Instant::now() + EVENT_PATIENCE;
+        while queue.depth() > 0 && tokio::time::Instant::now() < patient_until {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        while writing.len() >= EVENT_WRITERS {
+            writing.join_next().await;
+        }
+        let (client, instance, metrics) = (client.clone(), instance.clone(), metrics.clone());
+        writing.spawn(async move {
+            if let Err(error) = event.send(&client, &instance, REQUEST_TIMEOUT).await {
+                metrics.event_dropped();
+                warn!(%error, reason = event.reason.word(), "an Event could not be written");
+            }
+        });
+    }
+    while writing.join_next().await.is_some() {}
+}
+
+fn metrics() -> Metrics {
+    let reasons: Vec<&str> =
+        REASONS.iter().filter(|reason| observe::is_hold(**reason)).map(|reason| reason.word()).collect();
+    let states: Vec<&str> = STATES.iter().map(|state| state.word()).collect();
+    let watched: Vec<&str> = std::iter::once("configmaps").chain(KINDS.iter().map(|row| row.plural)).collect();
+    Metrics::new(&Vocabulary {
+        workload_kinds: &observe::kind_words(),
+        source_kinds: &["ConfigMap"],
+        states: &states,
+        held_reasons: &reasons,
+        error_reasons: &["conflict", "forbidden", "rejected", "unavailable", "unexpected", "not_found", "replaced"],
+        watched: &watched,
+        requests: &[
+            (Verb::Watch, "configmaps"),
+            (Verb::Watch, "deployments"),
+            (Verb::Patch, "deployments"),
+            (Verb::Create, "events"),
+            (Verb::Patch, "leases"),
+        ],
+    })
+}
+
+fn request_counter(metrics: Metrics) -> client::Observer {
+    Arc::new(move |call: client::Call| {
+        let verb = match call.verb {
+            "get" => Verb::Get,
+            "list" => Verb::List,
+            "watch" => Verb::Watch,
+            "create" => Verb::Create,
+            "patch" => Verb::Patch,
+            // Nothing else is ever sent; and what is not known is not counted as something else.
+            _ => return,
+        };
+        let code = if call.code == 0 { ApiCode::Transport } else { ApiCode::Status(call.code) };
+        metrics.api_request(verb, call.resource, code, call.took);
+    })
+}

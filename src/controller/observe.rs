@@ -1,0 +1,312 @@
+//! Observe: the one place where an outcome becomes a log line, an Event and a metric.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+use tracing::{debug, info, warn};
+
+use super::gather::{Context, Decided};
+use crate::core::decide::{Action, Change};
+use crate::core::kind::{KINDS, KindId};
+use crate::core::name::{Version, WorkloadRef};
+use crate::core::reason::{REASONS, Reason, STATES, State};
+use crate::k8s::error::ApiError;
+use crate::k8s::events::{Severity, WorkloadEvent};
+use crate::ops::{Metrics, RestartResult};
+
+/// What became of a plan.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Nothing had to be written.
+    Nothing,
+    /// It was written.
+    Written {
+        /// The version that the workload has by it.
+        version: Version,
+        /// The change that it dealt with.
+        change: Option<Change>,
+    },
+    /// It would have been written, but we only observe. The baseline, to be remembered instead.
+    Observed(String),
+    /// The same write was refused a moment ago and is not tried again yet.
+    Refused,
+    /// It failed.
+    Failed(ApiError),
+}
+
+/// Reports outcomes.
+pub struct Observer {
+    metrics: Metrics,
+    events: mpsc::Sender<WorkloadEvent>,
+}
+
+impl Observer {
+    /// Counts in `metrics` and hands Events to `events`.
+    #[must_use]
+    pub fn new(metrics: Metrics, events: mpsc::Sender<WorkloadEvent>) -> Self {
+        Self { metrics, events }
+    }
+
+    /// One decision took this long.
+    pub fn decided(&self, took: Duration) {
+        self.metrics.reconcile(took);
+    }
+
+    /// Says what became of a plan, once, and counts it.
+    pub fn report(
+        &self,
+        context: &Context,
+        workload: &WorkloadRef,
+        decided: Decided,
+        outcome: Outcome,
+        now: Timestamp,
+    ) {
+        let Decided { plan, uid, version: _, horizon: _ } = decided;
+        let restart = matches!(plan.action, Action::Restart(_));
+        let (state, reason, detail) = match &outcome {
+            Outcome::Failed(ApiError::Forbidden(message)) => (State::Failed, Reason::Forbidden, message.clone()),
+            Outcome::Failed(ApiError::Rejected(message)) => (State::Failed, Reason::Rejected, message.clone()),
+            Outcome::Failed(error) => {
+                debug!(%error, workload = %Named(workload), "request failed, will be tried again");
+                self.metrics.error(error.word());
+                if restart {
+                    self.metrics.restart(word(workload.kind), result_of(error));
+                }
+                return;
+            }
+            Outcome::Refused => return,
+            Outcome::Observed(_) if restart => (State::Observed, Reason::Restarted, plan.detail.clone()),
+            Outcome::Nothing | Outcome::Written { .. } | Outcome::Observed(_) => {
+                // Whatever led to a restart, people look for one word.
+                let reason = if restart { Reason::Restarted } else { plan.reason };
+                (plan.state, reason, plan.detail.clone())
+            }
+        };
+        if let Outcome::Failed(error) = &outcome {
+            self.metrics.error(error.word());
+        }
+        if restart {
+            self.metrics.restart(
+                word(workload.kind),
+                match &outcome {
+                    Outcome::Failed(error) => result_of(error),
+                    Outcome::Observed(_) => RestartResult::Observed,
+                    Outcome::Nothing | Outcome::Written { .. } | Outcome::Refused => RestartResult::Patched,
+                },
+            );
+        } else if reason == Reason::Absorbed {
+            self.metrics.restart(word(workload.kind), RestartResult::Absorbed);
+        }
+
+        let mut index = context.index();
+        let Some(entry) = index.workload_mut(workload) else { return };
+        let before = entry.status;
+        if let Outcome::Written { change: Some(change), .. } = &outcome
+            && restart
+        {
+            self.metrics.change_to_patch(since(change.first_seen, now));
+        }
+        match state {
+            State::Current => {
+                if let Some(stale) = entry.stale_since.take()
+                    && matches!(before, Some((State::Rolling, _)))
+                {
+                    self.metrics.change_to_current(since(stale, now));
+                }
+            }
+            _ => {
+                let from = match &outcome {
+                    Outcome::Written { change: Some(change), .. } => change.first_seen,
+                    _ => entry.change.as_ref().map_or(now, |change| change.first_seen),
+                };
+                entry.stale_since.get_or_insert(from);
+            }
+        }
+        let invalid = entry.workload.opt_in.as_ref().err().map(ToString::to_string);
+        let said = (reason, detail.clone());
+        // A write is always said; a state once, until it is another one.
+        let news = matches!(outcome, Outcome::Written { .. } | Outcome::Observed(_)) || entry.said.as_ref() != Some(&said);
+        if news {
+            entry.said = Some(said);
+        }
+        index.set_status(workload, (state, reason));
+        self.gauge(&index, workload.kind);
+        drop(index);
+
+        if news {
+            let why = if restart && plan.reason != reason { Some(plan.reason) } else { None };
+            let sentence = why.unwrap_or(reason).sentence();
+            let mut note = sentence.to_owned();
+            if matches!(state, State::Observed) {
+                note = format!("would be {note} (observe-only)");
+            }
+            if !detail.is_empty() {
+                note = format!("{note}: {detail}");
+            }
+            self.say(workload, &uid, state, reason, &note, before, now);
+        }
+        if let Some(invalid) = invalid
+            && reason != Reason::InvalidAnnotation
+        {
+            self.say_invalid(context, workload, &uid, &invalid, now);
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)] // One line of a log, one Event: this is what they consist of.
+    fn say(
+        &self,
+        workload: &WorkloadRef,
+        uid: &crate::core::name::Uid,
+        state: State,
+        reason: Reason,
+        note: &str,
+        before: Option<(State, Reason)>,
+        now: Timestamp,
+    ) {
+        let (state_word, reason_word) = (state.word(), reason.word());
+        let workload_name = Named(workload);
+        let Some(severity) = severity(reason) else {
+            // The way back from trouble is worth a line; the steps in between are not.
+            if state == State::Current && before.is_some_and(|(before, _)| before != State::Current) {
+                info!(workload = %workload_name, state = state_word, reason = reason_word, "{note}");
+            } else {
+                debug!(workload = %workload_name, state = state_word, reason = reason_word, "{note}");
+            }
+            return;
+        };
+        match severity {
+            Severity::Normal => {
+                info!(workload = %workload_name, state = state_word, reason = reason_word, "{note}");
+            }
+            Severity::Warning => {
+                warn!(workload = %workload_name, state = state_word, reason = reason_word, "{note}");
+            }
+        }
+        let event = WorkloadEvent {
+            workload: workload.clone(),
+            uid: uid.clone(),
+            severity,
+            reason,
+            note: capitalised(note),
+            at: now,
+        };
+        if self.events.try_send(event).is_err() {
+            self.metrics.event_dropped();
+        }
+    }
+
+    /// An annotation that cannot be used, on a workload that goes on with its last good word.
+    fn say_invalid(
+        &self,
+        context: &Context,
+        workload: &WorkloadRef,
+        uid: &crate::core::name::Uid,
+        invalid: &str,
+        now: Timestamp,
+    ) {
+        {
+            let mut index = context.index();
+            let Some(entry) = index.workload_mut(workload) else { return };
+            if entry.said_invalid.as_deref() == Some(invalid) {
+                return;
+            }
+            entry.said_invalid = Some(invalid.into());
+        }
+        let note = format!("{invalid}; it goes on as before");
+        self.say(workload, uid, State::Held, Reason::InvalidAnnotation, &note, None, now);
+    }
+
+    /// The gauges that follow from the index.
+    pub fn gauge(&self, index: &super::index::Index, kind: KindId) {
+        for state in STATES {
+            self.metrics.workloads(word(kind), state.word(), index.count(kind, *state));
+        }
+        for reason in REASONS.iter().filter(|reason| is_hold(**reason)) {
+            self.metrics.held(reason.word(), index.count_reason(*reason));
+        }
+    }
+}
+
+/// Reasons for which a workload is not current and waits for somebody.
+#[must_use]
+pub fn is_hold(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::SourceMissing
+            | Reason::Undone
+            | Reason::Unproven
+            | Reason::Paused
+            | Reason::Ignored
+            | Reason::InvalidAnnotation
+            | Reason::OtherInstallation
+    )
+}
+
+/// How an Event for it is shown; `None`: no Event.
+fn severity(reason: Reason) -> Option<Severity> {
+    match reason {
+        // Steps on a way whose ends are said; a rollout has Events of its own controller besides.
+        Reason::Unchanged | Reason::Settling | Reason::Absorbing | Reason::Proving | Reason::Rolling => None,
+        Reason::SourceMissing
+        | Reason::Undone
+        | Reason::Unproven
+        | Reason::InvalidAnnotation
+        | Reason::OtherInstallation
+        | Reason::Forbidden
+        | Reason::Rejected
+        | Reason::RolloutFailed => Some(Severity::Warning),
+        Reason::Adopted
+        | Reason::Restored
+        | Reason::Reshaped
+        | Reason::Absorbed
+        | Reason::NothingRuns
+        | Reason::Proven
+        | Reason::Restarted
+        | Reason::StartedMeanwhile
+        | Reason::Paused
+        | Reason::Ignored => Some(Severity::Normal),
+    }
+}
+
+fn result_of(error: &ApiError) -> RestartResult {
+    match error {
+        ApiError::Conflict => RestartResult::Conflict,
+        ApiError::NotFound | ApiError::Replaced => RestartResult::Gone,
+        ApiError::Forbidden(_) => RestartResult::Forbidden,
+        ApiError::Rejected(_) => RestartResult::Rejected,
+        ApiError::Unavailable(_) | ApiError::Unexpected(_) => RestartResult::Unavailable,
+    }
+}
+
+fn word(kind: KindId) -> &'static str {
+    kind.row().kind
+}
+
+/// The words of all kinds, for metrics that start at zero.
+#[must_use]
+pub fn kind_words() -> Vec<&'static str> {
+    KINDS.iter().map(|row| row.kind).collect()
+}
+
+fn since(from: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(now.duration_since(from)).unwrap_or_default()
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+/// `Deployment shop/web`.
+struct Named<'a>(&'a WorkloadRef);
+
+impl std::fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}/{}", word(self.0.kind), self.0.namespace, self.0.name)
+    }
+}
+
+/// The reports of one process.
+pub type Shared = Arc<Observer>;

@@ -1,0 +1,237 @@
+//! The way of one change: gather, decide, write, observe.
+//!
+//! A worker takes one workload at a time from the queue and brings it as far as it can be brought
+//! now. What it cannot finish comes back: with an event, at a time, or after a backoff.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::gather::{Context, Decided, Undecided, decide_now, prove};
+use super::observe::{Observer, Outcome};
+use super::queue::Queue;
+use crate::core::decide::{Action, Change, Plan};
+use crate::core::name::WorkloadRef;
+use crate::core::reason::State;
+use crate::k8s::error::ApiError;
+use crate::k8s::patch::{WorkloadPatch, Write};
+
+#[cfg(test)]
+mod tests;
+
+/// Pods of one workload are not read more often than this, however many events it has.
+const PROOF_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The first wait after a failed request, and the longest.
+const MIN_BACKOFF: Duration = Duration::from_millis(50);
+const MAX_BACKOFF: Duration = Duration::from_mins(1);
+
+/// How long a refused write is left alone while nothing changes; doubles up to the resync.
+const REFUSED_PAUSE: Duration = Duration::from_mins(1);
+
+/// How long to wait for the event of our own write before the index is taken for true again.
+const OWN_EVENT: Duration = Duration::from_secs(30);
+
+/// What a worker needs.
+pub struct Reconciler {
+    /// What decisions are made on.
+    pub context: Arc<Context>,
+    /// What has to be decided.
+    pub queue: Arc<Queue<WorkloadRef>>,
+    /// Where outcomes are reported.
+    pub observer: Arc<Observer>,
+    /// Decide and report, write nothing.
+    pub observe_only: bool,
+    /// The longest pause of anything.
+    pub resync: Duration,
+}
+
+impl Reconciler {
+    /// Brings one workload as far as it can be brought now.
+    pub async fn reconcile(&self, workload: &WorkloadRef) {
+        let Some(decided) = self.gather_and_decide(workload).await else { return };
+        let outcome = self.write(workload, &decided).await;
+        self.observe(workload, decided, outcome);
+    }
+
+    /// Decides; where the decision asks for more, reads that and decides again.
+    async fn gather_and_decide(&self, workload: &WorkloadRef) -> Option<Decided> {
+        let mut proof = None;
+        // Once for older baselines, once for pods, and the decision itself.
+        for _ in 0..3 {
+            let started = std::time::Instant::now();
+            let decided = match decide_now(&self.context, workload, proof.as_ref()) {
+                Ok(decided) => decided,
+                Err(Undecided::Gone) => return None,
+                Err(Undecided::OutOfDate) => {
+                    self.queue.push_after(workload.clone(), OWN_EVENT);
+                    return None;
+                }
+            };
+            self.observer.decided(started.elapsed());
+            let Action::Prove(need) = decided.plan.action else { return Some(decided) };
+            if let Some(wait) = self.too_soon(workload) {
+                self.queue.push_after(workload.clone(), wait);
+                return None;
+            }
+            match prove(&self.context, workload, &decided.uid, need).await {
+                Ok(read) => proof = read.or(proof),
+                Err(ApiError::NotFound | ApiError::Replaced) => return None,
+                Err(error) => {
+                    self.observe(workload, decided, Outcome::Failed(error));
+                    return None;
+                }
+            }
+        }
+        None
+    }
+
+    fn too_soon(&self, workload: &WorkloadRef) -> Option<Duration> {
+        let proved = self.context.index().workload(workload)?.proved_at?;
+        let since = self.context.clock.now().duration_since(proved).unsigned_abs();
+        PROOF_INTERVAL.checked_sub(since).filter(|wait| !wait.is_zero())
+    }
+
+    /// Carries the plan out.
+    async fn write(&self, workload: &WorkloadRef, decided: &Decided) -> Outcome {
+        let write = match &decided.plan.action {
+            Action::Nothing | Action::Hold | Action::Prove(_) => return Outcome::Nothing,
+            Action::Adopt(observed) => Write::Baseline(observed.clone()),
+            Action::Restart(restart) => Write::Restart(restart.clone()),
+        };
+        if self.observe_only {
+            return Outcome::Observed(match write {
+                Write::Baseline(observed) => observed,
+                Write::Restart(restart) => restart.observed,
+            });
+        }
+        let Some(change) = self.take_change(workload, &decided.plan) else { return Outcome::Refused };
+        let patch = WorkloadPatch {
+            workload: workload.clone(),
+            uid: decided.uid.clone(),
+            version: decided.version,
+            write,
+        };
+        match patch.send(&self.context.client, self.context.timeout).await {
+            Ok(version) => Outcome::Written { version, change },
+            Err(error) => {
+                if let Some(entry) = self.context.index().workload_mut(workload) {
+                    entry.put_back(change);
+                }
+                Outcome::Failed(error)
+            }
+        }
+    }
+
+    /// Takes the change that is about to be dealt with, so that one that comes meanwhile stands by
+    /// itself. `None`: this very write was refused a moment ago.
+    fn take_change(&self, workload: &WorkloadRef, plan: &Plan) -> Option<Option<Change>> {
+        let now = self.context.clock.now();
+        let mut index = self.context.index();
+        let entry = index.workload_mut(workload)?;
+        let refused = entry.refused.as_ref().is_some_and(|(what, until)| *what == identity(plan) && now < *until);
+        (!refused).then(|| entry.change.take())
+    }
+
+    /// Notes the outcome, says it, and arranges for what comes next.
+    fn observe(&self, workload: &WorkloadRef, decided: Decided, outcome: Outcome) {
+        let now = self.context.clock.now();
+        self.note(workload, &decided, &outcome, now);
+        self.come_back(workload, &decided, &outcome, now);
+        self.observer.report(&self.context, workload, decided, outcome, now);
+    }
+
+    /// What the index must know of it.
+    fn note(&self, workload: &WorkloadRef, decided: &Decided, outcome: &Outcome, now: Timestamp) {
+        let mut index = self.context.index();
+        let Some(entry) = index.workload_mut(workload) else { return };
+        if entry.workload.uid != decided.uid {
+            return;
+        }
+        match outcome {
+            Outcome::Nothing if decided.plan.state == State::Current => {
+                entry.change = None;
+                entry.verified = entry.verified.max(decided.horizon);
+                let revision = entry.workload.evidence.revision;
+                entry.trusted =
+                    Some(crate::core::decide::Trusted { version: entry.workload.version, revision });
+            }
+            Outcome::Written { version, .. } => {
+                entry.failures = 0;
+                entry.refused = None;
+                entry.verified = entry.verified.max(decided.horizon);
+                if entry.workload.version < *version {
+                    entry.expected = Some((*version, now + OWN_EVENT));
+                }
+                entry.remembered = match &decided.plan.action {
+                    Action::Adopt(observed) => Some(observed.as_str().into()),
+                    Action::Restart(restart) => Some(restart.observed.as_str().into()),
+                    Action::Nothing | Action::Hold | Action::Prove(_) => entry.remembered.take(),
+                };
+            }
+            Outcome::Observed(observed) => {
+                entry.change = None;
+                entry.verified = entry.verified.max(decided.horizon);
+                entry.workload.observed = Some(observed.as_str().into());
+                entry.remembered.clone_from(&entry.workload.observed);
+            }
+            Outcome::Failed(ApiError::Rejected(_) | ApiError::Forbidden(_)) => {
+                let pause = backoff(entry.failures, REFUSED_PAUSE, self.resync);
+                entry.failures = entry.failures.saturating_add(1);
+                entry.refused = Some((identity(&decided.plan), now + pause));
+            }
+            Outcome::Failed(_) => entry.failures = entry.failures.saturating_add(1),
+            Outcome::Nothing | Outcome::Refused => {}
+        }
+    }
+
+    /// When to decide again without any event.
+    fn come_back(&self, workload: &WorkloadRef, decided: &Decided, outcome: &Outcome, now: Timestamp) {
+        let after = match outcome {
+            Outcome::Nothing => {
+                let Some(at) = decided.plan.not_before else { return };
+                at.duration_since(now).unsigned_abs()
+            }
+            Outcome::Failed(ApiError::NotFound | ApiError::Replaced) => {
+                // Its event is on the way, or already here.
+                self.context.index().forget_exactly(workload, &decided.uid);
+                return;
+            }
+            Outcome::Failed(error) => {
+                let index = self.context.index();
+                let Some(entry) = index.workload(workload) else { return };
+                match (error, &entry.refused) {
+                    (ApiError::Rejected(_) | ApiError::Forbidden(_), Some((_, until))) => {
+                        until.duration_since(now).unsigned_abs()
+                    }
+                    // The newer version may be in the index by now.
+                    (ApiError::Conflict, _) if entry.workload.version > decided.version => Duration::ZERO,
+                    _ => jittered(backoff(entry.failures, MIN_BACKOFF, MAX_BACKOFF)),
+                }
+            }
+            Outcome::Written { .. } => OWN_EVENT,
+            Outcome::Refused | Outcome::Observed(_) => return,
+        };
+        self.queue.push_after(workload.clone(), after);
+    }
+}
+
+/// Tells a write from another one for the same workload; the time in it does not count.
+fn identity(plan: &Plan) -> String {
+    match &plan.action {
+        Action::Restart(restart) => restart.digest.clone(),
+        Action::Adopt(_) => plan.reason.word().to_owned(),
+        Action::Nothing | Action::Hold | Action::Prove(_) => String::new(),
+    }
+}
+
+fn backoff(failures: u32, first: Duration, longest: Duration) -> Duration {
+    first.saturating_mul(2_u32.saturating_pow(failures.min(16))).min(longest)
+}
+
+/// Up to half as much again, so that those that failed together do not come back together.
+fn jittered(pause: Duration) -> Duration {
+    let random = getrandom::u32().unwrap_or(0);
+    pause + pause.mul_f64(f64::from(random) / f64::from(u32::MAX) / 2.0)
+}

@@ -1,0 +1,121 @@
+//! What has to be known before the first decision, waited for as long as it takes.
+
+use std::time::Duration;
+
+use kube::Client;
+use tracing::{error, info, warn};
+
+use super::gather::{Clock, Context};
+use crate::core::digest::KeyRing;
+use crate::core::name::Uid;
+use crate::core::time::Second;
+use crate::k8s::error::ApiError;
+use crate::k8s::evidence;
+use crate::k8s::heartbeat::Heartbeat;
+use crate::k8s::keyring::{self, KeyError};
+use crate::ops::Metrics;
+
+/// Between two tries at the start: an API server that is away, a right that is missing.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// What the first requests need.
+pub struct Begin<'a> {
+    /// The way to the API server.
+    pub client: &'a Client,
+    /// Failures are counted here.
+    pub metrics: &'a Metrics,
+    /// The mark of when a Windlass last watched.
+    pub heart: &'a Heartbeat,
+    /// Our clock.
+    pub clock: Clock,
+    /// Our own namespace.
+    pub namespace: &'a str,
+    /// What our objects there are called after.
+    pub lease_name: &'a str,
+    /// How long one request may take.
+    pub timeout: Duration,
+}
+
+impl Begin<'_> {
+    /// The digest keys, and when a Windlass last watched.
+    pub async fn keys_and_last_watched(&self) -> (KeyRing, Option<Second>) {
+        let name = format!("{}-digest-key", self.lease_name);
+        let mut pause = FIRST_PAUSE;
+        let ring = loop {
+            let load = keyring::load_or_create(self.client, self.namespace, &name, self.clock.now(), self.timeout);
+            match load.await {
+                Ok(ring) => break ring,
+                Err(problem) => {
+                    if let KeyError::Api { source, .. } = &problem {
+                        self.metrics.error(source.word());
+                    }
+                    error!(error = %problem, retry_in = ?pause, "waiting for the digest keys");
+                }
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        };
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match self.heart.last(self.client).await {
+                Ok(last) => return (ring, last.map(Second::from)),
+                Err(problem) => {
+                    self.metrics.error(problem.word());
+                    error!(error = %problem, retry_in = ?pause, "waiting for the Lease with the last heartbeat");
+                }
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+}
+
+/// Workloads may have lost their baseline while nobody watched; their `ReplicaSet`s have kept a
+/// copy. One LIST answers for all of them, and none is made when no workload lacks one.
+pub async fn recover_baselines(context: &Context, namespaces: &[String]) {
+    let lacking = context
+        .index()
+        .workloads()
+        .filter(|(_, entry)| entry.remembered.is_none() && entry.workload.evidence.revision.is_some())
+        .count();
+    if lacking == 0 {
+        return;
+    }
+    let scopes: Vec<Option<&str>> = if namespaces.is_empty() {
+        vec![None]
+    } else {
+        namespaces.iter().map(|namespace| Some(namespace.as_str())).collect()
+    };
+    let mut pause = FIRST_PAUSE;
+    for scope in scopes {
+        loop {
+            match evidence::all_observed(&context.client, scope, context.timeout).await {
+                Ok(mut found) => {
+                    let mut index = context.index();
+                    for entry in index.workloads_mut() {
+                        if scope.is_some_and(|scope| scope != entry.workload.reference.namespace.as_str()) {
+                            continue;
+                        }
+                        entry.searched = true;
+                        let uid: &Uid = &entry.workload.uid;
+                        if entry.remembered.is_none() {
+                            entry.remembered = found.remove(uid).map(Into::into);
+                        }
+                    }
+                    break;
+                }
+                // Each workload will ask for itself, and its own report will say what is missing.
+                Err(problem @ ApiError::Forbidden(_)) => {
+                    warn!(error = %problem, "earlier baselines cannot be looked for");
+                    break;
+                }
+                Err(problem) => {
+                    info!(error = %problem, retry_in = ?pause, "waiting for the list of ReplicaSets");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+    }
+}

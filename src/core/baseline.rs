@@ -1,0 +1,352 @@
+//! The baseline: what a workload's pods are known to run, kept on the workload itself.
+//!
+//! One compact JSON value in [`OBSERVED`](super::annotation::OBSERVED), below 1 KiB. It has no
+//! content and no plain digest of any, so reading it tells nothing about a Secret.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::digest::{Digest, Hint, ShapeTag, WorkloadKey};
+use super::name::{Namespace, SourceRef, Uid, Version};
+
+#[cfg(test)]
+mod tests;
+
+/// The format that is written. Readers know the one before, too, once there is one.
+const FORMAT: u32 = 1;
+
+/// The most that the annotation may take on each workload and each of its `ReplicaSet`s.
+pub const MAX_BYTES: usize = 1024;
+
+/// How many restart times are kept: enough to see that a workload restarts too often.
+const RESTARTS_KEPT: usize = 6;
+
+/// What the pods of one workload are known to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Baseline {
+    /// The installation that wrote it.
+    pub installation: Box<str>,
+    /// The id of the key that its digests are made with.
+    pub key: Box<str>,
+    /// The workload that it was written for.
+    pub uid: Uid,
+    /// When it was written, by our clock.
+    pub at: Timestamp,
+    /// The newest version among its sources: a source of a later version was written since.
+    pub horizon: Version,
+    /// The revision of the workload that it was set for; 0 before the first.
+    pub revision: u64,
+    /// Which sources and keys it covers, as one tag.
+    pub shape: [u8; 6],
+    /// The digests.
+    pub recorded: Recorded,
+    /// Since when some pods are known not to run the content that is wanted.
+    pub stale: Option<Timestamp>,
+    /// The digests are of the present content, but the pods are not known to run it, and why.
+    pub held: Option<Unsure>,
+    /// Our last restarts, in seconds since 1970, the newest last.
+    pub restarts: Vec<i64>,
+}
+
+/// Why a baseline does not vouch for the pods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Unsure {
+    /// Somebody undid the rollout that would have made them current.
+    Undone,
+    /// Nothing tells what they were started with.
+    Unproven,
+}
+
+/// The digests of a baseline, in the most telling form that there is room for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// Each source by name.
+    Named(BTreeMap<String, Entry>),
+    /// Each source by label: change and reshaping can be told, names cannot.
+    Packed(Vec<([u8; 4], [u8; 6])>),
+    /// One digest over all.
+    Combined(Digest),
+}
+
+/// One source of a baseline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Which of its keys count.
+    pub tag: ShapeTag,
+    /// Their content.
+    pub digest: Digest,
+    /// A hint for each key; empty when there are too many.
+    pub hints: Vec<Hint>,
+}
+
+/// A source as it is now, for comparing and recording.
+pub struct Present<'a> {
+    /// Which one.
+    pub source: &'a SourceRef,
+    /// Which of its keys count.
+    pub tag: ShapeTag,
+    /// Their content.
+    pub digest: Digest,
+    /// A hint for each key that exists and counts; empty when there are too many.
+    pub hints: Vec<Hint>,
+}
+
+/// How the present differs from a baseline.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// Positions in the present list of the sources whose content differs.
+    pub changed: Vec<usize>,
+    /// Whether some source or key begins or ceases to count.
+    pub reshaped: bool,
+}
+
+impl Baseline {
+    /// Compares, source by source. `None` when the form kept cannot answer.
+    #[must_use]
+    pub fn compare(&self, key: &WorkloadKey, namespace: &Namespace, present: &[Present<'_>]) -> Option<Difference> {
+        let shape = key.whole_shape(present.iter().map(|p| (p.source, p.tag)));
+        let reshaped = shape != self.shape;
+        let differing = |known: &dyn Fn(&Present<'_>) -> Option<bool>| {
+            let changed = present
+                .iter()
+                .enumerate()
+                .filter_map(|(at, p)| (known(p) == Some(false)).then_some(at))
+                .collect();
+            Some(Difference { changed, reshaped })
+        };
+        match &self.recorded {
+            Recorded::Named(entries) => differing(&|p| {
+                let entry = entries.get(&short_name(p.source, namespace))?;
+                (entry.tag == p.tag).then(|| entry.digest == p.digest)
+            }),
+            Recorded::Packed(entries) => differing(&|p| {
+                let label = key.label(p.source, p.tag);
+                let (_, short) = entries.iter().find(|(known, _)| *known == label)?;
+                Some(p.digest.0.starts_with(short))
+            }),
+            Recorded::Combined(all) => {
+                let now = key.combined(present.iter().map(|p| (p.source, p.tag, p.digest)));
+                match (reshaped, now == *all) {
+                    (false, true) => Some(Difference { changed: Vec::new(), reshaped }),
+                    // Some of them changed; which ones this form cannot say.
+                    (false, false) => Some(Difference { changed: (0..present.len()).collect(), reshaped }),
+                    (true, _) => None,
+                }
+            }
+        }
+    }
+
+    /// The hints kept for a source, to name its changed keys. Empty: not known.
+    #[must_use]
+    pub fn hints(&self, source: &SourceRef, namespace: &Namespace) -> &[Hint] {
+        match &self.recorded {
+            Recorded::Named(entries) => entries.get(&short_name(source, namespace)).map_or(&[], |entry| &entry.hints),
+            Recorded::Packed(_) | Recorded::Combined(_) => &[],
+        }
+    }
+
+    /// Replaces the digests by the present ones. [`Baseline::print`] then chooses the form.
+    pub fn record(&mut self, key: &WorkloadKey, namespace: &Namespace, present: &[Present<'_>]) {
+        self.shape = key.whole_shape(present.iter().map(|p| (p.source, p.tag)));
+        let named = present
+            .iter()
+            .map(|p| {
+                let entry = Entry { tag: p.tag, digest: p.digest, hints: p.hints.clone() };
+                (short_name(p.source, namespace), entry)
+            })
+            .collect();
+        self.recorded = Recorded::Named(named);
+        if self.print().len() <= MAX_BYTES {
+            return;
+        }
+        if let Recorded::Named(entries) = &mut self.recorded {
+            entries.values_mut().for_each(|entry| entry.hints.clear());
+        }
+        if self.print().len() <= MAX_BYTES {
+            return;
+        }
+        let packed = present
+            .iter()
+            .map(|p| (key.label(p.source, p.tag), std::array::from_fn(|i| p.digest.0.get(i).copied().unwrap_or(0))))
+            .collect();
+        self.recorded = Recorded::Packed(packed);
+        if self.print().len() <= MAX_BYTES {
+            return;
+        }
+        self.recorded = Recorded::Combined(key.combined(present.iter().map(|p| (p.source, p.tag, p.digest))));
+    }
+
+    /// Adds a restart of ours.
+    pub fn push_restart(&mut self, at: Timestamp) {
+        self.restarts.push(at.as_second());
+        let surplus = self.restarts.len().saturating_sub(RESTARTS_KEPT);
+        self.restarts.drain(..surplus);
+    }
+
+    /// The annotation's value.
+    #[must_use]
+    pub fn print(&self) -> String {
+        let Self { installation, key, uid, at, horizon, revision, shape, recorded, stale, held, restarts } = self;
+        let (mut src, mut packed, mut all) = (None, None, None);
+        match recorded {
+            Recorded::Named(entries) => {
+                src = Some(entries.iter().map(|(name, entry)| (name.clone(), entry.print())).collect());
+            }
+            Recorded::Packed(entries) => {
+                let bytes: Vec<u8> = entries.iter().flat_map(|(label, short)| label.iter().chain(short)).copied().collect();
+                packed = Some(BASE64.encode(bytes));
+            }
+            Recorded::Combined(Digest(digest)) => all = Some(BASE64.encode(digest)),
+        }
+        let wire = Wire {
+            v: FORMAT,
+            installation: installation.to_string(),
+            key: key.to_string(),
+            uid: uid.to_string(),
+            at: millis(*at),
+            rv: horizon.number(),
+            rev: *revision,
+            shape: BASE64.encode(shape),
+            src,
+            packed,
+            all,
+            stale: stale.map(millis),
+            held: *held,
+            restarts: restarts.clone(),
+        };
+        serde_json::to_string(&wire).expect("strings, numbers and maps of strings always have a JSON form")
+    }
+
+    /// Reads an annotation's value.
+    ///
+    /// # Errors
+    /// What is wrong with it; the value itself is not repeated.
+    pub fn parse(text: &str) -> Result<Self, Unreadable> {
+        let wire: Wire = serde_json::from_str(text).map_err(|_| Unreadable::Malformed)?;
+        if wire.v != FORMAT {
+            return Err(Unreadable::Format(wire.v));
+        }
+        let recorded = match (wire.src, wire.packed, wire.all) {
+            (Some(src), None, None) => Recorded::Named(
+                src.into_iter()
+                    .map(|(name, entry)| Some((name, Entry::parse(&entry)?)))
+                    .collect::<Option<_>>()
+                    .ok_or(Unreadable::Malformed)?,
+            ),
+            (None, Some(packed), None) => Recorded::Packed(unpack(&packed).ok_or(Unreadable::Malformed)?),
+            (None, None, Some(all)) => Recorded::Combined(Digest(decode(&all).ok_or(Unreadable::Malformed)?)),
+            _ => return Err(Unreadable::Malformed),
+        };
+        Ok(Self {
+            installation: wire.installation.into(),
+            key: wire.key.into(),
+            uid: Uid::from(wire.uid.as_str()),
+            at: wire.at,
+            horizon: Version::new(wire.rv),
+            revision: wire.rev,
+            shape: decode(&wire.shape).ok_or(Unreadable::Malformed)?,
+            recorded,
+            stale: wire.stale,
+            held: wire.held,
+            restarts: wire.restarts,
+        })
+    }
+}
+
+/// Why a baseline says nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// Not what we write.
+    #[error("not a baseline that Windlass wrote")]
+    Malformed,
+    /// Written by a later Windlass.
+    #[error("written in format {0}, which this version does not know")]
+    Format(u32),
+}
+
+impl Entry {
+    /// `TAG.DIGEST` or `TAG.DIGEST.HINTS`, each base64url.
+    fn print(&self) -> String {
+        let mut text = format!("{}.{}", BASE64.encode(self.tag.0), BASE64.encode(self.digest.0));
+        if !self.hints.is_empty() {
+            let bytes: Vec<u8> = self.hints.iter().flat_map(|hint| hint.0).collect();
+            text.push('.');
+            text.push_str(&BASE64.encode(bytes));
+        }
+        text
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('.');
+        let tag = ShapeTag(decode(parts.next()?)?);
+        let digest = Digest(decode(parts.next()?)?);
+        let hints = match parts.next() {
+            None => Vec::new(),
+            Some(hints) => BASE64
+                .decode(hints)
+                .ok()?
+                .chunks_exact(3)
+                .filter_map(|hint| hint.try_into().ok().map(Hint))
+                .collect(),
+        };
+        parts.next().is_none().then_some(Self { tag, digest, hints })
+    }
+}
+
+/// The name of a source in a baseline: short where it can be.
+fn short_name(source: &SourceRef, own: &Namespace) -> String {
+    if source.namespace == *own {
+        format!("{}/{}", source.kind.word(), source.name)
+    } else {
+        format!("{}/{}/{}", source.kind.word(), source.namespace, source.name)
+    }
+}
+
+fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
+    BASE64.decode(text).ok()?.try_into().ok()
+}
+
+fn unpack(text: &str) -> Option<Vec<([u8; 4], [u8; 6])>> {
+    let bytes = BASE64.decode(text).ok()?;
+    bytes
+        .chunks(10)
+        .map(|chunk| {
+            let (label, short) = chunk.split_at_checked(4)?;
+            Some((label.try_into().ok()?, short.try_into().ok()?))
+        })
+        .collect()
+}
+
+fn millis(at: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at)
+}
+
+/// The JSON, field by field. Names are short because every workload carries them.
+#[derive(Serialize, Deserialize)]
+struct Wire {
+    v: u32,
+    #[serde(rename = "in")]
+    installation: String,
+    key: String,
+    uid: String,
+    at: Timestamp,
+    rv: u64,
+    rev: u64,
+    shape: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    src: Option<BTreeMap<String, String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    packed: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    all: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stale: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    held: Option<Unsure>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    restarts: Vec<i64>,
+}

@@ -1,0 +1,69 @@
+//! What a source holds, reduced to digests while it is being read.
+
+use std::fmt;
+
+use super::name::Key;
+
+/// SHA-256 of one value. It stays in memory: written anywhere it would let people test guesses.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct ValueDigest([u8; 32]);
+
+impl ValueDigest {
+    /// From the digest's bytes.
+    #[must_use]
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The digest's bytes, for composing a keyed one.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ValueDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ValueDigest(32 bytes)")
+    }
+}
+
+/// The keys of a source, sorted, with the digest of each value.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Contents(Box<[(Key, ValueDigest)]>);
+
+impl Contents {
+    /// Takes keys in any order; of a key that stands twice the last one counts.
+    #[must_use]
+    pub fn new(mut entries: Vec<(Key, ValueDigest)>) -> Self {
+        entries.reverse();
+        entries.sort_by(|a, b| a.0.cmp(&b.0));
+        entries.dedup_by(|a, b| a.0 == b.0);
+        Self(entries.into_boxed_slice())
+    }
+
+    /// The digest of a key's value; `None` when there is no such key.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&ValueDigest> {
+        let at = self.0.binary_search_by(|(k, _)| k.as_str().cmp(key)).ok()?;
+        self.0.get(at).map(|(_, digest)| digest)
+    }
+
+    /// All keys in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&Key, &ValueDigest)> {
+        self.0.iter().map(|(key, digest)| (key, digest))
+    }
+
+    /// The keys in which two states differ: changed, added or gone, in order.
+    #[must_use]
+    pub fn differing<'a>(&'a self, other: &'a Self) -> Vec<&'a Key> {
+        let mut keys: Vec<&Key> = self
+            .iter()
+            .filter(|(key, digest)| other.get(key.as_str()) != Some(digest))
+            .map(|(key, _)| key)
+            .chain(other.iter().filter(|(key, _)| self.get(key.as_str()).is_none()).map(|(key, _)| key))
+            .collect();
+        keys.sort_unstable();
+        keys
+    }
+}

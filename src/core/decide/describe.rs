@@ -1,0 +1,124 @@
+//! What changed, by name: sources and keys, never content.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{Case, Reason};
+use crate::core::name::{Key, SourceRef};
+use crate::core::reference::Consumed;
+
+/// How many names an Event or an annotation lists before it only counts.
+const NAMED: usize = 8;
+
+/// The sources of a workload that changed, and their keys as far as they are known.
+pub(super) struct Changed<'a>(Vec<(&'a SourceRef, Vec<Key>)>);
+
+impl<'a> Changed<'a> {
+    pub(super) fn of(case: &Case<'a>) -> Self {
+        let mut found: Vec<(&SourceRef, Vec<Key>)> = case
+            .difference
+            .changed
+            .iter()
+            .filter_map(|&at| Some((case.input.sources.get(at)?, case.present.get(at)?)))
+            .map(|(view, present)| {
+                let before = case.baseline.hints(view.reference, &case.input.workload.reference.namespace);
+                let keys = if before.is_empty() || present.hints.is_empty() {
+                    seen_live(case, view.reference)
+                } else {
+                    let names = view.source.into_iter().flat_map(|source| source.contents.iter());
+                    let counted = names.map(|(name, _)| name).filter(|name| view.used.consumed.contains(name));
+                    let mut keys: Vec<Key> = counted
+                        .zip(&present.hints)
+                        .filter(|(_, hint)| !before.contains(hint))
+                        .map(|(name, _)| name.clone())
+                        .collect();
+                    keys.extend(gone(view.source, &view.used.consumed, before.len(), present.hints.len()));
+                    if keys.is_empty() { seen_live(case, view.reference) } else { keys }
+                };
+                (view.reference, keys)
+            })
+            .collect();
+        // Changed there and back: only what was seen can be named.
+        if found.is_empty() {
+            for view in case.input.sources {
+                let keys = seen_live(case, view.reference);
+                if !keys.is_empty() {
+                    found.push((view.reference, keys));
+                }
+            }
+        }
+        Self(found)
+    }
+
+    /// The annotation that says why a template was changed.
+    pub(super) fn cause(&self, reason: Reason, at: Timestamp) -> String {
+        #[derive(Serialize)]
+        struct Cause<'a> {
+            at: Timestamp,
+            reason: &'static str,
+            sources: Vec<Source<'a>>,
+        }
+        #[derive(Serialize)]
+        struct Source<'a> {
+            kind: &'static str,
+            name: &'a str,
+            #[serde(skip_serializing_if = "Vec::is_empty")]
+            keys: Vec<&'a str>,
+        }
+        let sources = self.0.iter().take(NAMED).map(|(source, keys)| Source {
+            kind: source.kind.word(),
+            name: source.name.as_str(),
+            keys: keys.iter().take(NAMED).map(Key::as_str).collect(),
+        });
+        let cause = Cause { at, reason: reason.word(), sources: sources.collect() };
+        serde_json::to_string(&cause).expect("names and a time always have a JSON form")
+    }
+}
+
+fn seen_live(case: &Case<'_>, source: &SourceRef) -> Vec<Key> {
+    let live = case.input.change.into_iter().flat_map(|change| &change.keys);
+    live.filter(|(of, _)| of == source).map(|(_, key)| key.clone()).collect()
+}
+
+/// Keys that the template names and that are gone. Of a source that is read whole the names of gone
+/// keys are not kept anywhere.
+fn gone(
+    source: Option<&crate::core::workload::Source>,
+    consumed: &Consumed,
+    before: usize,
+    now: usize,
+) -> Vec<Key> {
+    match (consumed, source) {
+        (Consumed::Keys(keys), Some(source)) if before > now => {
+            keys.iter().filter(|key| source.contents.get(key.as_str()).is_none()).cloned().collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+impl fmt::Display for Changed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named: Vec<String> = self
+            .0
+            .iter()
+            .map(|(source, keys)| match keys.as_slice() {
+                [] => source.to_string(),
+                [one] => format!("{source} (key {one})"),
+                more => format!("{source} (keys {})", some_of(more)),
+            })
+            .collect();
+        f.write_str(&some_of(&named))
+    }
+}
+
+/// The first few, and how many more there are.
+pub(super) fn some_of(names: &[impl fmt::Display]) -> String {
+    let mut text = names.iter().take(NAMED).map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let more = names.len().saturating_sub(NAMED);
+    if more > 0 {
+        text.push_str(&format!(" and {more} more"));
+    }
+    text
+}

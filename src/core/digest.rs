@@ -1,0 +1,227 @@
+//! Keyed digests: equal for equal content, and of no use to anybody without the key.
+//!
+//! An annotation is read by many more people than a Secret is. A plain hash there would let any of
+//! them test guesses of a short password, and compare what two workloads are given. So everything
+//! that is written is an HMAC-SHA-256 under a key derived for that one workload.
+
+use std::fmt;
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+
+use super::content::Contents;
+use super::name::{Key, SourceRef, Uid};
+use super::reference::{Consumed, Use};
+
+#[cfg(test)]
+mod tests;
+
+/// Bytes of a random key.
+pub const KEY_BYTES: usize = 32;
+
+/// A random key with the short name that baselines call it by.
+#[derive(Clone)]
+pub struct RingKey {
+    id: Box<str>,
+    bytes: [u8; KEY_BYTES],
+}
+
+impl fmt::Debug for RingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RingKey({}, {} bytes)", self.id, self.bytes.len())
+    }
+}
+
+/// All keys that a baseline may have been made with. New ones are made with the newest.
+#[derive(Clone, Debug)]
+pub struct KeyRing {
+    newest: RingKey,
+    older: Vec<RingKey>,
+}
+
+impl KeyRing {
+    /// From `(id, bytes)`, the newest being the one with the greatest id. `None` if there is none.
+    #[must_use]
+    pub fn new(keys: impl IntoIterator<Item = (Box<str>, [u8; KEY_BYTES])>) -> Option<Self> {
+        let mut older: Vec<RingKey> = keys.into_iter().map(|(id, bytes)| RingKey { id, bytes }).collect();
+        older.sort_by(|a, b| a.id.cmp(&b.id));
+        let newest = older.pop()?;
+        Some(Self { newest, older })
+    }
+
+    /// The key that new baselines are made with.
+    #[must_use]
+    pub fn newest(&self) -> &RingKey {
+        &self.newest
+    }
+
+    /// A key by its id; `None` if it is lost.
+    #[must_use]
+    pub fn get(&self, id: &str) -> Option<&RingKey> {
+        std::iter::once(&self.newest).chain(&self.older).find(|key| &*key.id == id)
+    }
+}
+
+impl RingKey {
+    /// The name that baselines call it by.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The key of one workload: digests of two workloads cannot be compared.
+    #[must_use]
+    pub fn for_workload(&self, uid: &Uid) -> WorkloadKey {
+        let mut mac = Encoder::new(&self.bytes, b"windlass workload key v1");
+        mac.text(uid.as_str());
+        WorkloadKey(mac.finish())
+    }
+}
+
+/// 128 bits of a keyed digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digest(pub [u8; 16]);
+
+/// 24 bits: tells two selections of keys of one source apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShapeTag(pub [u8; 3]);
+
+/// 24 bits of one key's content. Only ever used to name a changed key to people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hint(pub [u8; 3]);
+
+/// Makes the digests of one workload.
+pub struct WorkloadKey([u8; 32]);
+
+impl WorkloadKey {
+    /// The digest of what a workload takes from one source. `None`: the source does not exist.
+    #[must_use]
+    pub fn source(&self, source: &SourceRef, consumed: &Consumed, contents: Option<&Contents>) -> Digest {
+        let mut mac = Encoder::new(&self.0, b"source");
+        mac.source(source);
+        let Some(contents) = contents else {
+            mac.byte(0);
+            return Digest(cut(&mac.finish()));
+        };
+        mac.byte(1);
+        match consumed {
+            Consumed::Whole => {
+                for (key, value) in contents.iter() {
+                    mac.text(key.as_str());
+                    mac.byte(1);
+                    mac.bytes(value.bytes());
+                }
+            }
+            Consumed::Keys(keys) => {
+                for key in keys {
+                    mac.text(key.as_str());
+                    match contents.get(key.as_str()) {
+                        Some(value) => {
+                            mac.byte(1);
+                            mac.bytes(value.bytes());
+                        }
+                        None => mac.byte(0),
+                    }
+                }
+            }
+        }
+        Digest(cut(&mac.finish()))
+    }
+
+    /// The tag of which keys of a source count.
+    #[must_use]
+    pub fn shape(&self, source: &SourceRef, found: &Use) -> ShapeTag {
+        let mut mac = Encoder::new(&self.0, b"shape");
+        mac.source(source);
+        match &found.consumed {
+            Consumed::Whole => mac.byte(1),
+            Consumed::Keys(keys) => {
+                mac.byte(0);
+                for key in keys {
+                    mac.text(key.as_str());
+                }
+            }
+        }
+        ShapeTag(cut(&mac.finish()))
+    }
+
+    /// What a source and its selection of keys are called where there is no room for the name.
+    #[must_use]
+    pub fn label(&self, source: &SourceRef, tag: ShapeTag) -> [u8; 4] {
+        let mut mac = Encoder::new(&self.0, b"label");
+        mac.source(source);
+        mac.bytes(&tag.0);
+        cut(&mac.finish())
+    }
+
+    /// One tag over all sources and selections, in order.
+    #[must_use]
+    pub fn whole_shape<'a>(&self, sources: impl Iterator<Item = (&'a SourceRef, ShapeTag)>) -> [u8; 6] {
+        let mut mac = Encoder::new(&self.0, b"whole shape");
+        for (source, ShapeTag(tag)) in sources {
+            mac.source(source);
+            mac.bytes(&tag);
+        }
+        cut(&mac.finish())
+    }
+
+    /// The hint of one key's content.
+    #[must_use]
+    pub fn hint(&self, source: &SourceRef, key: &Key, value: &super::content::ValueDigest) -> Hint {
+        let mut mac = Encoder::new(&self.0, b"hint");
+        mac.source(source);
+        mac.text(key.as_str());
+        mac.bytes(value.bytes());
+        Hint(cut(&mac.finish()))
+    }
+
+    /// One digest over all sources, in order.
+    #[must_use]
+    pub fn combined<'a>(&self, sources: impl Iterator<Item = (&'a SourceRef, ShapeTag, Digest)>) -> Digest {
+        let mut mac = Encoder::new(&self.0, b"workload");
+        for (source, ShapeTag(tag), Digest(digest)) in sources {
+            mac.source(source);
+            mac.bytes(&tag);
+            mac.bytes(&digest);
+        }
+        Digest(cut(&mac.finish()))
+    }
+}
+
+/// Length-prefixed, so that no two different inputs are encoded alike.
+struct Encoder(Hmac<Sha256>);
+
+impl Encoder {
+    fn new(key: &[u8; 32], purpose: &[u8]) -> Self {
+        let mut encoder = Self(Hmac::new_from_slice(key).expect("HMAC takes keys of any length"));
+        encoder.bytes(purpose);
+        encoder
+    }
+
+    fn byte(&mut self, byte: u8) {
+        self.0.update(&[byte]);
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.0.update(&(bytes.len() as u64).to_le_bytes());
+        self.0.update(bytes);
+    }
+
+    fn text(&mut self, text: &str) {
+        self.bytes(text.as_bytes());
+    }
+
+    fn source(&mut self, source: &SourceRef) {
+        self.text(source.kind.word());
+        self.text(source.namespace.as_str());
+        self.text(source.name.as_str());
+    }
+
+    fn finish(self) -> [u8; 32] {
+        self.0.finalize().into_bytes().into()
+    }
+}
+
+fn cut<const N: usize>(bytes: &[u8; 32]) -> [u8; N] {
+    std::array::from_fn(|i| bytes.get(i).copied().unwrap_or_default())
+}

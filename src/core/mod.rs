@@ -1,0 +1,21 @@
+//! The pure rules: what counts, what changed, and what to do about it.
+//!
+//! Nothing here knows Kubernetes clients, async, files or clocks. Every input is an argument, `now`
+//! included, and every result is a value, so that the same rules serve the controller, a person who
+//! asks for an explanation, and thousands of simulated histories.
+
+pub mod annotation;
+pub mod baseline;
+pub mod content;
+pub mod decide;
+pub mod digest;
+pub mod glob;
+pub mod kind;
+pub mod name;
+pub mod optin;
+pub mod proof;
+pub mod reason;
+pub mod reference;
+pub mod template;
+pub mod time;
+pub mod workload;

@@ -1,0 +1,66 @@
+//! What is read from the cluster in the rare case that state alone cannot decide.
+
+use super::name::Uid;
+use super::time::Second;
+
+/// One of the templates that a workload's controller has rolled out: a `ReplicaSet` of a Deployment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revision {
+    /// Its number; 0 when it has none yet.
+    pub number: u64,
+    /// When it was first rolled out.
+    pub created: Second,
+    /// The digest that our restart left on its pod template.
+    pub witness: Option<Box<str>>,
+    /// The baseline that the workload had when this was its present revision.
+    pub observed: Option<Box<str>>,
+}
+
+/// One pod of a workload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pod {
+    /// Its identity.
+    pub uid: Uid,
+    /// When each container that has started did so, ended ones included.
+    pub started: Vec<Second>,
+}
+
+/// Everything that a proof needs, read at one time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Proof {
+    /// All revisions that the cluster still keeps.
+    pub revisions: Vec<Revision>,
+    /// All pods that are not being deleted.
+    pub pods: Vec<Pod>,
+}
+
+impl Proof {
+    /// Whether every container of every pod was started in a later second than `change`.
+    #[must_use]
+    pub fn all_started_after(&self, change: Second) -> bool {
+        self.pods.iter().flat_map(|pod| &pod.started).all(|started| *started > change)
+    }
+
+    /// Whether any container may have been started between the two.
+    #[must_use]
+    pub fn any_started_between(&self, from: Second, to: Second) -> bool {
+        self.pods.iter().flat_map(|pod| &pod.started).any(|started| (from..=to).contains(started))
+    }
+
+    /// The revision that the workload is at.
+    #[must_use]
+    pub fn present(&self, number: Option<u64>) -> Option<&Revision> {
+        let number = number?;
+        self.revisions.iter().find(|revision| revision.number == number)
+    }
+
+    /// The last baseline that a revision kept a copy of.
+    #[must_use]
+    pub fn last_observed(&self) -> Option<&str> {
+        self.revisions
+            .iter()
+            .filter(|revision| revision.observed.is_some())
+            .max_by_key(|revision| revision.number)
+            .and_then(|revision| revision.observed.as_deref())
+    }
+}

@@ -1,0 +1,124 @@
+//! One word and one sentence for everything that can be said of a workload.
+//!
+//! The same words stand in logs, Events, conditions, metric labels and on the command line, so that
+//! a person can carry what one of them says to any other.
+
+/// Where a workload stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Every pod runs the present content.
+    Current,
+    /// A change came a moment ago; more may follow.
+    Settling,
+    /// A rollout is due and waits for its time.
+    Pending,
+    /// Pods are being replaced.
+    Rolling,
+    /// Not current, and nothing will be done without somebody's help.
+    Held,
+    /// What was done did not work.
+    Failed,
+    /// Decided and reported, nothing written.
+    Observed,
+}
+
+/// All states, for metrics that start at zero.
+pub const STATES: &[State] = &[
+    State::Current,
+    State::Settling,
+    State::Pending,
+    State::Rolling,
+    State::Held,
+    State::Failed,
+    State::Observed,
+];
+
+impl State {
+    /// The word.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Current => "Current",
+            Self::Settling => "Settling",
+            Self::Pending => "Pending",
+            Self::Rolling => "Rolling",
+            Self::Held => "Held",
+            Self::Failed => "Failed",
+            Self::Observed => "Observed",
+        }
+    }
+}
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident: $sentence:literal,)*) => {
+        /// Why a workload stands where it stands.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Reason { $($(#[$doc])* $name,)* }
+
+        /// All reasons, for metrics that start at zero and for the reference.
+        pub const REASONS: &[Reason] = &[$(Reason::$name),*];
+
+        impl Reason {
+            /// The word.
+            #[must_use]
+            pub fn word(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)* }
+            }
+
+            /// The sentence.
+            #[must_use]
+            pub fn sentence(self) -> &'static str {
+                match self { $(Self::$name => $sentence,)* }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// First sight.
+    Adopted: "first seen; what it uses now is its baseline and nothing was restarted",
+    /// Our annotation was gone.
+    Restored: "its baseline had been removed and was put back",
+    /// A source or key began or ceased to count.
+    Reshaped: "it uses other sources or keys than before; they are taken as they are",
+    /// Somebody else's rollout did our work.
+    Absorbed: "a rollout by somebody else brought the new content to every pod",
+    /// No pod to restart.
+    NothingRuns: "no pod runs; the next ones start with the present content",
+    /// Held before, proven now.
+    Proven: "every pod was started after the last change",
+    /// Content is as the baseline says.
+    Unchanged: "every pod runs the present content",
+    /// The main case.
+    Restarted: "restarted to run new content",
+    /// After the main case, until the last pod is replaced.
+    Rolling: "its pods are being replaced",
+    /// Content is as before, but a pod was started in between.
+    StartedMeanwhile: "content changed and changed back, and a pod was started in between",
+    /// Waiting for more changes.
+    Settling: "waiting for further changes before the restart",
+    /// Waiting for somebody else's rollout.
+    Absorbing: "a rollout that began after the change is under way",
+    /// Not in the way of anybody's decision, only not known yet.
+    Proving: "reading pods and revisions to decide",
+    /// A pod could not start.
+    SourceMissing: "a required source or key is missing, so restarted pods could not start",
+    /// Somebody undid our rollout.
+    Undone: "the rollout for this content was undone while pods were still waiting for it",
+    /// Nothing to compare with.
+    Unproven: "nothing tells whether its pods run the present content",
+    /// The Deployment is paused.
+    Paused: "it is paused, so a changed template would not roll",
+    /// Its strategy says so.
+    Ignored: "its strategy is Ignore",
+    /// An annotation cannot be used.
+    InvalidAnnotation: "an annotation has a value that cannot be used",
+    /// Somebody else's.
+    OtherInstallation: "another Windlass installation manages it",
+    /// RBAC.
+    Forbidden: "the API server does not allow the write",
+    /// Admission, validation, quota.
+    Rejected: "the API server refused the write",
+    /// The kind's controller gave up.
+    RolloutFailed: "the rollout did not complete",
+}

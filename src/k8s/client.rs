@@ -1,0 +1,206 @@
+//! The HTTP client, put together here because two defaults of kube's own cost too much.
+//!
+//! - kube cannot set `TCP_NODELAY`. Without it the first patch on a new connection waits 40 ms for a
+//!   delayed acknowledgement: every change after a quiet hour.
+//! - kube retries 429 and 5xx by itself for up to 1000 s. Our writes have a deadline, and their
+//!   backoff is the controller's.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use http::{Request, Response, Uri};
+use kube::client::{Body, ClientBuilder, ConfigExt as _};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use tower::{BoxError, Service, ServiceBuilder, ServiceExt as _};
+
+#[cfg(test)]
+mod tests;
+
+/// How long a TCP and TLS handshake may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Connections kept open while unused: as many as there are writers at most, and for longer than
+/// changes are usually apart, since a new one costs a TLS handshake.
+const IDLE_CONNECTIONS: usize = 32;
+const IDLE_TIMEOUT: Duration = Duration::from_mins(15);
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// No usable kubeconfig.
+    #[error("kubeconfig {path:?}: {source}")]
+    Kubeconfig {
+        /// The file that was asked for.
+        path: Option<PathBuf>,
+        /// What is wrong with it.
+        source: Box<kube::config::KubeconfigError>,
+    },
+    /// Neither a kubeconfig nor a service account.
+    #[error("no cluster to talk to: {0}; give --kubeconfig, set KUBECONFIG, or run in a pod")]
+    Infer(Box<kube::config::InferConfigError>),
+    /// TLS or credentials.
+    #[error("credentials or certificates cannot be used: {0}")]
+    Tls(#[from] Box<kube::Error>),
+    /// Proxies are not supported.
+    #[error("the kubeconfig asks for the proxy {0}, which Windlass does not support")]
+    Proxy(Uri),
+}
+
+/// One finished request, for the metrics.
+#[derive(Clone, Copy, Debug)]
+pub struct Call {
+    /// `get`, `list`, `watch`, `create`, `patch`, … as in RBAC.
+    pub verb: &'static str,
+    /// The plural, or `other`.
+    pub resource: &'static str,
+    /// The HTTP status; 0 when there was no answer.
+    pub code: u16,
+    /// Until the head of the answer was there.
+    pub took: Duration,
+}
+
+/// Where finished requests are counted.
+pub type Observer = Arc<dyn Fn(Call) + Send + Sync>;
+
+/// Finds the cluster: the given kubeconfig, `KUBECONFIG`, `~/.kube/config`, or the pod's own account.
+///
+/// # Errors
+/// When there is none, or it cannot be read.
+pub async fn config(path: Option<PathBuf>, context: Option<String>) -> Result<Config, ClientError> {
+    let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };
+    let wrap = |path: Option<PathBuf>| {
+        |source: kube::config::KubeconfigError| ClientError::Kubeconfig { path, source: Box::new(source) }
+    };
+    let mut config = match path {
+        Some(path) => {
+            let kubeconfig = Kubeconfig::read_from(&path).map_err(wrap(Some(path.clone())))?;
+            Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(wrap(Some(path)))?
+        }
+        None if options.context.is_some() => {
+            Config::from_kubeconfig(&options).await.map_err(wrap(None))?
+        }
+        None => Config::infer().await.map_err(|error| ClientError::Infer(Box::new(error)))?,
+    };
+    config.default_retry = false;
+    Ok(config)
+}
+
+/// The client for a cluster.
+///
+/// # Errors
+/// When credentials or certificates cannot be used.
+pub fn client(config: &Config, observer: Observer) -> Result<Client, ClientError> {
+    if let Some(proxy) = &config.proxy_url {
+        return Err(ClientError::Proxy(proxy.clone()));
+    }
+    let mut tcp = hyper_util::client::legacy::connect::HttpConnector::new();
+    tcp.set_nodelay(true);
+    tcp.enforce_http(false);
+    tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    tcp.set_keepalive(Some(Duration::from_secs(30)));
+    let tls = config.rustls_https_connector_with_connector(tcp).map_err(Box::new)?;
+    let http: hyper_util::client::legacy::Client<_, Body> =
+        hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new())
+            .timer(hyper_util::rt::TokioTimer::new())
+            .pool_timer(hyper_util::rt::TokioTimer::new())
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS)
+            .build(tls);
+    let service = ServiceBuilder::new()
+        .map_request(newest_list)
+        .layer_fn(move |inner| Observed { inner, observer: observer.clone() })
+        .layer(config.base_uri_layer())
+        .option_layer(config.auth_layer().map_err(Box::new)?)
+        .layer(config.extra_headers_layer().map_err(Box::new)?)
+        .map_err(BoxError::from)
+        .service(http);
+    Ok(ClientBuilder::new(service, config.default_namespace.clone()).build())
+}
+
+/// kube starts a streaming list at version 0, which a lagging API server may answer with content
+/// older than what we know. Without a version the server makes sure that it is up to date
+/// (<https://kubernetes.io/docs/reference/using-api/api-concepts/#streaming-lists>).
+fn newest_list<B>(mut request: Request<B>) -> Request<B> {
+    let newest = request.uri().path_and_query().and_then(|whole| {
+        let whole = whole.as_str();
+        whole.contains("sendInitialEvents=true").then(|| whole.replace("&resourceVersion=0", ""))
+    });
+    if let Some(path) = newest
+        && let Ok(path) = path.parse()
+    {
+        let mut parts = std::mem::take(request.uri_mut()).into_parts();
+        parts.path_and_query = Some(path);
+        if let Ok(uri) = Uri::from_parts(parts) {
+            *request.uri_mut() = uri;
+        }
+    }
+    request
+}
+
+/// Counts requests.
+#[derive(Clone)]
+struct Observed<S> {
+    inner: S,
+    observer: Observer,
+}
+
+impl<S, B> Service<Request<Body>> for Observed<S>
+where
+    S: Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Send,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = std::pin::Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let (verb, resource) = classify(request.method(), request.uri());
+        let observer = self.observer.clone();
+        let started = Instant::now();
+        let response = self.inner.clone().oneshot(request);
+        Box::pin(async move {
+            let response = response.await;
+            let code = response.as_ref().map_or(0, |response| response.status().as_u16());
+            observer(Call { verb, resource, code, took: started.elapsed() });
+            response
+        })
+    }
+}
+
+/// The resources that we ever ask for: labels of metrics must be bounded.
+pub const RESOURCES: &[&str] =
+    &["configmaps", "deployments", "replicasets", "pods", "events", "secrets", "leases", "other"];
+
+/// The RBAC verb and the resource of a request.
+fn classify(method: &http::Method, uri: &Uri) -> (&'static str, &'static str) {
+    let mut parts = uri.path().trim_matches('/').split('/');
+    // api/v1/…, apis/GROUP/VERSION/…, either with or without namespaces/NAME/.
+    let skip = if parts.next() == Some("apis") { 2 } else { 1 };
+    let mut rest = parts.skip(skip).peekable();
+    let mut plural = rest.next();
+    if plural == Some("namespaces") && rest.next().is_some() && rest.peek().is_some() {
+        plural = rest.next();
+    }
+    let named = rest.next().is_some();
+    let resource = RESOURCES.iter().find(|known| Some(**known) == plural).copied().unwrap_or("other");
+    let query = uri.query().unwrap_or_default();
+    let verb = match method.as_str() {
+        "GET" if query.contains("watch=true") => "watch",
+        "GET" if named => "get",
+        "GET" => "list",
+        "POST" => "create",
+        "PATCH" => "patch",
+        "PUT" => "update",
+        "DELETE" => "delete",
+        _ => "other",
+    };
+    (verb, resource)
+}

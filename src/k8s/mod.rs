@@ -1,0 +1,13 @@
+//! The adapters: Kubernetes in, plain values out; plans in, requests out.
+//!
+//! Each file holds one conversation with the API server. None of them decides anything.
+
+pub mod client;
+pub mod error;
+pub mod events;
+pub mod evidence;
+pub mod heartbeat;
+pub mod keyring;
+pub mod lean;
+pub mod patch;
+pub mod watch;

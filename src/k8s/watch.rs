@@ -1,0 +1,194 @@
+//! One watch that never gives up: streaming list where the server has it, pages where not.
+//!
+//! kube's watcher resumes where it was and lists again after a 410. What it leaves to us: the switch
+//! to paged lists on servers without streaming lists, and an event that could not be decoded, which
+//! it drops although the store is then no longer what the cluster is.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use kube::runtime::watcher::{self, Config, Event};
+use kube::runtime::{WatchStreamExt as _, watcher as start};
+use kube::{Api, Resource};
+use serde::de::DeserializeOwned;
+
+use super::error::ApiError;
+
+#[cfg(test)]
+mod tests;
+
+/// A page is held in memory as a whole: ten `ConfigMap`s of 1 MiB are 10 MiB.
+const PAGE: u32 = 10;
+
+/// The server closes a watch after this; plus 5 s without a sign of life, it is opened anew.
+const WATCH_SECONDS: u32 = 290;
+
+/// How long to wait before listing again after an event that could not be decoded.
+const RELIST_PAUSE: Duration = Duration::from_secs(5);
+
+/// How long to wait after an error: short enough to be back soon after the API server is.
+const MIN_BACKOFF: Duration = Duration::from_millis(200);
+const MAX_BACKOFF: Duration = Duration::from_secs(10);
+
+/// What a watch saw.
+#[derive(Debug)]
+pub enum Seen<K> {
+    /// A list begins: what it does not name by its end is gone.
+    ListStart,
+    /// One object of the list.
+    Listed(K),
+    /// The list is complete.
+    ListEnd,
+    /// One object came or changed.
+    Changed(K),
+    /// One object went.
+    Gone(K),
+    /// The watch has to be opened or the list made again; it goes on by itself.
+    Trouble(Trouble),
+}
+
+/// Why a watch had to start over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// The right to list or watch is missing.
+    Forbidden(String),
+    /// The server has forgotten our place: 410.
+    Expired,
+    /// The server knows no streaming lists.
+    NoStreamingLists,
+    /// An event could not be decoded.
+    Undecodable,
+    /// The server could not be reached, was overloaded, or closed the watch with an error.
+    Interrupted(String),
+}
+
+impl Trouble {
+    /// A word for metrics.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Forbidden(_) => "forbidden",
+            Self::Expired => "expired",
+            Self::NoStreamingLists => "no_streaming_lists",
+            Self::Undecodable => "undecodable",
+            Self::Interrupted(_) => "interrupted",
+        }
+    }
+}
+
+/// All words of [`Trouble`], for metrics that start at zero.
+pub const TROUBLES: &[&str] = &["forbidden", "expired", "no_streaming_lists", "undecodable", "interrupted"];
+
+/// How the list is made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Listing {
+    Streaming,
+    Paged,
+}
+
+/// What to do after an error.
+#[derive(Debug, PartialEq, Eq)]
+enum After {
+    Continue,
+    Paged,
+    Relist,
+}
+
+/// Watches for ever and hands over what is seen, in order. Ends only when dropped.
+pub async fn follow<K>(api: Api<K>, mut sink: impl FnMut(Seen<K>))
+where
+    K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+{
+    let mut listing = Listing::Streaming;
+    loop {
+        let config = match listing {
+            Listing::Streaming => Config::default().streaming_lists(),
+            Listing::Paged => Config::default().page_size(PAGE),
+        };
+        let mut stream = std::pin::pin!(
+            start(api.clone(), config.timeout(WATCH_SECONDS)).backoff(Backoff::default())
+        );
+        let mut listed = false;
+        while let Some(event) = stream.next().await {
+            match event {
+                Ok(Event::Init) => sink(Seen::ListStart),
+                Ok(Event::InitApply(object)) => sink(Seen::Listed(object)),
+                Ok(Event::InitDone) => {
+                    listed = true;
+                    sink(Seen::ListEnd);
+                }
+                Ok(Event::Apply(object)) => sink(Seen::Changed(object)),
+                Ok(Event::Delete(object)) => sink(Seen::Gone(object)),
+                Err(error) => {
+                    let (trouble, after) = judge(&error, listing, listed);
+                    sink(Seen::Trouble(trouble));
+                    match after {
+                        After::Continue => {}
+                        After::Paged => {
+                            listing = Listing::Paged;
+                            break;
+                        }
+                        After::Relist => {
+                            tokio::time::sleep(RELIST_PAUSE).await;
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn judge(error: &watcher::Error, listing: Listing, listed: bool) -> (Trouble, After) {
+    use watcher::Error;
+    let of_kube = |error: &kube::Error, starting: bool| match error {
+        kube::Error::Api(status) if status.code == 410 => (Trouble::Expired, After::Continue),
+        // 400 and 422: before 1.34, or with the feature switched off, the server refuses the parameters.
+        kube::Error::Api(status)
+            if starting && listing == Listing::Streaming && !listed && matches!(status.code, 400 | 422) =>
+        {
+            (Trouble::NoStreamingLists, After::Paged)
+        }
+        kube::Error::SerdeError(_) => (Trouble::Undecodable, After::Relist),
+        other => match ApiError::of(other) {
+            ApiError::Forbidden(message) => (Trouble::Forbidden(message), After::Continue),
+            error => (Trouble::Interrupted(error.to_string()), After::Continue),
+        },
+    };
+    match error {
+        Error::WatchStartFailed(error) => of_kube(error, true),
+        Error::InitialListFailed(error) | Error::WatchFailed(error) => of_kube(error, false),
+        Error::WatchError(status) if status.code == 410 => (Trouble::Expired, After::Continue),
+        Error::WatchError(status) => (
+            Trouble::Interrupted(status.message.chars().take(200).collect()),
+            After::Continue,
+        ),
+        Error::NoResourceVersion => (Trouble::Undecodable, After::Relist),
+    }
+}
+
+/// Doubles from [`MIN_BACKOFF`] to [`MAX_BACKOFF`]; kube resets it with the next event.
+struct Backoff(Duration);
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self(MIN_BACKOFF)
+    }
+}
+
+impl Iterator for Backoff {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        let now = self.0;
+        self.0 = (now * 2).min(MAX_BACKOFF);
+        Some(now)
+    }
+}
+
+impl kube::runtime::utils::Backoff for Backoff {
+    fn reset(&mut self) {
+        *self = Self::default();
+    }
+}

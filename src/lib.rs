@@ -1,0 +1,30 @@
+//! Windlass keeps running workloads true to their configuration.
+//!
+//! When a `ConfigMap` changes, every pod that uses it runs the new content, by a safe rollout.
+//! Nothing restarts without need, nothing is missed while Windlass is down, and at any moment it can
+//! be asked which workloads are not current, and why.
+//!
+//! ```text
+//!   API server ──watch──▶ k8s ──▶ controller::index ──▶ core::decide ──▶ k8s::patch ──▶ API server
+//!                      (digested      (small values,      (pure: state      (uid and
+//!                      on the way)    who uses what)      against state)    version checked)
+//! ```
+//!
+//! Where to begin: [`controller::reconcile`] is the way of one change, four calls;
+//! [`core::decide`] is the decision, an ordered list of small checks.
+//!
+//! | module | holds | may import |
+//! |---|---|---|
+//! | [`core`] | the pure rules | nothing of ours |
+//! | [`k8s`] | adapters: watches, patches, Events, evidence | core |
+//! | [`controller`] | the loop: index, gather, write, observe | core, k8s, ops, the configuration type |
+//! | [`ops`] | metrics, admin server, logging, shutdown | core's reasons |
+//! | [`cli`] | raw arguments to typed configuration | all |
+
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod controller;
+pub mod core;
+pub mod k8s;
+pub mod ops;

@@ -1,0 +1,140 @@
+//! The label values that are ours to choose: each set closed, each value one stable word.
+
+/// What a request asks of the API server, in Kubernetes' words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // The verbs of https://kubernetes.io/docs/reference/access-authn-authz/authorization/
+pub enum Verb {
+    Get,
+    List,
+    Watch,
+    Create,
+    Patch,
+    Update,
+    Delete,
+}
+
+impl Verb {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::List => "list",
+            Self::Watch => "watch",
+            Self::Create => "create",
+            Self::Patch => "patch",
+            Self::Update => "update",
+            Self::Delete => "delete",
+        }
+    }
+
+    pub(super) fn success(self) -> ApiCode {
+        match self {
+            Self::Create => ApiCode::Status(201),
+            Self::Get | Self::List | Self::Watch | Self::Patch | Self::Update | Self::Delete => ApiCode::Status(200),
+        }
+    }
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApiCode {
+    /// The API server answered with this HTTP status.
+    Status(u16),
+    /// No answer came in time.
+    Timeout,
+    /// The connection could not be made or broke.
+    Transport,
+}
+
+impl ApiCode {
+    pub(super) fn with_word<T>(self, use_word: impl FnOnce(&str) -> T) -> T {
+        match self {
+            // A proxy in between may answer with anything: unbounded numbers are no label.
+            Self::Status(status @ 100..=599) => use_word(&status.to_string()),
+            Self::Status(_) => use_word("invalid"),
+            Self::Timeout => use_word("timeout"),
+            Self::Transport => use_word("transport"),
+        }
+    }
+}
+
+/// What became of the decision to restart a workload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RestartResult {
+    /// The patch was accepted: a rollout begins.
+    Patched,
+    /// Somebody else's rollout came after the change and counts for it.
+    Absorbed,
+    /// Nothing was written because the controller only observes.
+    Observed,
+    /// The workload had changed meanwhile (409): read and decided again.
+    Conflict,
+    /// The workload was deleted, or another one of that name took its place (404, or 422 on its uid).
+    Gone,
+    /// A right is missing (401, 403).
+    Forbidden,
+    /// The API server, admission or a quota refused the patch (other 4xx).
+    Rejected,
+    /// No usable answer: 5xx, 429, timeout, broken connection.
+    Unavailable,
+}
+
+impl RestartResult {
+    pub(super) const ALL: [Self; 8] = [
+        Self::Patched,
+        Self::Absorbed,
+        Self::Observed,
+        Self::Conflict,
+        Self::Gone,
+        Self::Forbidden,
+        Self::Rejected,
+        Self::Unavailable,
+    ];
+
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Patched => "patched",
+            Self::Absorbed => "absorbed",
+            Self::Observed => "observed",
+            Self::Conflict => "conflict",
+            Self::Gone => "gone",
+            Self::Forbidden => "forbidden",
+            Self::Rejected => "rejected",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+/// Why a watch had to begin anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WatchRestart {
+    /// The server no longer has the version to go on from (410).
+    Expired,
+    /// The right to list or watch is missing.
+    Forbidden,
+    /// Overload, server error, timeout, broken connection.
+    Unavailable,
+    /// An event could not be read: only a new list restores the truth.
+    Undecodable,
+    /// The server has no streaming lists: on with paged ones.
+    NoStreamingList,
+}
+
+impl WatchRestart {
+    pub(super) const ALL: [Self; 5] = [
+        Self::Expired,
+        Self::Forbidden,
+        Self::Unavailable,
+        Self::Undecodable,
+        Self::NoStreamingList,
+    ];
+
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::Forbidden => "forbidden",
+            Self::Unavailable => "unavailable",
+            Self::Undecodable => "undecodable",
+            Self::NoStreamingList => "no_streaming_list",
+        }
+    }
+}

@@ -1,0 +1,151 @@
+use std::time::Duration;
+
+use super::*;
+
+const VOCABULARY: Vocabulary<'static> = Vocabulary {
+    workload_kinds: &["Deployment"],
+    source_kinds: &["ConfigMap"],
+    states: &["Current", "Rolling"],
+    held_reasons: &["Undone"],
+    error_reasons: &["Forbidden"],
+    watched: &["configmaps"],
+    requests: &[(Verb::Patch, "deployments"), (Verb::Create, "events")],
+};
+
+fn has(text: &str, line: &str) {
+    assert!(text.lines().any(|l| l == line), "no line {line:?} in\n{text}");
+}
+
+#[test]
+fn every_series_with_known_labels_is_zero_from_the_start() {
+    let text = Metrics::new(&VOCABULARY).encode();
+    for line in [
+        "windlass_workloads{kind=\"Deployment\",state=\"Current\"} 0",
+        "windlass_workloads{kind=\"Deployment\",state=\"Rolling\"} 0",
+        "windlass_sources{kind=\"ConfigMap\"} 0",
+        "windlass_changes_total{kind=\"ConfigMap\"} 0",
+        "windlass_restarts_total{kind=\"Deployment\",result=\"patched\"} 0",
+        "windlass_restarts_total{kind=\"Deployment\",result=\"conflict\"} 0",
+        "windlass_held{reason=\"Undone\"} 0",
+        "windlass_change_to_patch_seconds_count 0",
+        "windlass_change_to_current_seconds_count 0",
+        "windlass_oldest_stale_seconds 0",
+        "windlass_write_queue_depth 0",
+        "windlass_api_requests_total{code=\"200\",resource=\"deployments\",verb=\"patch\"} 0",
+        "windlass_api_requests_total{code=\"201\",resource=\"events\",verb=\"create\"} 0",
+        "windlass_api_request_seconds_count{resource=\"deployments\",verb=\"patch\"} 0",
+        "windlass_watch_restarts_total{reason=\"expired\",resource=\"configmaps\"} 0",
+        "windlass_reconcile_seconds_count 0",
+        "windlass_events_dropped_total 0",
+        "windlass_errors_total{reason=\"Forbidden\"} 0",
+        "windlass_leader 0",
+    ] {
+        has(&text, line);
+    }
+    assert!(text.contains("windlass_build_info{revision=\""), "{text}");
+}
+
+#[test]
+fn each_method_moves_its_own_series() {
+    let metrics = Metrics::new(&VOCABULARY);
+    metrics.workloads("Deployment", "Rolling", 3);
+    metrics.sources("ConfigMap", 4);
+    metrics.change("ConfigMap");
+    for result in RestartResult::ALL {
+        metrics.restart("Deployment", result);
+    }
+    metrics.held("Undone", 2);
+    metrics.change_to_patch(Duration::from_millis(4));
+    metrics.change_to_current(Duration::from_secs(7));
+    metrics.oldest_stale(Duration::from_millis(1500));
+    metrics.write_queue_depth(9);
+    for (code, _) in CODES {
+        metrics.api_request(Verb::Patch, "deployments", code, Duration::from_millis(3));
+    }
+    for reason in WatchRestart::ALL {
+        metrics.watch_restart("configmaps", reason);
+    }
+    metrics.reconcile(Duration::from_micros(20));
+    metrics.event_dropped();
+    metrics.error("Forbidden");
+    metrics.leader(true);
+
+    let text = metrics.encode();
+    for line in [
+        "windlass_workloads{kind=\"Deployment\",state=\"Rolling\"} 3",
+        "windlass_sources{kind=\"ConfigMap\"} 4",
+        "windlass_changes_total{kind=\"ConfigMap\"} 1",
+        "windlass_held{reason=\"Undone\"} 2",
+        "windlass_change_to_patch_seconds_bucket{le=\"0.0025\"} 0",
+        "windlass_change_to_patch_seconds_bucket{le=\"0.005\"} 1",
+        "windlass_change_to_current_seconds_bucket{le=\"10\"} 1",
+        "windlass_oldest_stale_seconds 1.5",
+        "windlass_write_queue_depth 9",
+        "windlass_reconcile_seconds_bucket{le=\"0.0001\"} 1",
+        "windlass_events_dropped_total 1",
+        "windlass_errors_total{reason=\"Forbidden\"} 1",
+        "windlass_leader 1",
+    ] {
+        has(&text, line);
+    }
+    for result in RestartResult::ALL {
+        let word = result.word();
+        has(
+            &text,
+            &format!("windlass_restarts_total{{kind=\"Deployment\",result=\"{word}\"}} 1"),
+        );
+    }
+    for reason in WatchRestart::ALL {
+        let word = reason.word();
+        has(
+            &text,
+            &format!("windlass_watch_restarts_total{{reason=\"{word}\",resource=\"configmaps\"}} 1"),
+        );
+    }
+    for (_, word) in CODES {
+        has(
+            &text,
+            &format!("windlass_api_requests_total{{code=\"{word}\",resource=\"deployments\",verb=\"patch\"}} 1"),
+        );
+    }
+}
+
+const CODES: [(ApiCode, &str); 5] = [
+    (ApiCode::Status(200), "200"),
+    (ApiCode::Status(409), "409"),
+    (ApiCode::Status(7), "invalid"),
+    (ApiCode::Timeout, "timeout"),
+    (ApiCode::Transport, "transport"),
+];
+
+#[test]
+fn clones_share_one_registry_and_two_instances_share_none() {
+    let (one, other) = (Metrics::new(&VOCABULARY), Metrics::new(&VOCABULARY));
+    one.clone().event_dropped();
+    has(&one.encode(), "windlass_events_dropped_total 1");
+    has(&other.encode(), "windlass_events_dropped_total 0");
+}
+
+#[test]
+fn nothing_but_our_own_and_the_process_metrics_is_there() {
+    for line in Metrics::new(&VOCABULARY)
+        .encode()
+        .lines()
+        .filter(|l| !l.starts_with('#'))
+    {
+        assert!(line.starts_with("windlass_") || line.starts_with("process_"), "{line}");
+    }
+}
+
+#[test]
+fn the_reference_names_every_metric() {
+    let reference = include_str!("../../../docs/metrics.md");
+    for line in Metrics::new(&VOCABULARY).encode().lines() {
+        if let Some(name) = line.strip_prefix("# TYPE ").and_then(|l| l.split(' ').next()) {
+            assert!(
+                reference.contains(&format!("`{name}`")) || name.starts_with("process_"),
+                "docs/metrics.md does not name {name}"
+            );
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! What keeps the process observable and well-behaved: metrics, the admin server, logs, signals.
+//!
+//! Nothing here knows Kubernetes or the rules. Label values come in as `&'static str`, so a name
+//! from the cluster can never become a label and the number of series is fixed by the source code.
+
+pub mod admin;
+pub mod health;
+pub mod logging;
+pub mod metrics;
+pub mod shutdown;
+
+pub use admin::{Admin, AdminError};
+pub use health::{Liveness, Readiness};
+pub use logging::{LogFormat, LogLevel};
+pub use metrics::{ApiCode, Metrics, RestartResult, Verb, Vocabulary, WatchRestart};
+pub use shutdown::Shutdown;
+
+/// This build's version, as in `Cargo.toml`.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The revision this build was made from: what `WINDLASS_REVISION` was when it was compiled.
+pub const REVISION: &str = match option_env!("WINDLASS_REVISION") {
+    Some(revision) => revision,
+    None => "unknown",
+};

@@ -1,0 +1,24 @@
+//! Windlass as a black box: the real binary against a real API server, Deployment controller and
+//! scheduler, with nodes that only pretend to run containers.
+//!
+//! Each scenario is a function that reads as a few sentences, has a namespace and a controller of
+//! its own, and is run in one or several ways: with the controller watching, stopped, crashed or
+//! halted while the changes are made, and against an API server without streaming lists. The table
+//! at the head of each module says which. `cargo xtask test` provides the clusters.
+
+mod support;
+
+mod adoption;
+mod baseline;
+mod changes;
+mod content;
+mod faults;
+mod foreign;
+mod missing;
+mod opting_in;
+mod process;
+mod references;
+mod requests;
+mod rights;
+mod rollouts;
+mod undo;

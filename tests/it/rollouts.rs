@@ -1,0 +1,112 @@
+//! Deployments that do not roll, cannot, or fail to.
+
+use serde_json::json;
+
+use crate::support::{
+    CONFIG_DIGEST, Test, await_condition,
+    build::{deployment, env},
+    template_annotation, tests,
+};
+
+tests! {
+    a_deployment_without_pods_takes_the_change_in: live, down;
+    a_paused_deployment_restarts_when_it_is_resumed: live, down, paused;
+    a_rollout_that_fails_is_reported: live, down;
+    an_observer_writes_nothing: embedded;
+}
+
+async fn a_deployment_without_pods_takes_the_change_in(t: &Test) {
+    t.config("web", &[("level", "A")]).await;
+    t.deploy(deployment("web").uses(env("web", "level")).with("replicas", 0))
+        .await;
+    t.start_and_adopt(&[]).await;
+    let before = t.baseline("web").await;
+
+    t.meanwhile(t.config("web", &[("level", "B")])).await;
+
+    await_condition("the baseline to move", async || {
+        anyhow::ensure!(t.baseline("web").await["src"] != before["src"], "it is as before");
+        Ok(())
+    })
+    .await;
+    t.rolls("web", 0).await;
+
+    // Its first pod starts with the new content; the next change is one that it has to get.
+    t.patch_deployment("web", json!({"spec": {"replicas": 1}})).await;
+    t.complete("web").await;
+    t.rolls("web", 0).await;
+    t.meanwhile(t.config("web", &[("level", "C")])).await;
+    t.rolls("web", 1).await;
+}
+
+async fn a_paused_deployment_restarts_when_it_is_resumed(t: &Test) {
+    t.config("web", &[("level", "A")]).await;
+    t.deploy(deployment("web").uses(env("web", "level"))).await;
+    t.start_and_adopt(&[]).await;
+
+    t.meanwhile(async {
+        t.patch_deployment("web", json!({"spec": {"paused": true}})).await;
+        t.config("web", &[("level", "B")]).await;
+    })
+    .await;
+    t.event("web", "Paused").await;
+    t.held("Paused", 1).await;
+    t.rolled_no_more_than("web", 0).await;
+
+    t.meanwhile(t.patch_deployment("web", json!({"spec": {"paused": false}})))
+        .await;
+    t.rolls("web", 1).await;
+    t.held("Paused", 0).await;
+}
+
+async fn a_rollout_that_fails_is_reported(t: &Test) {
+    t.config("web", &[("level", "A")]).await;
+    t.deploy(
+        deployment("web")
+            .uses(env("web", "level"))
+            .made_ready_by_hand()
+            .with("progressDeadlineSeconds", 5),
+    )
+    .await;
+    t.make_ready_by_hand("web", 1).await;
+    t.start_and_adopt(&[]).await;
+
+    t.meanwhile(t.config("web", &[("level", "B")])).await;
+    t.event("web", "RolloutFailed").await;
+    t.state("Failed", 1).await;
+    t.rolled_no_more_than("web", 1).await;
+
+    // It recovers late, and then it is what was wanted.
+    t.make_ready_by_hand("web", 2).await;
+    t.complete("web").await;
+    t.state("Failed", 0).await;
+    t.state("Current", 3).await;
+    t.rolls("web", 1).await;
+}
+
+async fn an_observer_writes_nothing(t: &Test) {
+    t.config("web", &[("level", "A")]).await;
+    t.deploy(deployment("web").uses(env("web", "level"))).await;
+    t.complete("web").await;
+    let audit = t.audit("windlass");
+    t.start(&["--observe-only"]).await;
+    t.state("Observed", 1).await;
+
+    t.config("web", &[("level", "B")]).await;
+    t.counted("windlass_changes_total", &[("kind", "ConfigMap")]).await;
+    // The markers are of no use here: nothing is ever written that could be waited for. The
+    // controller's own account of the change comes no earlier than what it does about it, which
+    // would be done by the time that it has stopped.
+    t.state("Observed", 1).await;
+    t.stop().await;
+
+    let deployment = t.deployment("web").await;
+    assert_eq!(template_annotation(&deployment, CONFIG_DIGEST), None);
+    assert_eq!(t.template_changes("web").await, 0);
+    let requests = audit.requests();
+    let patches: Vec<_> = requests
+        .iter()
+        .filter(|it| it.resource == "deployments" && it.verb == "patch")
+        .collect();
+    assert!(patches.is_empty(), "{patches:?}");
+}

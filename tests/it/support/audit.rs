@@ -1,0 +1,66 @@
+//! The API server's own account of who asked it for what.
+
+use std::{
+    fs::File,
+    io::{Read, Seek, SeekFrom},
+    path::PathBuf,
+};
+
+use serde_json::Value;
+
+/// A request that the API server has answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// `get`, `list`, `watch`, `patch`, ...
+    pub verb: String,
+    /// `deployments`, `events`, ...
+    pub resource: String,
+    /// Empty where the request names no object.
+    pub name: String,
+    /// HTTP status of the answer.
+    pub code: u64,
+}
+
+/// The requests of one user on one namespace.
+pub struct Audit {
+    log: PathBuf,
+    user: String,
+    namespace: String,
+    from: u64,
+}
+
+impl Audit {
+    /// Requests answered from now on.
+    pub fn from_now(log: PathBuf, user: &str, namespace: &str) -> Self {
+        let from = std::fs::metadata(&log).map_or(0, |it| it.len());
+        Self {
+            log,
+            user: user.to_owned(),
+            namespace: namespace.to_owned(),
+            from,
+        }
+    }
+
+    /// What has been answered so far, watches excepted: those last.
+    pub fn requests(&self) -> Vec<Request> {
+        let mut text = String::new();
+        let mut log = File::open(&self.log).expect("the audit log");
+        log.seek(SeekFrom::Start(self.from)).expect("the audit log only grows");
+        log.read_to_string(&mut text).expect("the audit log is text");
+        text.lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+            .filter(|line| line["stage"] == "ResponseComplete" && line["verb"] != "watch")
+            .filter(|line| line["user"]["username"] == self.user.as_str())
+            .filter(|line| line["objectRef"]["namespace"] == self.namespace.as_str())
+            .map(|line| {
+                let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+                Request {
+                    verb: text(&line["verb"]),
+                    resource: text(&line["objectRef"]["resource"]),
+                    name: text(&line["objectRef"]["name"]),
+                    code: line["responseStatus"]["code"].as_u64().unwrap_or_default(),
+                }
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,256 @@
+//! Deployments as sentences: `deployment("web").uses(env("web", "level"))`.
+
+use serde_json::{Value, json};
+
+/// The only container, unless a use is in an init container or a sidecar.
+const CONTAINER: &str = "app";
+
+/// A Deployment to be created.
+#[derive(Clone, Debug)]
+pub struct Workload(Value);
+
+/// A Deployment with one pod that has opted in and uses nothing yet.
+pub fn deployment(name: &str) -> Workload {
+    Workload(json!({
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "annotations": {"windlass.dev/enabled": "true"}},
+        "spec": {
+            "replicas": 1,
+            "selector": {"matchLabels": {"app": name}},
+            "template": {
+                "metadata": {"labels": {"app": name}, "annotations": {}},
+                "spec": {
+                    "automountServiceAccountToken": false,
+                    "terminationGracePeriodSeconds": 0,
+                    "containers": [container(CONTAINER)],
+                    "initContainers": [],
+                    "volumes": []
+                }
+            }
+        }
+    }))
+}
+
+fn container(name: &str) -> Value {
+    json!({"name": name, "image": "example.invalid/app:1", "env": [], "envFrom": [], "volumeMounts": []})
+}
+
+impl Workload {
+    /// Adds one use of a source.
+    pub fn uses(mut self, used: Use) -> Self {
+        let pod = &mut self.0["spec"]["template"]["spec"];
+        let Use {
+            place,
+            env,
+            env_from,
+            volume,
+            mounts,
+        } = used;
+        let number = pod["volumes"].as_array().map_or(0, Vec::len);
+        if let Some(mut volume) = volume {
+            volume["name"] = json!(format!("volume-{number}"));
+            push(&mut pod["volumes"], volume);
+        }
+        let (list, name) = match place {
+            Place::Main => ("containers", CONTAINER),
+            Place::Init => ("initContainers", "init"),
+            Place::Sidecar => ("initContainers", "sidecar"),
+        };
+        let containers = pod[list].as_array_mut().expect("the builder made a list");
+        if !containers.iter().any(|it| it["name"] == name) {
+            let mut new = container(name);
+            if matches!(place, Place::Sidecar) {
+                new["restartPolicy"] = json!("Always");
+            }
+            containers.push(new);
+        }
+        let container = containers
+            .iter_mut()
+            .find(|it| it["name"] == name)
+            .expect("it was there or was added");
+        if let Some(env) = env {
+            push(&mut container["env"], env);
+        }
+        if let Some(env_from) = env_from {
+            push(&mut container["envFrom"], env_from);
+        }
+        for (index, mut mount) in mounts.into_iter().enumerate() {
+            mount["name"] = json!(format!("volume-{number}"));
+            mount["mountPath"] = json!(format!("/etc/volume-{number}/{index}"));
+            push(&mut container["volumeMounts"], mount);
+        }
+        self
+    }
+
+    /// Sets an annotation of the Deployment, not of its template.
+    pub fn annotated(mut self, annotation: &str, value: &str) -> Self {
+        self.0["metadata"]["annotations"][annotation] = json!(value);
+        self
+    }
+
+    /// Without any annotation of ours.
+    pub fn not_opted_in(mut self) -> Self {
+        self.0["metadata"]["annotations"] = json!({});
+        self
+    }
+
+    /// Sets a field of the Deployment's spec.
+    pub fn with(mut self, field: &str, value: impl Into<Value>) -> Self {
+        self.0["spec"][field] = value.into();
+        self
+    }
+
+    /// Sets a field of the pods' spec.
+    pub fn with_pod(mut self, field: &str, value: impl Into<Value>) -> Self {
+        self.0["spec"]["template"]["spec"][field] = value.into();
+        self
+    }
+
+    /// The node leaves its pods alone, so that they become ready only when the test says so.
+    pub fn made_ready_by_hand(mut self) -> Self {
+        self.0["spec"]["template"]["metadata"]["annotations"]["windlass.test/never-ready"] = json!("true");
+        self
+    }
+
+    /// The manifest.
+    pub fn manifest(&self) -> &Value {
+        &self.0
+    }
+}
+
+fn push(list: &mut Value, item: Value) {
+    list.as_array_mut().expect("the builder made a list").push(item);
+}
+
+/// One use of a source by a pod template.
+#[derive(Clone, Debug)]
+pub struct Use {
+    place: Place,
+    env: Option<Value>,
+    env_from: Option<Value>,
+    volume: Option<Value>,
+    mounts: Vec<Value>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Main,
+    Init,
+    Sidecar,
+}
+
+const NOTHING: Use = Use {
+    place: Place::Main,
+    env: None,
+    env_from: None,
+    volume: None,
+    mounts: Vec::new(),
+};
+
+/// One key as an environment variable.
+pub fn env(source: &str, key: &str) -> Use {
+    let name = format!("{source}_{key}").replace(['-', '.'], "_").to_uppercase();
+    let from = json!({"configMapKeyRef": {"name": source, "key": key}});
+    Use {
+        env: Some(json!({"name": name, "valueFrom": from})),
+        ..NOTHING
+    }
+}
+
+/// All keys as environment variables.
+pub fn env_from(source: &str) -> Use {
+    Use {
+        env_from: Some(json!({"configMapRef": {"name": source}})),
+        ..NOTHING
+    }
+}
+
+/// All keys as files.
+pub fn volume(source: &str) -> Use {
+    Use {
+        volume: Some(json!({"configMap": {"name": source}})),
+        mounts: vec![json!({})],
+        ..NOTHING
+    }
+}
+
+/// All keys as files of a projected volume.
+pub fn projected(source: &str) -> Use {
+    let sources = json!([{"configMap": {"name": source}}]);
+    Use {
+        volume: Some(json!({"projected": {"sources": sources}})),
+        mounts: vec![json!({})],
+        ..NOTHING
+    }
+}
+
+impl Use {
+    /// With a prefix for the names of the variables.
+    pub fn prefixed(mut self, prefix: &str) -> Self {
+        self.env_from.as_mut().expect("only envFrom has a prefix")["prefix"] = json!(prefix);
+        self
+    }
+
+    /// Only these keys, each at its path.
+    pub fn items(mut self, items: &[(&str, &str)]) -> Self {
+        let items: Vec<_> = items
+            .iter()
+            .map(|(key, path)| json!({"key": key, "path": path}))
+            .collect();
+        self.reference()["items"] = json!(items);
+        self
+    }
+
+    /// Only this path of the volume.
+    pub fn sub_path(mut self, path: &str) -> Self {
+        self.mounts = vec![json!({"subPath": path})];
+        self
+    }
+
+    /// A path of the volume that is known only when the container starts.
+    pub fn sub_path_expr(mut self, path: &str) -> Self {
+        self.mounts = vec![json!({"subPathExpr": path})];
+        self
+    }
+
+    /// The volume is there, but no container mounts it.
+    pub fn unmounted(mut self) -> Self {
+        self.mounts.clear();
+        self
+    }
+
+    /// Pods start without it.
+    pub fn optional(mut self) -> Self {
+        self.reference()["optional"] = json!(true);
+        self
+    }
+
+    /// In an init container.
+    pub fn in_init(mut self) -> Self {
+        self.place = Place::Init;
+        self
+    }
+
+    /// In a native sidecar: an init container that goes on running.
+    pub fn in_sidecar(mut self) -> Self {
+        self.place = Place::Sidecar;
+        self
+    }
+
+    /// The part that names the source.
+    fn reference(&mut self) -> &mut Value {
+        if let Some(env) = &mut self.env {
+            return &mut env["valueFrom"]["configMapKeyRef"];
+        }
+        if let Some(env_from) = &mut self.env_from {
+            return &mut env_from["configMapRef"];
+        }
+        let volume = self.volume.as_mut().expect("a use has one of the three");
+        if volume.get("projected").is_some() {
+            &mut volume["projected"]["sources"][0]["configMap"]
+        } else {
+            &mut volume["configMap"]
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! The API servers that the tests run against: the one that `KUBECONFIG` names, or real ones of
+//! their own, started by `tests/cluster` when the first test asks and gone with this process.
+
+use std::{
+    collections::BTreeSet,
+    env,
+    ffi::OsString,
+    io::{BufRead, BufReader},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+};
+
+use anyhow::{Context, Result, bail};
+use kube::{
+    Client, Config,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+use serde_json::Value;
+
+/// Names the built `devcluster`; `cargo xtask test` sets it.
+const DEVCLUSTER: &str = "WINDLASS_DEVCLUSTER";
+
+/// A user of the cluster who may do nothing until a test grants it.
+pub const LIMITED_USER: &str = "limited";
+
+/// Which API server a test needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Server {
+    /// Any; the one of `KUBECONFIG` if that is set.
+    Any,
+    /// One of ours, for the audit log and the users with few rights.
+    Embedded,
+    /// One of ours that has no streaming lists, as before Kubernetes 1.34.
+    WithoutWatchList,
+    /// One of ours that the test may stop and start; one test at a time.
+    Stoppable,
+}
+
+/// A running API server with its controllers and nodes, and the ways into it.
+pub struct Cluster {
+    /// For the test itself.
+    pub test: PathBuf,
+    /// For the controller under test.
+    pub windlass: PathBuf,
+    /// For a second installation, so that its requests can be told apart.
+    pub second: PathBuf,
+    /// For the tests of missing rights; only in clusters of ours.
+    pub limited: Option<PathBuf>,
+    /// One JSON line per request; only in clusters of ours.
+    pub audit_log: Option<PathBuf>,
+    kubectl: PathBuf,
+    dir: Option<PathBuf>,
+    stopped: Mutex<BTreeSet<&'static str>>,
+    // The harness ends when its standard input does, so holding the child here ties the cluster's
+    // life to that of this process, however it ends.
+    _harness: Option<Child>,
+}
+
+/// A cluster, for as long as the test has it.
+pub struct Borrowed {
+    cluster: &'static Cluster,
+    _alone: Option<MutexGuard<'static, ()>>,
+}
+
+impl std::ops::Deref for Borrowed {
+    type Target = Cluster;
+
+    fn deref(&self) -> &Cluster {
+        self.cluster
+    }
+}
+
+/// The cluster for a test, started if it is the first to ask.
+///
+/// # Panics
+/// When there is none to be had; no test is ever skipped.
+pub fn borrow(server: Server) -> Borrowed {
+    static GIVEN: OnceLock<Result<Cluster>> = OnceLock::new();
+    static EMBEDDED: OnceLock<Result<Cluster>> = OnceLock::new();
+    static WITHOUT_WATCH_LIST: OnceLock<Result<Cluster>> = OnceLock::new();
+    static STOPPABLE: OnceLock<Result<Cluster>> = OnceLock::new();
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+    // A test that failed has left the cluster whole all the same.
+    let alone = (server == Server::Stoppable).then(|| ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner));
+    let cluster = match (server, env::var_os("KUBECONFIG")) {
+        (Server::Any, Some(kubeconfig)) => GIVEN.get_or_init(|| given(&kubeconfig)),
+        (Server::Any | Server::Embedded, _) => EMBEDDED.get_or_init(|| embedded(&[])),
+        (Server::WithoutWatchList, _) => WITHOUT_WATCH_LIST.get_or_init(|| embedded(&["--without-watch-list"])),
+        (Server::Stoppable, _) => STOPPABLE.get_or_init(|| embedded(&[])),
+    };
+    match cluster {
+        Ok(cluster) => Borrowed { cluster, _alone: alone },
+        Err(reason) => panic!("no cluster to test on: {reason:#}"),
+    }
+}
+
+/// The cluster that the caller's `KUBECONFIG` names: its user does everything.
+fn given(kubeconfig: &OsString) -> Result<Cluster> {
+    // Several files joined by a separator are kubectl's business; the controller gets one.
+    let path = env::split_paths(kubeconfig).next().context("KUBECONFIG is empty")?;
+    Ok(Cluster {
+        test: path.clone(),
+        windlass: path.clone(),
+        second: path,
+        limited: None,
+        audit_log: None,
+        kubectl: "kubectl".into(),
+        dir: None,
+        stopped: Mutex::default(),
+        _harness: None,
+    })
+}
+
+fn embedded(flags: &[&str]) -> Result<Cluster> {
+    let mut harness = Command::new(devcluster()?)
+        .arg("up")
+        .args(["--fake-nodes", "1"])
+        .args(["--users", "windlass,second,test,limited:none"])
+        .arg("--stop-on-stdin-eof")
+        .args(flags)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("starting devcluster")?;
+    let output = harness.stdout.take().context("devcluster has a piped output")?;
+    let mut ready = String::new();
+    BufReader::new(output).read_line(&mut ready)?;
+    let ready: Value = match serde_json::from_str(&ready) {
+        Ok(ready) => ready,
+        Err(_) => bail!("devcluster ended before its cluster was ready; see its messages above"),
+    };
+    let path = |pointer: &str| -> Result<PathBuf> {
+        let value = ready.pointer(pointer).and_then(Value::as_str);
+        Ok(value.with_context(|| format!("devcluster told no {pointer}"))?.into())
+    };
+    Ok(Cluster {
+        test: path("/kubeconfigs/test")?,
+        windlass: path("/kubeconfigs/windlass")?,
+        second: path("/kubeconfigs/second")?,
+        limited: Some(path("/kubeconfigs/limited")?),
+        audit_log: Some(path("/audit_log")?),
+        kubectl: path("/kubectl")?,
+        dir: Some(path("/dir")?),
+        stopped: Mutex::default(),
+        _harness: Some(harness),
+    })
+}
+
+fn devcluster() -> Result<PathBuf> {
+    env::var_os(DEVCLUSTER).map(PathBuf::from).with_context(|| {
+        format!("run `cargo xtask test`, which builds a cluster and sets {DEVCLUSTER}, or set KUBECONFIG")
+    })
+}
+
+impl Cluster {
+    /// A client with the rights of the test.
+    pub async fn client(&self) -> Client {
+        let kubeconfig = Kubeconfig::read_from(&self.test).expect("the test's kubeconfig is readable");
+        let options = KubeConfigOptions::default();
+        let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
+        Client::try_from(config.expect("the test's kubeconfig is valid")).expect("a client for the test's kubeconfig")
+    }
+
+    /// Runs kubectl as the test's user.
+    ///
+    /// # Panics
+    /// When kubectl fails.
+    pub async fn kubectl(&self, arguments: &[&str]) {
+        let mut command = Command::new(&self.kubectl);
+        command
+            .arg("--kubeconfig")
+            .arg(&self.test)
+            .args(arguments)
+            .stdin(Stdio::null());
+        run(command).await;
+    }
+
+    /// Ends one component as a crash would.
+    pub async fn kill(&self, component: &'static str) {
+        self.stopped().insert(component);
+        run(self.devcluster("stop", component, &["--signal", "KILL"])).await;
+    }
+
+    /// Starts a component that was ended, and returns when it is healthy.
+    pub async fn start(&self, component: &'static str) {
+        run(self.devcluster("start", component, &[])).await;
+        self.stopped().remove(component);
+    }
+
+    fn stopped(&self) -> MutexGuard<'_, BTreeSet<&'static str>> {
+        self.stopped.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn devcluster(&self, verb: &str, component: &str, flags: &[&str]) -> Command {
+        let dir = self
+            .dir
+            .as_deref()
+            .expect("only a cluster of ours is stopped and started");
+        let mut command = Command::new(devcluster().expect("it has started this cluster"));
+        command
+            .arg(verb)
+            .arg("--dir")
+            .arg(dir)
+            .args(flags)
+            .arg(component)
+            .stdin(Stdio::null());
+        command
+    }
+}
+
+impl Drop for Borrowed {
+    fn drop(&mut self) {
+        // A test that failed halfway must not fail the next one as well.
+        for component in std::mem::take(&mut *self.cluster.stopped()) {
+            let status = self.cluster.devcluster("start", component, &[]).status();
+            if !status.as_ref().is_ok_and(std::process::ExitStatus::success) {
+                println!("starting {component} again: {status:?}");
+            }
+        }
+    }
+}
+
+async fn run(mut command: Command) {
+    let shown = format!("{command:?}");
+    // Its own thread: while it runs the test goes on recording what the API server says.
+    let output = tokio::task::spawn_blocking(move || command.output())
+        .await
+        .expect("no panic");
+    let output = output.unwrap_or_else(|error| panic!("{shown}: {error}"));
+    assert!(
+        output.status.success(),
+        "{shown}: {}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+}

@@ -1,0 +1,224 @@
+//! The controller under test: the real binary, in a process of its own.
+
+use std::{
+    fs::{self, File},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use super::wait::{await_condition, await_condition_within};
+
+/// The promise of a clean stop.
+const STOP: Duration = Duration::from_secs(10);
+
+/// A command line of the binary under test, with nothing of the caller's environment that could
+/// configure it.
+pub fn windlass() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_windlass"));
+    command
+        .env_remove("KUBECONFIG")
+        .env("RUST_BACKTRACE", "1")
+        .stdin(Stdio::null());
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("WINDLASS_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// A running `windlass controller`. It dies with the last clone.
+#[derive(Clone)]
+pub struct Controller {
+    process: Arc<Process>,
+    address: SocketAddr,
+}
+
+struct Process {
+    child: Mutex<Child>,
+    log: PathBuf,
+}
+
+impl Controller {
+    /// Starts the controller and waits until its admin server listens, which says nothing about
+    /// the API server. Everything it prints goes to `log`.
+    pub async fn start(kubeconfig: &Path, flags: &[String], log: PathBuf) -> Self {
+        let output = File::create(&log).expect("a log file");
+        let child = windlass()
+            .arg("controller")
+            .arg("--kubeconfig")
+            .arg(kubeconfig)
+            .args(["--admin-address", "127.0.0.1:0", "--log-format", "json"])
+            .args(flags)
+            .stdout(output.try_clone().expect("a second handle of the log file"))
+            .stderr(output)
+            .spawn()
+            .expect("the controller starts");
+        let process = Arc::new(Process {
+            child: Mutex::new(child),
+            log,
+        });
+        let address = await_condition("the admin server to listen", async || {
+            let status = process.child().try_wait()?;
+            assert!(
+                status.is_none(),
+                "the controller ended at once: {}\n{}",
+                status.unwrap_or_default(),
+                process.log()
+            );
+            listening(&process.log()).context("no log line \"admin server listening\"")
+        })
+        .await;
+        Self { process, address }
+    }
+
+    /// All that it has printed so far.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    /// Waits until it says that it is ready.
+    pub async fn await_ready(&self) {
+        await_condition("the controller to be ready", async || {
+            let (status, body) = self.get("/readyz").await?;
+            ensure!(status == 200, "{status}: {body}");
+            Ok(())
+        })
+        .await;
+    }
+
+    /// Whether it says now that it is ready.
+    pub async fn ready(&self) -> bool {
+        let (status, _) = self.get("/readyz").await.expect("the admin server answers");
+        assert!([200, 503].contains(&status), "/readyz answered {status}");
+        status == 200
+    }
+
+    /// The whole exposition.
+    pub async fn metrics(&self) -> Result<String> {
+        let (status, body) = self.get("/metrics").await?;
+        ensure!(status == 200, "/metrics answered {status}");
+        Ok(body)
+    }
+
+    /// The sum of all samples of `name` that carry every one of `labels`; 0 without any.
+    pub async fn metric(&self, name: &str, labels: &[(&str, &str)]) -> Result<f64> {
+        Ok(sum(&self.metrics().await?, name, labels))
+    }
+
+    /// Asks it to stop and expects that it does so cleanly and in time.
+    pub async fn stop(&self) {
+        self.signal(Signal::TERM);
+        let status = self.ended().await;
+        assert_eq!(
+            status.code(),
+            Some(0),
+            "after SIGTERM the controller ended with {status}"
+        );
+    }
+
+    /// Ends it as a crash would.
+    pub async fn kill(&self) {
+        self.signal(Signal::KILL);
+        self.ended().await;
+    }
+
+    /// Makes it miss what happens next, until [`Controller::resume`].
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on. All that it missed arrives at once, in an order of its own.
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    /// Whether the process is still there.
+    pub fn runs(&self) -> bool {
+        self.process.child().try_wait().expect("a child of ours").is_none()
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.process.child()), signal).expect("a child of ours");
+    }
+
+    async fn ended(&self) -> ExitStatus {
+        await_condition_within(STOP, "the controller to end", async || {
+            self.process.child().try_wait()?.context("it still runs")
+        })
+        .await
+    }
+
+    async fn get(&self, path: &str) -> Result<(u16, String)> {
+        let exchange = async {
+            let mut connection = TcpStream::connect(self.address).await?;
+            // HTTP/1.0, so that the answer ends with the connection and is never chunked.
+            let request = format!("GET {path} HTTP/1.0\r\nHost: {}\r\n\r\n", self.address);
+            connection.write_all(request.as_bytes()).await?;
+            let mut answer = String::new();
+            connection.read_to_string(&mut answer).await?;
+            let (head, body) = answer.split_once("\r\n\r\n").context("no end of the headers")?;
+            let status = head.split_whitespace().nth(1).context("no status")?.parse()?;
+            Ok((status, body.to_owned()))
+        };
+        tokio::time::timeout(Duration::from_secs(5), exchange)
+            .await
+            .context("no answer in 5 s")?
+    }
+}
+
+impl Process {
+    fn child(&self) -> std::sync::MutexGuard<'_, Child> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let mut child = self.child();
+        // It may have ended long ago; then both say so, and that is fine.
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}
+
+fn listening(log: &str) -> Option<SocketAddr> {
+    log.lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .find_map(|line| {
+            let field = |name: &str| line.get(name).or_else(|| line.get("fields")?.get(name))?.as_str();
+            (field("message")? == "admin server listening")
+                .then(|| field("address"))?
+                .and_then(|it| it.parse().ok())
+        })
+}
+
+/// The Prometheus text format, as far as sums need it.
+fn sum(exposition: &str, name: &str, labels: &[(&str, &str)]) -> f64 {
+    exposition
+        .lines()
+        .filter_map(|line| line.strip_prefix(name))
+        .filter(|rest| rest.starts_with(['{', ' ']))
+        .filter(|rest| {
+            labels
+                .iter()
+                .all(|(label, value)| rest.contains(&format!("{label}=\"{value}\"")))
+        })
+        .filter_map(|rest| rest.rsplit(' ').next()?.parse::<f64>().ok())
+        .sum()
+}

@@ -1,0 +1,126 @@
+//! `cargo xtask generate`: files that follow from the code, written here and checked in.
+
+use std::{
+    fmt::Write as _,
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use crate::{
+    say,
+    workspace::{self, Profile, root},
+};
+
+/// How to treat the files.
+#[derive(Args)]
+pub struct Options {
+    /// Write nothing; fail when a file is not what it would be.
+    #[arg(long)]
+    check: bool,
+}
+
+/// A generated file and what makes its content from the binary.
+struct Generated {
+    path: &'static str,
+    content: fn(windlass: &Path) -> Result<String>,
+}
+
+const FILES: &[Generated] = &[Generated {
+    path: "docs/reference/cli.md",
+    content: command_line,
+}];
+
+/// Writes or checks all of them.
+pub fn run(options: &Options) -> Result<()> {
+    say::step("Building windlass");
+    let windlass = workspace::build("windlass", Profile::Dev)?;
+    let mut outdated = Vec::new();
+    for Generated { path, content } in FILES {
+        let fresh = content(&windlass).with_context(|| format!("generate {path}"))?;
+        let target = root().join(path);
+        if fs::read_to_string(&target).is_ok_and(|found| found == fresh) {
+            say::checked(format_args!("{path} is up to date"));
+        } else if options.check {
+            outdated.push(*path);
+        } else {
+            let folder = target.parent().context("a generated file lies in a folder")?;
+            fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
+            fs::write(&target, fresh).with_context(|| format!("write {path}"))?;
+            say::note(format_args!("{path} written"));
+        }
+    }
+    if !outdated.is_empty() {
+        bail!(
+            "not up to date: {}; run `cargo xtask generate` and commit the result",
+            outdated.join(", ")
+        );
+    }
+    Ok(())
+}
+
+/// The help texts of the binary and of each command that it lists.
+fn command_line(windlass: &Path) -> Result<String> {
+    let top = help(windlass, &[])?;
+    let mut page =
+        String::from("<!-- Written by `cargo xtask generate`; edit the code, not this file. -->\n# Command line\n");
+    section(&mut page, "windlass", &top)?;
+    for command in commands(&top) {
+        section(&mut page, &format!("windlass {command}"), &help(windlass, &[command])?)?;
+    }
+    Ok(page)
+}
+
+fn section(page: &mut String, title: &str, text: &str) -> Result<()> {
+    writeln!(page, "\n## `{title}`\n\n```text\n{}\n```", text.trim())?;
+    Ok(())
+}
+
+/// The names under "Commands:", as clap prints them.
+fn commands(help: &str) -> Vec<&str> {
+    help.lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        // Deeper lines continue a description.
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|name| *name != "help")
+        .collect()
+}
+
+fn help(windlass: &Path, words: &[&str]) -> Result<String> {
+    let mut command = Command::new(windlass);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("WINDLASS_") {
+            command.env_remove(name); // would be printed as the present value
+        }
+    }
+    let output = command
+        .args(words)
+        .arg("--help")
+        .env("COLUMNS", "100") // clap asks for the width otherwise
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("run {}", windlass.display()))?;
+    if !output.status.success() {
+        bail!("windlass {} --help failed ({})", words.join(" "), output.status);
+    }
+    let text = String::from_utf8(output.stdout).context("the help is not UTF-8")?;
+    // Wrapping leaves blanks at ends of lines, which reviewers' tools complain about.
+    Ok(text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::commands;
+
+    #[test]
+    fn commands_are_read_from_the_help_without_help_itself() {
+        let help = "Keeps.\n\nUsage: x\n\nCommands:\n  controller  Runs\n              in a cluster\n  plan        Shows\n  help        Print\n\nOptions:\n  -h\n";
+        assert_eq!(commands(help), ["controller", "plan"]);
+    }
+}

@@ -1,0 +1,69 @@
+//! `cargo xtask lint`: what can be said about the code without running it.
+
+use std::{process::Command, time::Instant};
+
+use anyhow::{Context, Result};
+
+use crate::{
+    machine::{self, Tool},
+    say,
+    test::{Summary, go},
+    workspace::{self, root},
+};
+
+/// Runs every check; fails when one fails, after all have run.
+pub fn run() -> Result<()> {
+    machine::require(&[Tool::Rustfmt, Tool::Clippy, Tool::Go])?;
+    let mut summary = Summary::default();
+
+    say::step("Rust: format and lints");
+    summary.run("cargo fmt --check", cargo(&["fmt", "--all", "--check"]))?;
+    summary.run(
+        "cargo clippy",
+        cargo(&[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--quiet",
+            "--",
+            "--deny",
+            "warnings",
+        ]),
+    )?;
+
+    say::step("Go: format and vet (the first time as slow as building the embedded Kubernetes)");
+    gofmt(&mut summary)?;
+    summary.run("go vet", go(&["vet"]))?;
+
+    say::step("Dependencies: licences, bans, sources");
+    if machine::has_cargo_deny() {
+        // Advisories are fetched from the network and change under our feet: a run of their own.
+        summary.run("cargo deny", cargo(&["deny", "check", "licenses", "bans", "sources"]))?;
+    } else {
+        say::note("skipped: `cargo install cargo-deny --locked` adds it (about 5 minutes);");
+        say::note("`cargo deny check advisories` then needs a network as well");
+    }
+    summary.print()
+}
+
+fn cargo(arguments: &[&str]) -> Command {
+    let mut command = workspace::cargo();
+    command.args(arguments);
+    command
+}
+
+/// `gofmt -l` names the files and ends with 0 all the same.
+fn gofmt(summary: &mut Summary) -> Result<()> {
+    let started = Instant::now();
+    let output = Command::new("gofmt")
+        .args(["-l", "tests/cluster"])
+        .current_dir(root())
+        .output()
+        .context("run gofmt, which comes with Go")?;
+    let names = String::from_utf8_lossy(&output.stdout);
+    for name in names.lines() {
+        say::note(format_args!("not formatted: {name} (gofmt -w {name})"));
+    }
+    summary.add("gofmt", started.elapsed(), output.status.success() && names.is_empty());
+    Ok(())
+}

@@ -1,0 +1,78 @@
+//! Developer commands: the one entry for people and for CI.
+
+mod bench;
+mod client;
+mod cluster;
+mod controller;
+mod demo;
+mod deployments;
+mod devcluster;
+mod generate;
+mod lint;
+mod machine;
+mod process;
+mod say;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Developer commands for Windlass.
+///
+/// Everything runs on this machine and without a container runtime: a Kubernetes API server is
+/// compiled from source the first time (about 8 minutes on two cores) and started in seconds afterwards.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show on a real API server what Windlass does (half a minute, once everything is built).
+    Demo(demo::Options),
+    /// Run every test (1 to 5 minutes, once everything is built).
+    Test(test::Options),
+    /// Check formatting, lints and licences (about 1 minute, once everything is built).
+    Lint,
+    /// Write the generated files, or check that they are up to date (seconds).
+    Generate(generate::Options),
+    /// Measure the controller against a bare watch with one patch (about 6 minutes at full size).
+    Bench(bench::Options),
+    /// A Kubernetes to try things on: API server, controllers, scheduler and a node without containers.
+    #[command(subcommand)]
+    Cluster(cluster::Command),
+    /// The bare controller that `bench` compares with.
+    #[command(hide = true)]
+    BenchFloor(bench::FloorOptions),
+    /// Run a program that ends when its parent does.
+    #[command(hide = true)]
+    Child(process::ChildOptions),
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Demo(options) => demo::run(&options),
+        Command::Test(options) => test::run(&options),
+        Command::Lint => lint::run(),
+        Command::Generate(options) => generate::run(&options),
+        Command::Bench(options) => bench::run(&options),
+        Command::Cluster(command) => cluster::run(&command),
+        Command::BenchFloor(options) => bench::run_floor(&options),
+        Command::Child(options) => process::become_child(&options),
+    }
+}

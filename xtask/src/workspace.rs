@@ -1,0 +1,97 @@
+//! Where things are, and building our own binaries.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+/// The checkout that this binary was built from.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the manifest of xtask lies one folder below the workspace's")
+}
+
+/// Scratch space of the checkout; git ignores it.
+pub fn scratch() -> Result<PathBuf> {
+    let path = root().join(".windlass");
+    fs::create_dir_all(&path).with_context(|| format!("create {}", path.display()))?;
+    Ok(path)
+}
+
+/// `cargo` as it was called, in the root of the workspace.
+pub fn cargo() -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root());
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        // `cargo run` tells us about our own package. Build scripts that look at such variables
+        // (ring's does) would run again, and all that depends on them would be compiled once more.
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// How a binary is compiled.
+#[derive(Clone, Copy)]
+pub enum Profile {
+    /// Quick to build: for showing and testing.
+    Dev,
+    /// As it is shipped: for measuring.
+    Release,
+}
+
+/// Builds the binaries of the workspace and returns where cargo put this one, which depends on the
+/// environment and on configuration files.
+///
+/// Both packages are always built together: on its own each would want other features of the crates
+/// they share, and nearly all of them would be compiled twice.
+pub fn build(package: &str, profile: Profile) -> Result<PathBuf> {
+    let mut command = cargo();
+    command.args([
+        "build",
+        "--quiet",
+        "--package",
+        "windlass",
+        "--package",
+        "xtask",
+        "--bins",
+    ]);
+    command.arg("--message-format=json-render-diagnostics");
+    if matches!(profile, Profile::Release) {
+        command.arg("--release");
+    }
+    let output = command
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .context("run cargo build")?;
+    if !output.status.success() {
+        bail!("building {package} failed ({})", output.status);
+    }
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter_map(|line| serde_json::from_str::<BuildMessage>(line).ok())
+        .filter(|message| message.target.as_ref().is_some_and(|target| target.name == package))
+        .find_map(|message| message.executable)
+        .with_context(|| format!("cargo did not say where it put {package}"))
+}
+
+/// The two fields we need of cargo's messages, see
+/// <https://doc.rust-lang.org/cargo/reference/external-tools.html#json-messages>.
+#[derive(Deserialize)]
+struct BuildMessage {
+    target: Option<BuildTarget>,
+    executable: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct BuildTarget {
+    name: String,
+}
