@@ -56,7 +56,7 @@ impl WorkloadEvent {
             "kind": "Event",
             "metadata": {
                 // Unique without asking: the server makes the rest up.
-                "generateName": format!("{}.", self.workload.name),
+                "generateName": format!("{}-", self.workload.name),
                 "namespace": self.workload.namespace.as_str(),
             },
             "eventTime": format!("{:.6}", self.at),

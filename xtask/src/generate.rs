@@ -20,7 +20,7 @@ use crate::{
 pub struct Options {
     /// Write nothing; fail when a file is not what it would be.
     #[arg(long)]
-    check: bool,
+    pub check: bool,
 }
 
 /// A generated file and what makes its content from the binary.

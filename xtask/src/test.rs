@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::{
-    devcluster,
+    devcluster, generate,
     machine::{self, Tool},
     say, workspace,
 };
@@ -17,8 +17,7 @@ use crate::{
 /// What to run.
 #[derive(Args)]
 pub struct Options {
-    /// Arguments for `cargo test`, for example `-- --test it adoption`; the tests of the embedded
-    /// cluster itself are left out then.
+    /// Arguments for `cargo test`, for example `-- --test it adoption`; only these tests run then.
     #[arg(last = true)]
     arguments: Vec<String>,
 }
@@ -41,6 +40,14 @@ pub fn run(options: &Options) -> Result<()> {
     summary.run("cargo test --workspace", command)?;
 
     if options.arguments.is_empty() {
+        say::step("Generated files");
+        let started = Instant::now();
+        let outcome = generate::run(&generate::Options { check: true });
+        if let Err(error) = &outcome {
+            say::note(format_args!("{error:#}"));
+        }
+        summary.add("cargo xtask generate --check", started.elapsed(), outcome.is_ok());
+
         say::step("Go: the embedded cluster");
         for arguments in [&["vet"][..], &["test"][..]] {
             summary.run(&format!("go {} (tests/cluster)", arguments.join(" ")), go(arguments))?;
