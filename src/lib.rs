@@ -17,7 +17,7 @@
 //! |---|---|---|
 //! | [`core`] | the pure rules | nothing of ours |
 //! | [`k8s`] | adapters: watches, patches, Events, evidence | core |
-//! | [`controller`] | the loop: index, gather, write, observe | core, k8s, ops, the configuration type |
+//! | [`controller`] | the loop: index, gather, write, observe | core, k8s, ops |
 //! | [`ops`] | metrics, admin server, logging, shutdown | core's reasons |
 //! | [`cli`] | raw arguments to typed configuration | all |
 
@@ -28,3 +28,6 @@ pub mod controller;
 pub mod core;
 pub mod k8s;
 pub mod ops;
+
+#[cfg(test)]
+mod tests;

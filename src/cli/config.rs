@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::args::ControllerArgs;
 use super::{UsageError, duration};
+use crate::controller::ControllerConfig;
 use crate::ops::{LogFormat, LogLevel};
 
 #[cfg(test)]
@@ -20,36 +21,6 @@ const WRITE_CONCURRENCY: RangeInclusive<usize> = 1..=256;
 const MAX_NAME: usize = 253;
 /// Names made from the lease's name end in this or in something shorter.
 const LONGEST_SUFFIX: &str = "-digest-key";
-
-/// How the controller runs: the flags of `windlass controller`, checked.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ControllerConfig {
-    /// Namespaces to work in, sorted, each once. Empty: all.
-    pub namespaces: Vec<String>,
-    /// How long changes are gathered from the first one on, before a rollout. 0 s to 1 h.
-    pub settle: Duration,
-    /// How many writes run at once. 1 to 256.
-    pub write_concurrency: usize,
-    /// How often everything is decided again from memory. 1 s to 24 h.
-    pub resync: Duration,
-    /// Decide and report, but roll out nothing.
-    pub observe_only: bool,
-    /// The Lease's name, a DNS subdomain; names of other objects are made from it.
-    pub lease_name: String,
-    /// The namespace of the Lease and of the digest key. `None`: the one Windlass runs in, else the
-    /// kubeconfig context's.
-    pub lease_namespace: Option<String>,
-    /// Where `/livez`, `/readyz` and `/metrics` are served. Port 0: any free one.
-    pub admin_address: SocketAddr,
-    /// How log lines look.
-    pub log_format: LogFormat,
-    /// What is logged.
-    pub log_level: LogLevel,
-    /// The kubeconfig file. `None`: `KUBECONFIG`, `~/.kube/config`, or the pod's service account.
-    pub kubeconfig: Option<PathBuf>,
-    /// The kubeconfig's context. `None`: its current one.
-    pub context: Option<String>,
-}
 
 /// A flag's facts: for help, errors and defaults alike.
 #[derive(Clone, Copy, Debug)]

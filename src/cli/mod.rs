@@ -8,13 +8,12 @@ use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use crate::controller::ControllerConfig;
 use crate::ops::logging::{self, LogFormat};
 
 mod args;
 mod config;
 mod duration;
-
-pub use config::ControllerConfig;
 
 /// What the arguments ask for.
 #[derive(Debug)]

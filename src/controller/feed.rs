@@ -197,19 +197,12 @@ impl Troubles {
     }
 
     fn report(&mut self, trouble: &Trouble) {
-        let reason = match trouble {
-            Trouble::Forbidden(_) => WatchRestart::Forbidden,
-            Trouble::Expired => WatchRestart::Expired,
-            Trouble::NoStreamingLists => WatchRestart::NoStreamingList,
-            Trouble::Undecodable => WatchRestart::Undecodable,
-            Trouble::Interrupted(_) => WatchRestart::Unavailable,
-        };
-        self.metrics.watch_restart(self.plural, reason);
+        self.metrics.watch_restart(self.plural, counted_as(trouble));
         if matches!(trouble, Trouble::Forbidden(_)) {
-            self.metrics.error("forbidden");
+            self.metrics.error("Forbidden");
         }
         let known = self.ongoing.as_ref().is_some_and(|(ongoing, said)| {
-            ongoing.word() == trouble.word() && said.elapsed() < REMIND
+            counted_as(ongoing) == counted_as(trouble) && said.elapsed() < REMIND
         });
         if known {
             return;
@@ -235,10 +228,20 @@ impl Troubles {
 
     fn over(&mut self) {
         if let Some((trouble, _)) = self.ongoing.take() {
-            debug!(resource = self.plural, reason = trouble.word(), "watch is well again");
+            debug!(resource = self.plural, "the watch is well again");
             if matches!(trouble, Trouble::Forbidden(_) | Trouble::Interrupted(_)) {
                 info!(resource = self.plural, "watching again");
             }
         }
+    }
+}
+
+fn counted_as(trouble: &Trouble) -> WatchRestart {
+    match trouble {
+        Trouble::Forbidden(_) => WatchRestart::Forbidden,
+        Trouble::Expired => WatchRestart::Expired,
+        Trouble::NoStreamingLists => WatchRestart::NoStreamingList,
+        Trouble::Undecodable => WatchRestart::Undecodable,
+        Trouble::Interrupted(_) => WatchRestart::Unavailable,
     }
 }

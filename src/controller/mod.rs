@@ -13,7 +13,6 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::cli::ControllerConfig;
 use crate::core::decide::Settings;
 use crate::core::kind::{DEPLOYMENT, KINDS};
 use crate::core::name::WorkloadRef;
@@ -23,6 +22,7 @@ use crate::k8s::events::WorkloadEvent;
 use crate::k8s::heartbeat::{self, Heartbeat};
 use crate::ops::{Admin, ApiCode, Liveness, Metrics, Readiness, Shutdown, Verb, Vocabulary};
 
+mod config;
 mod feed;
 pub mod gather;
 pub mod index;
@@ -31,6 +31,7 @@ pub mod queue;
 pub mod reconcile;
 mod startup;
 
+pub use config::ControllerConfig;
 use gather::{Clock, Context};
 use index::Index;
 use observe::Observer;
@@ -273,7 +274,7 @@ fn metrics() -> Metrics {
         source_kinds: &["ConfigMap"],
         states: &states,
         held_reasons: &reasons,
-        error_reasons: &["conflict", "forbidden", "rejected", "unavailable", "unexpected", "not_found", "replaced"],
+        error_reasons: crate::k8s::error::WORDS,
         watched: &watched,
         requests: &[
             (Verb::Watch, "configmaps"),

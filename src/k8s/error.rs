@@ -37,18 +37,22 @@ pub enum ApiError {
     Unexpected(&'static str),
 }
 
+/// All words of [`ApiError`], for metrics that start at zero.
+pub const WORDS: &[&str] =
+    &["Conflict", "NotFound", "Replaced", "Forbidden", "Rejected", "Unavailable", "Unexpected"];
+
 impl ApiError {
     /// A word for metrics.
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
-            Self::Conflict => "conflict",
-            Self::NotFound => "not_found",
-            Self::Replaced => "replaced",
-            Self::Forbidden(_) => "forbidden",
-            Self::Rejected(_) => "rejected",
-            Self::Unavailable(_) => "unavailable",
-            Self::Unexpected(_) => "unexpected",
+            Self::Conflict => "Conflict",
+            Self::NotFound => "NotFound",
+            Self::Replaced => "Replaced",
+            Self::Forbidden(_) => "Forbidden",
+            Self::Rejected(_) => "Rejected",
+            Self::Unavailable(_) => "Unavailable",
+            Self::Unexpected(_) => "Unexpected",
         }
     }
 

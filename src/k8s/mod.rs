@@ -9,5 +9,7 @@ pub mod evidence;
 pub mod heartbeat;
 pub mod keyring;
 pub mod lean;
+#[cfg(test)]
+pub mod mock;
 pub mod patch;
 pub mod watch;

@@ -63,23 +63,6 @@ pub enum Trouble {
     Interrupted(String),
 }
 
-impl Trouble {
-    /// A word for metrics.
-    #[must_use]
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::Forbidden(_) => "forbidden",
-            Self::Expired => "expired",
-            Self::NoStreamingLists => "no_streaming_lists",
-            Self::Undecodable => "undecodable",
-            Self::Interrupted(_) => "interrupted",
-        }
-    }
-}
-
-/// All words of [`Trouble`], for metrics that start at zero.
-pub const TROUBLES: &[&str] = &["forbidden", "expired", "no_streaming_lists", "undecodable", "interrupted"];
-
 /// How the list is made.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Listing {
@@ -151,6 +134,9 @@ fn judge(error: &watcher::Error, listing: Listing, listed: bool) -> (Trouble, Af
             (Trouble::NoStreamingLists, After::Paged)
         }
         kube::Error::SerdeError(_) => (Trouble::Undecodable, After::Relist),
+        // What kube cannot decode as an event it tries as a Status, whose fields are all optional:
+        // one without a code is no answer of the API server's.
+        kube::Error::Api(status) if status.code == 0 => (Trouble::Undecodable, After::Relist),
         other => match ApiError::of(other) {
             ApiError::Forbidden(message) => (Trouble::Forbidden(message), After::Continue),
             error => (Trouble::Interrupted(error.to_string()), After::Continue),

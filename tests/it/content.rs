@@ -61,7 +61,13 @@ async fn a_config_map_of_three_thousand_keys_works(t: &Test) {
     t.rolls("last", 1).await;
     t.rolls("first", 0).await;
     let message = t.event("volume", "Restarted").await;
-    assert!(message.contains("ConfigMap many (key key-2999)"), "{message}");
+    // Which of so many it was is known only to who has seen both contents: no baseline holds that.
+    let expected = if t.is_live() {
+        "ConfigMap many (key key-2999)"
+    } else {
+        "ConfigMap many"
+    };
+    assert!(message.contains(expected), "{message}");
 }
 
 fn binary(bytes: &[u8]) -> serde_json::Value {

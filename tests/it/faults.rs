@@ -53,7 +53,7 @@ async fn a_burst_across_a_crash_of_the_api_server_loses_and_repeats_nothing(t: &
 
     let audit = t.audit("windlass");
 
-    let patched = async || -> anyhow::Result<usize> {
+    let restarted = async || -> anyhow::Result<usize> {
         let all = t.api::<Deployment>().list(&ListParams::default()).await?;
         Ok(all
             .iter()
@@ -63,8 +63,8 @@ async fn a_burst_across_a_crash_of_the_api_server_loses_and_repeats_nothing(t: &
     let burst = stream::iter(&names).for_each_concurrent(at_once, async |name| insist_on(t, name, "B").await);
     let crash = async {
         await_condition_within(LONG, "some restarts", async || {
-            let patched = patched().await?;
-            anyhow::ensure!(patched >= 20, "{patched}");
+            let so_far = restarted().await?;
+            anyhow::ensure!(so_far >= 20, "{so_far}");
             Ok(())
         })
         .await;
@@ -75,8 +75,8 @@ async fn a_burst_across_a_crash_of_the_api_server_loses_and_repeats_nothing(t: &
     futures::join!(burst, crash);
 
     await_condition_within(LONG, "all rollouts", async || {
-        let patched = patched().await?;
-        anyhow::ensure!(patched == BURST, "{patched} of {BURST}");
+        let so_far = restarted().await?;
+        anyhow::ensure!(so_far == BURST, "{so_far} of {BURST}");
         all_complete(t, 2).await
     })
     .await;
@@ -182,14 +182,17 @@ async fn a_watch_closed_for_slowness_misses_nothing(t: &Test) {
 
     // Far more than the connection and the API server keep for a reader that does not read.
     t.windlass().pause();
-    let fill = "x".repeat(200_000);
-    for round in 0_u32..300 {
-        t.config("noise", &[("fill", &fill), ("round", &round.to_string())])
-            .await;
-        if round == 250 {
-            t.config("web", &[("level", "B")]).await;
-        }
-    }
+    let fill = "x".repeat(100_000);
+    stream::iter(0_u32..600)
+        .for_each_concurrent(8, async |round| {
+            let noise = format!("noise-{}", round % 8);
+            t.config(&noise, &[("fill", &fill), ("round", &round.to_string())])
+                .await;
+            if round == 500 {
+                t.config("web", &[("level", "B")]).await;
+            }
+        })
+        .await;
     t.windlass().resume();
 
     t.rolls("web", 1).await;

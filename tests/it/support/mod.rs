@@ -371,9 +371,14 @@ impl Test {
 
     /// Waits until every pod that the Deployment wants is there, ready, and of its newest template.
     pub async fn complete(&self, name: &str) {
-        await_condition(&format!("{name} to be complete"), async || {
-            is_complete(&self.api::<Deployment>().get(name).await?)
-        })
+        // After a crash of the API server the Deployment controller comes back in its own time: it
+        // waits up to half a minute before it tries again, for each kind of object.
+        let deadline = if self.server == Server::Stoppable { 5 } else { 1 };
+        await_condition_within(
+            Duration::from_mins(deadline),
+            &format!("{name} to be complete"),
+            async || is_complete(&self.api::<Deployment>().get(name).await?),
+        )
         .await;
     }
 }
@@ -589,6 +594,10 @@ impl Test {
     async fn deploy_markers(&self) {
         for marker in MARKERS {
             self.change_marker(marker).await;
+        }
+        // So that the pods are younger than what they use, to be read off their times.
+        next_second().await;
+        for marker in MARKERS {
             self.deploy(deployment(marker).uses(env(marker, "count"))).await;
         }
     }

@@ -1,0 +1,79 @@
+//! What holds for the source tree as a whole.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::core::reason::REASONS;
+
+/// What a folder may import of ours besides itself. `cli` may import everything.
+const LAYERS: &[(&str, &[&str])] = &[
+    ("core", &[]),
+    ("k8s", &["core"]),
+    ("ops", &["core"]),
+    ("controller", &["core", "k8s", "ops"]),
+];
+
+/// What the rules must not know.
+const NOT_IN_CORE: &[&str] =
+    &["kube::", "k8s_openapi::", "tokio::", "std::fs", "std::env", "std::net", "std::process", "SystemTime", "Instant::now", "Timestamp::now"];
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a source folder") {
+        let path = entry.expect("a folder entry").path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The modules of ours that a line of code names by `crate::`.
+fn named(text: &str) -> impl Iterator<Item = &str> {
+    text.lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .flat_map(|line| line.split("crate::").skip(1))
+        .filter_map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next())
+        .filter(|module| !module.is_empty())
+}
+
+#[test]
+fn every_folder_imports_only_what_its_layer_allows() {
+    let mut checked = 0;
+    for (layer, allowed) in LAYERS {
+        for file in sources(&root().join("src").join(layer)) {
+            let text = fs::read_to_string(&file).expect("a source file");
+            for module in named(&text) {
+                let fine = module == *layer || allowed.contains(&module);
+                assert!(fine, "{} imports {module}, which the layer {layer} may not", file.display());
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 50, "only {checked} imports were found: the test looks in the wrong place");
+}
+
+#[test]
+fn the_core_knows_no_cluster_no_clock_and_no_files() {
+    for file in sources(&root().join("src/core")) {
+        let text = fs::read_to_string(&file).expect("a source file");
+        for word in NOT_IN_CORE {
+            let used = text.lines().any(|line| !line.trim_start().starts_with("//") && line.contains(word));
+            assert!(!used, "{} uses {word}", file.display());
+        }
+    }
+}
+
+#[test]
+fn every_reason_is_explained_in_the_operations_guide() {
+    let guide = fs::read_to_string(root().join("docs/operations.md")).expect("docs/operations.md");
+    for reason in REASONS {
+        assert!(guide.contains(&format!("`{}`", reason.word())), "docs/operations.md does not explain {}", reason.word());
+    }
+}
