@@ -14,8 +14,18 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// What the rules must not know.
-const NOT_IN_CORE: &[&str] =
-    &["kube::", "k8s_openapi::", "tokio::", "std::fs", "std::env", "std::net", "std::process", "SystemTime", "Instant::now", "Timestamp::now"];
+const NOT_IN_CORE: &[&str] = &[
+    "kube::",
+    "k8s_openapi::",
+    "tokio::",
+    "std::fs",
+    "std::env",
+    "std::net",
+    "std::process",
+    "SystemTime",
+    "Instant::now",
+    "Timestamp::now",
+];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -51,12 +61,19 @@ fn every_folder_imports_only_what_its_layer_allows() {
             let text = fs::read_to_string(&file).expect("a source file");
             for module in named(&text) {
                 let fine = module == *layer || allowed.contains(&module);
-                assert!(fine, "{} imports {module}, which the layer {layer} may not", file.display());
+                assert!(
+                    fine,
+                    "{} imports {module}, which the layer {layer} may not",
+                    file.display()
+                );
                 checked += 1;
             }
         }
     }
-    assert!(checked > 50, "only {checked} imports were found: the test looks in the wrong place");
+    assert!(
+        checked > 50,
+        "only {checked} imports were found: the test looks in the wrong place"
+    );
 }
 
 #[test]
@@ -64,7 +81,9 @@ fn the_core_knows_no_cluster_no_clock_and_no_files() {
     for file in sources(&root().join("src/core")) {
         let text = fs::read_to_string(&file).expect("a source file");
         for word in NOT_IN_CORE {
-            let used = text.lines().any(|line| !line.trim_start().starts_with("//") && line.contains(word));
+            let used = text
+                .lines()
+                .any(|line| !line.trim_start().starts_with("//") && line.contains(word));
             assert!(!used, "{} uses {word}", file.display());
         }
     }
@@ -74,6 +93,10 @@ fn the_core_knows_no_cluster_no_clock_and_no_files() {
 fn every_reason_is_explained_in_the_operations_guide() {
     let guide = fs::read_to_string(root().join("docs/operations.md")).expect("docs/operations.md");
     for reason in REASONS {
-        assert!(guide.contains(&format!("`{}`", reason.word())), "docs/operations.md does not explain {}", reason.word());
+        assert!(
+            guide.contains(&format!("`{}`", reason.word())),
+            "docs/operations.md does not explain {}",
+            reason.word()
+        );
     }
 }

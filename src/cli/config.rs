@@ -1,7 +1,6 @@
 //! The second layer: text from flags, environment and defaults becomes a validated configuration.
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,7 +8,6 @@ use std::time::Duration;
 use super::args::ControllerArgs;
 use super::{UsageError, duration};
 use crate::controller::ControllerConfig;
-use crate::ops::{LogFormat, LogLevel};
 
 #[cfg(test)]
 mod tests;

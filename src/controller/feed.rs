@@ -35,11 +35,17 @@ pub fn start(
     namespaces: &[String],
     last_watched: Option<Second>,
 ) -> Watches {
-    let mut watches = Watches { tasks: JoinSet::new(), progress: Arc::default() };
+    let mut watches = Watches {
+        tasks: JoinSet::new(),
+        progress: Arc::default(),
+    };
     let scopes: Vec<Option<Namespace>> = if namespaces.is_empty() {
         vec![None]
     } else {
-        namespaces.iter().map(|namespace| Some(Namespace::from(namespace.as_str()))).collect()
+        namespaces
+            .iter()
+            .map(|namespace| Some(Namespace::from(namespace.as_str())))
+            .collect()
     };
     for scope in scopes {
         let feed = Feed {
@@ -129,8 +135,7 @@ impl Feed {
     async fn workloads(self, scope: Option<Namespace>) {
         let watch = self.context.index().add_workload_watch(scope.clone());
         let kind = DEPLOYMENT;
-        let api =
-            api::<WatchedWorkload>(self.context.client.clone(), scope.as_ref(), &workload_resource(kind));
+        let api = api::<WatchedWorkload>(self.context.client.clone(), scope.as_ref(), &workload_resource(kind));
         let mut troubles = Troubles::new(kind.row().plural, scope, self.metrics.clone());
         follow(api, |seen| {
             let now = self.context.clock.now();
@@ -167,7 +172,9 @@ impl Feed {
     /// Before the first lists are complete nothing is decided, and then everything is.
     fn go_on(&self, index: &super::index::Index, touched: Vec<WorkloadRef>) {
         if index.synced() {
-            touched.into_iter().for_each(|workload| self.queue.push(workload));
+            for workload in touched {
+                self.queue.push(workload);
+            }
             self.progress.notify_one();
         }
     }
@@ -193,7 +200,12 @@ struct Troubles {
 
 impl Troubles {
     fn new(plural: &'static str, scope: Option<Namespace>, metrics: Metrics) -> Self {
-        Self { plural, scope, metrics, ongoing: None }
+        Self {
+            plural,
+            scope,
+            metrics,
+            ongoing: None,
+        }
     }
 
     fn report(&mut self, trouble: &Trouble) {
@@ -201,9 +213,10 @@ impl Troubles {
         if matches!(trouble, Trouble::Forbidden(_)) {
             self.metrics.error("Forbidden");
         }
-        let known = self.ongoing.as_ref().is_some_and(|(ongoing, said)| {
-            counted_as(ongoing) == counted_as(trouble) && said.elapsed() < REMIND
-        });
+        let known = self
+            .ongoing
+            .as_ref()
+            .is_some_and(|(ongoing, said)| counted_as(ongoing) == counted_as(trouble) && said.elapsed() < REMIND);
         if known {
             return;
         }
@@ -217,11 +230,23 @@ impl Troubles {
                 warn!(resource, namespace = scope, error = %message, "watch interrupted, trying again");
             }
             Trouble::Undecodable => {
-                warn!(resource, namespace = scope, "an event could not be decoded, listing again");
+                warn!(
+                    resource,
+                    namespace = scope,
+                    "an event could not be decoded, listing again"
+                );
             }
-            Trouble::Expired => info!(resource, namespace = scope, "the server forgot our place, listing again"),
+            Trouble::Expired => info!(
+                resource,
+                namespace = scope,
+                "the server forgot our place, listing again"
+            ),
             Trouble::NoStreamingLists => {
-                info!(resource, namespace = scope, "the server has no streaming lists, listing by pages");
+                info!(
+                    resource,
+                    namespace = scope,
+                    "the server has no streaming lists, listing by pages"
+                );
             }
         }
     }

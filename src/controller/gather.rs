@@ -52,7 +52,10 @@ impl Clock {
     /// Reads the machine's clock, once.
     #[must_use]
     pub fn start() -> Self {
-        Self { wall: Timestamp::now(), start: std::time::Instant::now() }
+        Self {
+            wall: Timestamp::now(),
+            start: std::time::Instant::now(),
+        }
     }
 
     /// Now.
@@ -98,7 +101,13 @@ pub fn decide_now(context: &Context, reference: &WorkloadRef, proof: Option<&Pro
     let uid = entry.workload.uid.clone();
     let version = entry.workload.version;
     let Some(opt_in) = &entry.opt_in else {
-        let detail = entry.workload.opt_in.as_ref().err().map(ToString::to_string).unwrap_or_default();
+        let detail = entry
+            .workload
+            .opt_in
+            .as_ref()
+            .err()
+            .map(ToString::to_string)
+            .unwrap_or_default();
         let plan = Plan {
             action: crate::core::decide::Action::Hold,
             state: State::Held,
@@ -106,7 +115,12 @@ pub fn decide_now(context: &Context, reference: &WorkloadRef, proof: Option<&Pro
             detail,
             not_before: None,
         };
-        return Ok(Decided { plan, uid, version, horizon: Version::default() });
+        return Ok(Decided {
+            plan,
+            uid,
+            version,
+            horizon: Version::default(),
+        });
     };
     let uses = index.uses(entry);
     let views = index.views(&uses, entry.verified);
@@ -124,8 +138,17 @@ pub fn decide_now(context: &Context, reference: &WorkloadRef, proof: Option<&Pro
         ring: &context.ring,
         now,
     });
-    let horizon = views.iter().filter_map(|view| Some(view.source?.version)).max().unwrap_or_default();
-    Ok(Decided { plan, uid, version, horizon })
+    let horizon = views
+        .iter()
+        .filter_map(|view| Some(view.source?.version))
+        .max()
+        .unwrap_or_default();
+    Ok(Decided {
+        plan,
+        uid,
+        version,
+        horizon,
+    })
 }
 
 /// Reads what a decision asked for.

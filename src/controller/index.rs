@@ -153,7 +153,10 @@ impl Index {
     /// Whether every watch has finished its first list.
     #[must_use]
     pub fn synced(&self) -> bool {
-        self.source_watches.iter().chain(&self.workload_watches).all(|watch| watch.synced)
+        self.source_watches
+            .iter()
+            .chain(&self.workload_watches)
+            .all(|watch| watch.synced)
     }
 
     /// A list of sources is complete: what it did not name is gone.
@@ -169,7 +172,9 @@ impl Index {
             })
             .map(|(reference, _)| reference.clone())
             .collect();
-        gone.iter().flat_map(|reference| self.remove_source(watch, reference, None, now)).collect()
+        gone.iter()
+            .flat_map(|reference| self.remove_source(watch, reference, None, now))
+            .collect()
     }
 
     /// A list of workloads is complete: what it did not name is gone.
@@ -202,7 +207,10 @@ impl Index {
             state.last = Some(Second::from(now));
         }
         let unseen = |version| {
-            (how == How::Listed).then(|| Unseen { since: last.unwrap_or(Second::new(0)), version })
+            (how == How::Listed).then(|| Unseen {
+                since: last.unwrap_or(Second::new(0)),
+                version,
+            })
         };
         let reference = source.reference.clone();
         let version = source.version;
@@ -211,7 +219,13 @@ impl Index {
             let keys: Vec<Key> = source.contents.iter().map(|(key, _)| key.clone()).collect();
             self.sources.insert(
                 reference.clone(),
-                SourceEntry { source, gone: false, content_version: version, unseen: unseen(version), generation },
+                SourceEntry {
+                    source,
+                    gone: false,
+                    content_version: version,
+                    unseen: unseen(version),
+                    generation,
+                },
             );
             self.present_sources += 1;
             return match how {
@@ -226,7 +240,13 @@ impl Index {
         }
         let came_back = entry.gone;
         let same = entry.source.contents == source.contents && entry.source.ignored == source.ignored;
-        let keys: Vec<Key> = entry.source.contents.differing(&source.contents).into_iter().cloned().collect();
+        let keys: Vec<Key> = entry
+            .source
+            .contents
+            .differing(&source.contents)
+            .into_iter()
+            .cloned()
+            .collect();
         let since = source.changed_at.unwrap_or_else(|| Second::from(now));
         let changed_at = entry.source.changed_at;
         entry.source = source;
@@ -297,15 +317,19 @@ impl Index {
         let direct = self.used_by.get(reference).into_iter().flatten();
         let patterned = self.by_pattern.get(&reference.namespace).into_iter().flatten();
         for workload in direct.chain(patterned) {
-            let Some(entry) = self.workloads.get_mut(workload) else { continue };
-            let used =
-                entry.uses.iter().find(|used| used.kind == reference.kind && used.name == reference.name).cloned();
+            let Some(entry) = self.workloads.get_mut(workload) else {
+                continue;
+            };
+            let used = entry
+                .uses
+                .iter()
+                .find(|used| used.kind == reference.kind && used.name == reference.name)
+                .cloned();
             let used = used.as_ref();
             let patterned = entry.matches_pattern(reference);
             let concerned = patterned
                 || used.is_some_and(|used| {
-                    arrival != Arrival::Changed
-                        || keys.iter().any(|key| used.consumed.contains(key))
+                    arrival != Arrival::Changed || keys.iter().any(|key| used.consumed.contains(key))
                 });
             if !concerned || touched.contains(workload) {
                 continue;
@@ -320,8 +344,9 @@ impl Index {
                 Arrival::New | Arrival::Changed => false,
             };
             if !harmless {
-                let counted =
-                    keys.iter().filter(|key| patterned || used.is_some_and(|used| used.consumed.contains(key)));
+                let counted = keys
+                    .iter()
+                    .filter(|key| patterned || used.is_some_and(|used| used.consumed.contains(key)));
                 entry.note_change(reference, counted, since, now);
             }
         }
@@ -378,7 +403,11 @@ impl Index {
 
     /// As [`Index::forget`], for one that is known to be gone by its uid.
     pub fn forget_exactly(&mut self, reference: &WorkloadRef, uid: &Uid) {
-        if self.workloads.get(reference).is_some_and(|entry| entry.workload.uid == *uid) {
+        if self
+            .workloads
+            .get(reference)
+            .is_some_and(|entry| entry.workload.uid == *uid)
+        {
             self.forget(reference);
         }
     }
@@ -389,7 +418,10 @@ impl Index {
             self.used_by.entry(source).or_default().push(reference.clone());
         }
         if entry.has_patterns() {
-            self.by_pattern.entry(reference.namespace.clone()).or_default().push(reference.clone());
+            self.by_pattern
+                .entry(reference.namespace.clone())
+                .or_default()
+                .push(reference.clone());
         }
     }
 
@@ -458,9 +490,10 @@ impl Index {
             kind: SourceKind::ConfigMap,
             name: Name::from(""),
         };
-        let here = self.sources.range(first.clone()..).take_while(|(reference, _)| {
-            reference.namespace == first.namespace && reference.kind == first.kind
-        });
+        let here = self
+            .sources
+            .range(first.clone()..)
+            .take_while(|(reference, _)| reference.namespace == first.namespace && reference.kind == first.kind);
         for (reference, source) in here {
             if !source.gone && entry.matches_pattern(reference) {
                 uses.name_whole(reference.kind, reference.name.clone());
@@ -497,17 +530,14 @@ impl Index {
 
     /// Notes where a workload stands.
     pub fn set_status(&mut self, reference: &WorkloadRef, status: (State, Reason)) {
-        let Some(entry) = self.workloads.get_mut(reference) else { return };
+        let Some(entry) = self.workloads.get_mut(reference) else {
+            return;
+        };
         let before = entry.status.replace(status);
         self.recount(before, Some(status), reference);
     }
 
-    fn recount(
-        &mut self,
-        before: Option<(State, Reason)>,
-        after: Option<(State, Reason)>,
-        reference: &WorkloadRef,
-    ) {
+    fn recount(&mut self, before: Option<(State, Reason)>, after: Option<(State, Reason)>, reference: &WorkloadRef) {
         if let Some((state, reason)) = before {
             if let Some(count) = self.tally.get_mut(&(reference.kind, state)) {
                 *count = count.saturating_sub(1);
@@ -581,7 +611,10 @@ impl WorkloadEntry {
             self.foreign
         } else {
             // In a list the change may be older than the version that shows it: then it proves nothing.
-            (how == How::Watched).then_some(Foreign { version: workload.version, revision: old.evidence.revision })
+            (how == How::Watched).then_some(Foreign {
+                version: workload.version,
+                revision: old.evidence.revision,
+            })
         };
         let consequence = old.opt_in != workload.opt_in
             || old.observed != workload.observed
@@ -592,7 +625,14 @@ impl WorkloadEntry {
             || self.expected.is_some();
         let expected = self.expected.filter(|(version, _)| workload.version < *version);
         let opt_in = workload.opt_in.as_ref().ok().cloned().flatten().or(self.opt_in);
-        let mut entry = Self { workload, opt_in, foreign, expected, generation, ..self };
+        let mut entry = Self {
+            workload,
+            opt_in,
+            foreign,
+            expected,
+            generation,
+            ..self
+        };
         entry.refresh();
         (entry, consequence)
     }
@@ -614,7 +654,11 @@ impl WorkloadEntry {
         }
         self.uses = uses.finish();
         // Names that are the same as before are not stored twice: most events change none.
-        let ours = self.workload.observed.as_deref().and_then(|text| Baseline::parse(text).ok());
+        let ours = self
+            .workload
+            .observed
+            .as_deref()
+            .and_then(|text| Baseline::parse(text).ok());
         if ours.is_some_and(|baseline| baseline.uid == self.workload.uid) {
             if self.remembered == self.workload.observed {
                 self.workload.observed.clone_from(&self.remembered);
@@ -633,7 +677,9 @@ impl WorkloadEntry {
     }
 
     fn has_patterns(&self) -> bool {
-        self.opt_in.as_ref().is_some_and(|opt_in| opt_in.configmaps.iter().any(|name| glob::is_pattern(name)))
+        self.opt_in
+            .as_ref()
+            .is_some_and(|opt_in| opt_in.configmaps.iter().any(|name| glob::is_pattern(name)))
     }
 
     fn matches_pattern(&self, source: &SourceRef) -> bool {
@@ -655,7 +701,11 @@ impl WorkloadEntry {
         since: Second,
         now: Timestamp,
     ) {
-        let change = self.change.get_or_insert_with(|| Change { first_seen: now, since, keys: Vec::new() });
+        let change = self.change.get_or_insert_with(|| Change {
+            first_seen: now,
+            since,
+            keys: Vec::new(),
+        });
         change.since = change.since.min(since);
         for key in keys {
             let known = change.keys.iter().any(|(of, known)| of == source && known == key);
@@ -686,7 +736,13 @@ impl WorkloadEntry {
 }
 
 fn add_watch(watches: &mut Vec<WatchState>, scope: Option<Namespace>, last: Option<Second>) -> WatchId {
-    watches.push(WatchState { scope, generation: 0, synced: false, listing: false, last });
+    watches.push(WatchState {
+        scope,
+        generation: 0,
+        synced: false,
+        listing: false,
+        last,
+    });
     WatchId(watches.len() - 1)
 }
 
@@ -698,11 +754,7 @@ fn list_start(watches: &mut [WatchState], watch: WatchId) {
     }
 }
 
-fn list_end(
-    watches: &mut [WatchState],
-    watch: WatchId,
-    now: Timestamp,
-) -> Option<(Option<Namespace>, u32)> {
+fn list_end(watches: &mut [WatchState], watch: WatchId, now: Timestamp) -> Option<(Option<Namespace>, u32)> {
     let state = watches.get_mut(watch.0).filter(|state| state.listing)?;
     state.listing = false;
     state.synced = true;

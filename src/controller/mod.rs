@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::core::decide::Settings;
+use crate::core::digest::KeyRing;
 use crate::core::kind::{DEPLOYMENT, KINDS};
 use crate::core::name::WorkloadRef;
 use crate::core::reason::{REASONS, STATES};
@@ -81,13 +82,17 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
 
     let kube_config = client::config(config.kubeconfig.clone(), config.context.clone()).await?;
     let client = client::client(&kube_config, request_counter(metrics.clone()))?;
-    let namespace = config.lease_namespace.clone().unwrap_or_else(|| kube_config.default_namespace.clone());
+    let namespace = config
+        .lease_namespace
+        .clone()
+        .unwrap_or_else(|| kube_config.default_namespace.clone());
+    let installation = format!("{namespace}/{}", config.lease_name);
     let holder = std::env::var("HOSTNAME").unwrap_or_else(|_| "windlass".into());
     let heart = Heartbeat::new(&namespace, &config.lease_name, &holder, REQUEST_TIMEOUT);
     info!(
         version = crate::ops::VERSION,
         server = %kube_config.cluster_url,
-        installation = format!("{namespace}/{}", config.lease_name),
+        installation,
         namespaces = if config.namespaces.is_empty() { "all".to_owned() } else { config.namespaces.join(",") },
         "starting"
     );
@@ -109,20 +114,14 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
     };
     readiness.set(KEYS_READY, true);
 
-    let context = Arc::new(Context {
-        index: std::sync::Mutex::new(Index::default()),
-        settings: Settings {
-            installation: format!("{namespace}/{}", config.lease_name).into(),
-            settle: SignedDuration::try_from(config.settle).context("settle")?,
-        },
-        ring,
-        client: client.clone(),
-        timeout: REQUEST_TIMEOUT,
-        clock,
-    });
+    let context = Arc::new(context(&config, installation, ring, client.clone(), clock)?);
     let queue: Arc<Queue<WorkloadRef>> = Arc::default();
     let mut watches = feed::start(&context, &queue, &metrics, &config.namespaces, last_watched);
-    if stop.run_until_cancelled(feed::synced(&context, &mut watches)).await.is_none() {
+    if stop
+        .run_until_cancelled(feed::synced(&context, &mut watches))
+        .await
+        .is_none()
+    {
         return finish(background).await;
     }
     if stop
@@ -136,36 +135,33 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
     metrics.leader(true);
     {
         let index = context.index();
-        info!(workloads = index.workloads().count(), sources = index.source_count(), "in sync");
+        info!(
+            workloads = index.workloads().count(),
+            sources = index.source_count(),
+            "in sync"
+        );
     }
 
     let (events, queued_events) = mpsc::channel(EVENTS_QUEUED);
     let observer = Arc::new(Observer::new(metrics.clone(), events));
     observer.gauge(&context.index(), DEPLOYMENT);
-    let reconciler = Arc::new(Reconciler {
+    let reconciler = Reconciler {
         context: context.clone(),
         queue: queue.clone(),
         observer,
         observe_only: config.observe_only,
         resync: config.resync,
-    });
-    let mut workers = JoinSet::new();
-    for _ in 0..config.write_concurrency {
-        workers.spawn(work(reconciler.clone(), stop.clone()));
-    }
-    drop(reconciler);
+    };
+    let workers = start_workers(reconciler, config.write_concurrency, &stop);
     background.spawn(resync(context.clone(), queue.clone(), metrics.clone(), config.resync));
-    background.spawn(beat(context.clone(), heart.clone(), metrics.clone(), config.observe_only));
-    let write_events = write_events(queued_events, client.clone(), holder, queue.clone(), metrics.clone());
-    let event_writer = tokio::spawn(write_events);
+    if !config.observe_only {
+        background.spawn(beat(context, heart.clone(), metrics.clone()));
+    }
+    let event_writer = tokio::spawn(write_events(queued_events, client.clone(), holder, queue, metrics));
 
     stop.cancelled().await;
     info!("stopping: finishing the writes under way");
-    while workers.join_next().await.is_some() {}
-    // The last worker took the sender with it, so this ends by itself, soon.
-    if tokio::time::timeout(EVENTS_AT_STOP, event_writer).await.is_err() {
-        warn!("some Events could not be written before the end");
-    }
+    finish_writes(workers, event_writer).await;
     if !config.observe_only
         && let Err(error) = heart.beat(&client, clock.now()).await
     {
@@ -173,6 +169,44 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
     }
     drop(watches);
     finish(background).await
+}
+
+fn start_workers(reconciler: Reconciler, count: usize, stop: &CancellationToken) -> JoinSet<()> {
+    let reconciler = Arc::new(reconciler);
+    let mut workers = JoinSet::new();
+    for _ in 0..count {
+        workers.spawn(work(reconciler.clone(), stop.clone()));
+    }
+    workers
+}
+
+async fn finish_writes(mut workers: JoinSet<()>, mut event_writer: tokio::task::JoinHandle<()>) {
+    while workers.join_next().await.is_some() {}
+    // The last worker took the sender with it, so this ends by itself, soon.
+    if tokio::time::timeout(EVENTS_AT_STOP, &mut event_writer).await.is_err() {
+        event_writer.abort();
+        warn!("some Events could not be written before the end");
+    }
+}
+
+fn context(
+    config: &ControllerConfig,
+    installation: String,
+    ring: KeyRing,
+    client: kube::Client,
+    clock: Clock,
+) -> anyhow::Result<Context> {
+    Ok(Context {
+        index: std::sync::Mutex::new(Index::default()),
+        settings: Settings {
+            installation: installation.into(),
+            settle: SignedDuration::try_from(config.settle).context("settle")?,
+        },
+        ring,
+        client,
+        timeout: REQUEST_TIMEOUT,
+        clock,
+    })
 }
 
 async fn finish(mut background: JoinSet<()>) -> anyhow::Result<()> {
@@ -204,7 +238,9 @@ async fn resync(context: Arc<Context>, queue: Arc<Queue<WorkloadRef>>, metrics: 
         metrics.write_queue_depth(queue.depth());
         let oldest = index.workloads().filter_map(|(_, entry)| entry.stale_since).min();
         metrics.oldest_stale(
-            oldest.and_then(|since| Duration::try_from(now.duration_since(since)).ok()).unwrap_or_default(),
+            oldest
+                .and_then(|since| Duration::try_from(now.duration_since(since)).ok())
+                .unwrap_or_default(),
         );
         if tokio::time::Instant::now() >= next {
             next = tokio::time::Instant::now() + period;
@@ -214,10 +250,7 @@ async fn resync(context: Arc<Context>, queue: Arc<Queue<WorkloadRef>>, metrics: 
 }
 
 /// Keeps the mark of when we last watched.
-async fn beat(context: Arc<Context>, heart: Heartbeat, metrics: Metrics, observe_only: bool) {
-    if observe_only {
-        return;
-    }
+async fn beat(context: Arc<Context>, heart: Heartbeat, metrics: Metrics) {
     let mut period = tokio::time::interval(heartbeat::PERIOD);
     loop {
         period.tick().await;
@@ -265,10 +298,15 @@ async fn write_events(
 }
 
 fn metrics() -> Metrics {
-    let reasons: Vec<&str> =
-        REASONS.iter().filter(|reason| observe::is_hold(**reason)).map(|reason| reason.word()).collect();
+    let reasons: Vec<&str> = REASONS
+        .iter()
+        .filter(|reason| observe::is_hold(**reason))
+        .map(|reason| reason.word())
+        .collect();
     let states: Vec<&str> = STATES.iter().map(|state| state.word()).collect();
-    let watched: Vec<&str> = std::iter::once("configmaps").chain(KINDS.iter().map(|row| row.plural)).collect();
+    let watched: Vec<&str> = std::iter::once("configmaps")
+        .chain(KINDS.iter().map(|row| row.plural))
+        .collect();
     Metrics::new(&Vocabulary {
         workload_kinds: &observe::kind_words(),
         source_kinds: &["ConfigMap"],
@@ -297,7 +335,11 @@ fn request_counter(metrics: Metrics) -> client::Observer {
             // Nothing else is ever sent; and what is not known is not counted as something else.
             _ => return,
         };
-        let code = if call.code == 0 { ApiCode::Transport } else { ApiCode::Status(call.code) };
+        let code = if call.code == 0 {
+            ApiCode::Transport
+        } else {
+            ApiCode::Status(call.code)
+        };
         metrics.api_request(verb, call.resource, code, call.took);
     })
 }

@@ -60,12 +60,17 @@ impl Observer {
         context: &Context,
         workload: &WorkloadRef,
         decided: Decided,
-        outcome: Outcome,
+        outcome: &Outcome,
         now: Timestamp,
     ) {
-        let Decided { plan, uid, version: _, horizon: _ } = decided;
+        let Decided {
+            plan,
+            uid,
+            version: _,
+            horizon: _,
+        } = decided;
         let restart = matches!(plan.action, Action::Restart(_));
-        let (state, reason, detail) = match &outcome {
+        let (state, reason, detail) = match outcome {
             Outcome::Failed(ApiError::Forbidden(message)) => (State::Failed, Reason::Forbidden, message.clone()),
             Outcome::Failed(ApiError::Rejected(message)) => (State::Failed, Reason::Rejected, message.clone()),
             Outcome::Failed(error) => {
@@ -84,13 +89,13 @@ impl Observer {
                 (plan.state, reason, plan.detail.clone())
             }
         };
-        if let Outcome::Failed(error) = &outcome {
+        if let Outcome::Failed(error) = outcome {
             self.metrics.error(error.word());
         }
         if restart {
             self.metrics.restart(
                 word(workload.kind),
-                match &outcome {
+                match outcome {
                     Outcome::Failed(error) => result_of(error),
                     Outcome::Observed(_) => RestartResult::Observed,
                     Outcome::Nothing | Outcome::Written { .. } | Outcome::Refused => RestartResult::Patched,
@@ -101,33 +106,37 @@ impl Observer {
         }
 
         let mut index = context.index();
-        let Some(entry) = index.workload_mut(workload) else { return };
+        let Some(entry) = index.workload_mut(workload) else {
+            return;
+        };
         let before = entry.status;
-        if let Outcome::Written { change: Some(change), .. } = &outcome
+        if let Outcome::Written {
+            change: Some(change), ..
+        } = outcome
             && restart
         {
             self.metrics.change_to_patch(since(change.first_seen, now));
         }
-        match state {
-            State::Current => {
-                if let Some(stale) = entry.stale_since.take()
-                    && matches!(before, Some((State::Rolling, _)))
-                {
-                    self.metrics.change_to_current(since(stale, now));
-                }
+        if state == State::Current {
+            if let Some(stale) = entry.stale_since.take()
+                && matches!(before, Some((State::Rolling, _)))
+            {
+                self.metrics.change_to_current(since(stale, now));
             }
-            _ => {
-                let from = match &outcome {
-                    Outcome::Written { change: Some(change), .. } => change.first_seen,
-                    _ => entry.change.as_ref().map_or(now, |change| change.first_seen),
-                };
-                entry.stale_since.get_or_insert(from);
-            }
+        } else {
+            let from = match outcome {
+                Outcome::Written {
+                    change: Some(change), ..
+                } => change.first_seen,
+                _ => entry.change.as_ref().map_or(now, |change| change.first_seen),
+            };
+            entry.stale_since.get_or_insert(from);
         }
         let invalid = entry.workload.opt_in.as_ref().err().map(ToString::to_string);
         let said = (reason, detail.clone());
         // A write is always said; a state once, until it is another one.
-        let news = matches!(outcome, Outcome::Written { .. } | Outcome::Observed(_)) || entry.said.as_ref() != Some(&said);
+        let news =
+            matches!(outcome, Outcome::Written { .. } | Outcome::Observed(_)) || entry.said.as_ref() != Some(&said);
         if news {
             entry.said = Some(said);
         }
@@ -136,7 +145,11 @@ impl Observer {
         drop(index);
 
         if news {
-            let why = if restart && plan.reason != reason { Some(plan.reason) } else { None };
+            let why = if restart && plan.reason != reason {
+                Some(plan.reason)
+            } else {
+                None
+            };
             let sentence = why.unwrap_or(reason).sentence();
             let mut note = sentence.to_owned();
             if matches!(state, State::Observed) {
@@ -208,7 +221,9 @@ impl Observer {
     ) {
         {
             let mut index = context.index();
-            let Some(entry) = index.workload_mut(workload) else { return };
+            let Some(entry) = index.workload_mut(workload) else {
+                return;
+            };
             if entry.said_invalid.as_deref() == Some(invalid) {
                 return;
             }
@@ -221,7 +236,8 @@ impl Observer {
     /// The gauges that follow from the index.
     pub fn gauge(&self, index: &super::index::Index, kind: KindId) {
         for state in STATES {
-            self.metrics.workloads(word(kind), state.word(), index.count(kind, *state));
+            self.metrics
+                .workloads(word(kind), state.word(), index.count(kind, *state));
         }
         for reason in REASONS.iter().filter(|reason| is_hold(**reason)) {
             self.metrics.held(reason.word(), index.count_reason(*reason));
@@ -296,7 +312,10 @@ fn since(from: Timestamp, now: Timestamp) -> Duration {
 
 fn capitalised(text: &str) -> String {
     let mut letters = text.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+    letters
+        .next()
+        .map(|first| first.to_uppercase().chain(letters).collect())
+        .unwrap_or_default()
 }
 
 /// `Deployment shop/web`.

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::gather::{Context, Decided, Undecided, decide_now, prove};
 use super::observe::{Observer, Outcome};
 use super::queue::Queue;
-use crate::core::decide::{Action, Change, Plan};
+use crate::core::decide::{Action, Plan};
 use crate::core::name::WorkloadRef;
 use crate::core::reason::State;
 use crate::k8s::error::ApiError;
@@ -50,7 +50,9 @@ pub struct Reconciler {
 impl Reconciler {
     /// Brings one workload as far as it can be brought now.
     pub async fn reconcile(&self, workload: &WorkloadRef) {
-        let Some(decided) = self.gather_and_decide(workload).await else { return };
+        let Some(decided) = self.gather_and_decide(workload).await else {
+            return;
+        };
         let outcome = self.write(workload, &decided).await;
         self.observe(workload, decided, outcome);
     }
@@ -70,7 +72,9 @@ impl Reconciler {
                 }
             };
             self.observer.decided(started.elapsed());
-            let Action::Prove(need) = decided.plan.action else { return Some(decided) };
+            let Action::Prove(need) = decided.plan.action else {
+                return Some(decided);
+            };
             if let Some(wait) = self.too_soon(workload) {
                 self.queue.push_after(workload.clone(), wait);
                 return None;
@@ -106,7 +110,15 @@ impl Reconciler {
                 Write::Restart(restart) => restart.observed,
             });
         }
-        let Some(change) = self.take_change(workload, &decided.plan) else { return Outcome::Refused };
+        if self.was_refused(workload, &decided.plan) {
+            return Outcome::Refused;
+        }
+        // Taken out while it is dealt with, so that one that comes meanwhile stands by itself.
+        let change = self
+            .context
+            .index()
+            .workload_mut(workload)
+            .and_then(|entry| entry.change.take());
         let patch = WorkloadPatch {
             workload: workload.clone(),
             uid: decided.uid.clone(),
@@ -124,14 +136,12 @@ impl Reconciler {
         }
     }
 
-    /// Takes the change that is about to be dealt with, so that one that comes meanwhile stands by
-    /// itself. `None`: this very write was refused a moment ago.
-    fn take_change(&self, workload: &WorkloadRef, plan: &Plan) -> Option<Option<Change>> {
+    /// Whether this very write was refused a moment ago, by a right or a rule.
+    fn was_refused(&self, workload: &WorkloadRef, plan: &Plan) -> bool {
         let now = self.context.clock.now();
-        let mut index = self.context.index();
-        let entry = index.workload_mut(workload)?;
-        let refused = entry.refused.as_ref().is_some_and(|(what, until)| *what == identity(plan) && now < *until);
-        (!refused).then(|| entry.change.take())
+        let index = self.context.index();
+        let refused = index.workload(workload).and_then(|entry| entry.refused.as_ref());
+        refused.is_some_and(|(what, until)| *what == identity(plan) && now < *until)
     }
 
     /// Notes the outcome, says it, and arranges for what comes next.
@@ -139,13 +149,15 @@ impl Reconciler {
         let now = self.context.clock.now();
         self.note(workload, &decided, &outcome, now);
         self.come_back(workload, &decided, &outcome, now);
-        self.observer.report(&self.context, workload, decided, outcome, now);
+        self.observer.report(&self.context, workload, decided, &outcome, now);
     }
 
     /// What the index must know of it.
     fn note(&self, workload: &WorkloadRef, decided: &Decided, outcome: &Outcome, now: Timestamp) {
         let mut index = self.context.index();
-        let Some(entry) = index.workload_mut(workload) else { return };
+        let Some(entry) = index.workload_mut(workload) else {
+            return;
+        };
         if entry.workload.uid != decided.uid {
             return;
         }
@@ -154,8 +166,10 @@ impl Reconciler {
                 entry.change = None;
                 entry.verified = entry.verified.max(decided.horizon);
                 let revision = entry.workload.evidence.revision;
-                entry.trusted =
-                    Some(crate::core::decide::Trusted { version: entry.workload.version, revision });
+                entry.trusted = Some(crate::core::decide::Trusted {
+                    version: entry.workload.version,
+                    revision,
+                });
             }
             Outcome::Written { version, .. } => {
                 entry.failures = 0;
@@ -227,7 +241,9 @@ fn identity(plan: &Plan) -> String {
 }
 
 fn backoff(failures: u32, first: Duration, longest: Duration) -> Duration {
-    first.saturating_mul(2_u32.saturating_pow(failures.min(16))).min(longest)
+    first
+        .saturating_mul(2_u32.saturating_pow(failures.min(16)))
+        .min(longest)
 }
 
 /// Up to half as much again, so that those that failed together do not come back together.

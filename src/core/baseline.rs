@@ -131,9 +131,15 @@ impl Baseline {
             Recorded::Combined(all) => {
                 let now = key.combined(present.iter().map(|p| (p.source, p.tag, p.digest)));
                 match (reshaped, now == *all) {
-                    (false, true) => Some(Difference { changed: Vec::new(), reshaped }),
+                    (false, true) => Some(Difference {
+                        changed: Vec::new(),
+                        reshaped,
+                    }),
                     // Some of them changed; which ones this form cannot say.
-                    (false, false) => Some(Difference { changed: (0..present.len()).collect(), reshaped }),
+                    (false, false) => Some(Difference {
+                        changed: (0..present.len()).collect(),
+                        reshaped,
+                    }),
                     (true, _) => None,
                 }
             }
@@ -144,7 +150,9 @@ impl Baseline {
     #[must_use]
     pub fn hints(&self, source: &SourceRef, namespace: &Namespace) -> &[Hint] {
         match &self.recorded {
-            Recorded::Named(entries) => entries.get(&short_name(source, namespace)).map_or(&[], |entry| &entry.hints),
+            Recorded::Named(entries) => entries
+                .get(&short_name(source, namespace))
+                .map_or(&[], |entry| &entry.hints),
             Recorded::Packed(_) | Recorded::Combined(_) => &[],
         }
     }
@@ -155,7 +163,11 @@ impl Baseline {
         let named = present
             .iter()
             .map(|p| {
-                let entry = Entry { tag: p.tag, digest: p.digest, hints: p.hints.clone() };
+                let entry = Entry {
+                    tag: p.tag,
+                    digest: p.digest,
+                    hints: p.hints.clone(),
+                };
                 (short_name(p.source, namespace), entry)
             })
             .collect();
@@ -164,14 +176,21 @@ impl Baseline {
             return;
         }
         if let Recorded::Named(entries) = &mut self.recorded {
-            entries.values_mut().for_each(|entry| entry.hints.clear());
+            for entry in entries.values_mut() {
+                entry.hints.clear();
+            }
         }
         if self.print().len() <= MAX_BYTES {
             return;
         }
         let packed = present
             .iter()
-            .map(|p| (key.label(p.source, p.tag), std::array::from_fn(|i| p.digest.0.get(i).copied().unwrap_or(0))))
+            .map(|p| {
+                (
+                    key.label(p.source, p.tag),
+                    std::array::from_fn(|i| p.digest.0.get(i).copied().unwrap_or(0)),
+                )
+            })
             .collect();
         self.recorded = Recorded::Packed(packed);
         if self.print().len() <= MAX_BYTES {
@@ -190,14 +209,35 @@ impl Baseline {
     /// The annotation's value.
     #[must_use]
     pub fn print(&self) -> String {
-        let Self { installation, key, uid, at, horizon, revision, shape, recorded, stale, held, restarts } = self;
+        let Self {
+            installation,
+            key,
+            uid,
+            at,
+            horizon,
+            revision,
+            shape,
+            recorded,
+            stale,
+            held,
+            restarts,
+        } = self;
         let (mut src, mut packed, mut all) = (None, None, None);
         match recorded {
             Recorded::Named(entries) => {
-                src = Some(entries.iter().map(|(name, entry)| (name.clone(), entry.print())).collect());
+                src = Some(
+                    entries
+                        .iter()
+                        .map(|(name, entry)| (name.clone(), entry.print()))
+                        .collect(),
+                );
             }
             Recorded::Packed(entries) => {
-                let bytes: Vec<u8> = entries.iter().flat_map(|(label, short)| label.iter().chain(short)).copied().collect();
+                let bytes: Vec<u8> = entries
+                    .iter()
+                    .flat_map(|(label, short)| label.iter().chain(short))
+                    .copied()
+                    .collect();
                 packed = Some(BASE64.encode(bytes));
             }
             Recorded::Combined(Digest(digest)) => all = Some(BASE64.encode(digest)),

@@ -50,6 +50,7 @@ impl Contents {
     }
 
     /// All keys in order.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&Key, &ValueDigest)> {
         self.0.iter().map(|(key, digest)| (key, digest))
     }
@@ -61,7 +62,12 @@ impl Contents {
             .iter()
             .filter(|(key, digest)| other.get(key.as_str()) != Some(digest))
             .map(|(key, _)| key)
-            .chain(other.iter().filter(|(key, _)| self.get(key.as_str()).is_none()).map(|(key, _)| key))
+            .chain(
+                other
+                    .iter()
+                    .filter(|(key, _)| self.get(key.as_str()).is_none())
+                    .map(|(key, _)| key),
+            )
             .collect();
         keys.sort_unstable();
         keys

@@ -159,11 +159,20 @@ pub struct Plan {
 
 impl Plan {
     fn new(action: Action, state: State, reason: Reason) -> Self {
-        Self { action, state, reason, detail: String::new(), not_before: None }
+        Self {
+            action,
+            state,
+            reason,
+            detail: String::new(),
+            not_before: None,
+        }
     }
 
     fn hold(reason: Reason, detail: String) -> Self {
-        Self { detail, ..Self::new(Action::Hold, State::Held, reason) }
+        Self {
+            detail,
+            ..Self::new(Action::Hold, State::Held, reason)
+        }
     }
 
     fn about(self, detail: String) -> Self {
@@ -201,10 +210,23 @@ pub fn decide(input: &Input<'_>) -> Plan {
     let key = key.for_workload(&input.workload.uid);
     let present = present(input, &key, HintDetail::All);
     let Some(difference) = baseline.compare(&key, &input.workload.reference.namespace, &present) else {
-        return incomparable(input, "it uses other sources than before, too many to be recorded one by one");
+        return incomparable(
+            input,
+            "it uses other sources than before, too many to be recorded one by one",
+        );
     };
-    let case = Case { input, baseline: &baseline, key: &key, present: &present, difference: &difference, restore };
-    CHECKS.iter().find_map(|check| check(&case)).unwrap_or_else(|| restart(&case))
+    let case = Case {
+        input,
+        baseline: &baseline,
+        key: &key,
+        present: &present,
+        difference: &difference,
+        restore,
+    };
+    CHECKS
+        .iter()
+        .find_map(|check| check(&case))
+        .unwrap_or_else(|| restart(&case))
 }
 
 /// One workload with a baseline that can be compared.
@@ -269,7 +291,11 @@ fn known_baseline(input: &Input<'_>) -> Known {
     if !input.searched && workload.evidence.revision.is_some() {
         return Known::Search;
     }
-    if damaged { Known::Incomparable("its baseline is not readable") } else { Known::First }
+    if damaged {
+        Known::Incomparable("its baseline is not readable")
+    } else {
+        Known::First
+    }
 }
 
 /// A hold only if some pod may be older than what it should run.
@@ -400,13 +426,20 @@ fn started_meanwhile(case: &Case<'_>) -> Option<Plan> {
         return None;
     }
     if case.restore || case.difference.reshaped || case.baseline.stale.is_some() {
-        return Some(adopt(case, if case.restore { Reason::Restored } else { Reason::Proven }));
+        return Some(adopt(
+            case,
+            if case.restore { Reason::Restored } else { Reason::Proven },
+        ));
     }
     Some(Plan::new(Action::Nothing, State::Current, Reason::Unchanged))
 }
 
 fn nothing_runs(case: &Case<'_>) -> Option<Plan> {
-    case.input.workload.evidence.empty.then(|| adopt(case, Reason::NothingRuns))
+    case.input
+        .workload
+        .evidence
+        .empty
+        .then(|| adopt(case, Reason::NothingRuns))
 }
 
 fn ignored(case: &Case<'_>) -> Option<Plan> {
@@ -436,7 +469,9 @@ fn absorbed(case: &Case<'_>) -> Option<Plan> {
             let change = last_change(case.input, case.difference.changed.iter().copied(), None)?;
             // The versions say that the template came later; but going back to an old template wakes
             // an old ReplicaSet, and of its pods some may have been there all the time.
-            let fresh = proof.present(evidence.revision).is_some_and(|revision| revision.created >= change);
+            let fresh = proof
+                .present(evidence.revision)
+                .is_some_and(|revision| revision.created >= change);
             (fresh || proof.all_started_after(change)).then(|| adopt(case, Reason::Absorbed))
         }
         // The template reads differently, yet no rollout came of it: a field that a new version of
@@ -483,17 +518,20 @@ fn undone(case: &Case<'_>) -> Option<Plan> {
     let rolled_and_left = proof.revisions.iter().any(|revision| {
         Some(revision.number) != evidence.revision
             && revision.created >= change
-            && revision.witness.as_deref().is_some_and(|witness| is_of_present(case, witness))
+            && revision
+                .witness
+                .as_deref()
+                .is_some_and(|witness| is_of_present(case, witness))
     });
     if rolled_and_left {
         let mut baseline = fresh(case.input, Some(case.baseline));
         baseline.held = Some(Unsure::Undone);
         baseline.stale = Some(case.baseline.stale.unwrap_or_else(|| stale_since(case.input)));
-        return Some(
-            Plan::new(Action::Adopt(baseline.print()), State::Held, Reason::Undone).about(undone_advice()),
-        );
+        return Some(Plan::new(Action::Adopt(baseline.print()), State::Held, Reason::Undone).about(undone_advice()));
     }
-    let since = proof.present(evidence.revision).is_some_and(|revision| revision.created > change);
+    let since = proof
+        .present(evidence.revision)
+        .is_some_and(|revision| revision.created > change);
     since.then(|| absorbing(case, evidence.progress))
 }
 
@@ -515,7 +553,11 @@ fn trusted(case: &Case<'_>) -> bool {
 }
 
 fn paused(case: &Case<'_>) -> Option<Plan> {
-    case.input.workload.evidence.paused.then(|| hold_stale(case, Reason::Paused, changed(case)))
+    case.input
+        .workload
+        .evidence
+        .paused
+        .then(|| hold_stale(case, Reason::Paused, changed(case)))
 }
 
 fn restart(case: &Case<'_>) -> Plan {
@@ -525,7 +567,11 @@ fn restart(case: &Case<'_>) -> Plan {
     baseline.push_restart(input.now);
     let key = input.ring.newest().for_workload(&input.workload.uid);
     let present = present(input, &key, HintDetail::None);
-    let reason = if case.difference.changed.is_empty() { Reason::StartedMeanwhile } else { Reason::Restarted };
+    let reason = if case.difference.changed.is_empty() {
+        Reason::StartedMeanwhile
+    } else {
+        Reason::Restarted
+    };
     let changed = Changed::of(case);
     let action = Action::Restart(Restart {
         observed: baseline.print(),
@@ -537,7 +583,9 @@ fn restart(case: &Case<'_>) -> Plan {
 
 /// Since when the pods are behind, as far as is known.
 fn stale_since(input: &Input<'_>) -> Timestamp {
-    let written = input.change.and_then(|change| Timestamp::from_second(change.since.unix()).ok());
+    let written = input
+        .change
+        .and_then(|change| Timestamp::from_second(change.since.unix()).ok());
     written.map_or(input.now, |written| written.min(input.now))
 }
 
@@ -563,7 +611,10 @@ fn hold_stale(case: &Case<'_>, reason: Reason, detail: String) -> Plan {
     }
     let mut baseline = case.baseline.clone();
     baseline.stale = Some(baseline.stale.unwrap_or_else(|| stale_since(case.input)));
-    Plan { action: Action::Adopt(baseline.print()), ..plan }
+    Plan {
+        action: Action::Adopt(baseline.print()),
+        ..plan
+    }
 }
 
 /// A baseline of the present content, by the newest key.
@@ -575,7 +626,12 @@ fn fresh(input: &Input<'_>, before: Option<&Baseline>) -> Baseline {
         key: newest.id().into(),
         uid: input.workload.uid.clone(),
         at: input.now,
-        horizon: input.sources.iter().filter_map(|view| Some(view.source?.version)).max().unwrap_or_default(),
+        horizon: input
+            .sources
+            .iter()
+            .filter_map(|view| Some(view.source?.version))
+            .max()
+            .unwrap_or_default(),
         revision: input.workload.evidence.revision.unwrap_or(0),
         shape: [0; 6],
         recorded: super::baseline::Recorded::Packed(Vec::new()),
@@ -601,8 +657,16 @@ fn present<'a>(input: &Input<'a>, key: &WorkloadKey, hints: HintDetail) -> Vec<P
         .map(|view| Present {
             source: view.reference,
             tag: key.shape(view.reference, view.used),
-            digest: key.source(view.reference, &view.used.consumed, view.source.map(|source| &source.contents)),
-            hints: if hints == HintDetail::All { hints_of(view, key) } else { Vec::new() },
+            digest: key.source(
+                view.reference,
+                &view.used.consumed,
+                view.source.map(|source| &source.contents),
+            ),
+            hints: if hints == HintDetail::All {
+                hints_of(view, key)
+            } else {
+                Vec::new()
+            },
         })
         .collect()
 }
@@ -628,7 +692,11 @@ fn hints_of(view: &View<'_>, key: &WorkloadKey) -> Vec<super::digest::Hint> {
 fn witness(baseline: &Baseline, key: &WorkloadKey, present: &[Present<'_>]) -> String {
     use base64::Engine as _;
     let Digest(digest) = key.combined(present.iter().map(|p| (p.source, p.tag, p.digest)));
-    format!("{}.{}", baseline.key, base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(digest))
+    format!(
+        "{}.{}",
+        baseline.key,
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(digest)
+    )
 }
 
 fn is_of_present(case: &Case<'_>, text: &str) -> bool {
@@ -637,7 +705,10 @@ fn is_of_present(case: &Case<'_>, text: &str) -> bool {
     };
     let key = ring_key.for_workload(&case.input.workload.uid);
     let present = present(case.input, &key, HintDetail::None);
-    let of_that_key = Baseline { key: ring_key.id().into(), ..case.baseline.clone() };
+    let of_that_key = Baseline {
+        key: ring_key.id().into(),
+        ..case.baseline.clone()
+    };
     witness(&of_that_key, &key, &present) == text
 }
 
@@ -655,7 +726,13 @@ fn last_change(input: &Input<'_>, which: impl Iterator<Item = usize>, otherwise:
 
 /// The sources that count.
 fn list(input: &Input<'_>) -> String {
-    describe::some_of(&input.sources.iter().map(|view| view.reference.to_string()).collect::<Vec<_>>())
+    describe::some_of(
+        &input
+            .sources
+            .iter()
+            .map(|view| view.reference.to_string())
+            .collect::<Vec<_>>(),
+    )
 }
 
 fn changed(case: &Case<'_>) -> String {

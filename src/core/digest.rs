@@ -58,7 +58,9 @@ impl KeyRing {
     /// A key by its id; `None` if it is lost.
     #[must_use]
     pub fn get(&self, id: &str) -> Option<&RingKey> {
-        std::iter::once(&self.newest).chain(&self.older).find(|key| &*key.id == id)
+        std::iter::once(&self.newest)
+            .chain(&self.older)
+            .find(|key| &*key.id == id)
     }
 }
 

@@ -42,7 +42,9 @@ impl KindId {
     /// The row.
     #[must_use]
     pub fn row(self) -> &'static Kind {
-        KINDS.get(usize::from(self.0)).expect("ids are only made in this file, one for each row")
+        KINDS
+            .get(usize::from(self.0))
+            .expect("ids are only made in this file, one for each row")
     }
 }
 
@@ -106,14 +108,14 @@ fn deployment(object: &Object<'_>) -> Evidence {
         .into_iter()
         .flatten()
         .find(|condition| condition.get("type").and_then(Value::as_str) == Some("Progressing"));
-    let reason = said.and_then(|condition| condition.get("reason")).and_then(Value::as_str);
+    let reason = said
+        .and_then(|condition| condition.get("reason"))
+        .and_then(Value::as_str);
     let progress = if !seen {
         Progress::Progressing
     } else if reason == Some("ProgressDeadlineExceeded") {
         Progress::Failed
-    } else if updated >= wanted
-        && have == updated
-        && (available >= updated || reason == Some("NewReplicaSetAvailable"))
+    } else if updated >= wanted && have == updated && (available >= updated || reason == Some("NewReplicaSetAvailable"))
     {
         Progress::Complete
     } else {

@@ -34,7 +34,9 @@ impl OptIn {
     /// Whether an exclusion covers the `ConfigMap`.
     #[must_use]
     pub fn excludes_configmap(&self, name: &str) -> bool {
-        self.exclude_configmaps.iter().any(|pattern| glob::matches(pattern, name))
+        self.exclude_configmaps
+            .iter()
+            .any(|pattern| glob::matches(pattern, name))
     }
 }
 
@@ -48,7 +50,11 @@ pub struct InvalidAnnotation {
 
 impl fmt::Display for InvalidAnnotation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "annotation {} has the value {:?}; accepted: {}", self.annotation, self.value, self.accepted)
+        write!(
+            f,
+            "annotation {} has the value {:?}; accepted: {}",
+            self.annotation, self.value, self.accepted
+        )
     }
 }
 
@@ -76,7 +82,13 @@ pub fn read<'a>(
     match get(annotation::ENABLED) {
         Some("true") => {}
         Some("false") => return Ok(None),
-        Some(other) => return Err(InvalidAnnotation::new(annotation::ENABLED, other, "\"true\", \"false\"")),
+        Some(other) => {
+            return Err(InvalidAnnotation::new(
+                annotation::ENABLED,
+                other,
+                "\"true\", \"false\"",
+            ));
+        }
         // A named policy opts in as well; without the kind being served here there is nothing that it
         // could name, and falling back to something looser is what a policy must never do.
         None if get(annotation::POLICY).is_some() => {}
@@ -145,8 +157,5 @@ fn names(
 fn is_name_or_pattern(name: &str) -> bool {
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.*?".contains(c);
     let edge = |c: Option<char>| c.is_some_and(|c| c != '-' && c != '.');
-    name.len() <= 253
-        && name.chars().all(allowed)
-        && edge(name.chars().next())
-        && edge(name.chars().next_back())
+    name.len() <= 253 && name.chars().all(allowed) && edge(name.chars().next()) && edge(name.chars().next_back())
 }

@@ -38,13 +38,19 @@ impl Proof {
     /// Whether every container of every pod was started in a later second than `change`.
     #[must_use]
     pub fn all_started_after(&self, change: Second) -> bool {
-        self.pods.iter().flat_map(|pod| &pod.started).all(|started| *started > change)
+        self.pods
+            .iter()
+            .flat_map(|pod| &pod.started)
+            .all(|started| *started > change)
     }
 
     /// Whether any container may have been started between the two.
     #[must_use]
     pub fn any_started_between(&self, from: Second, to: Second) -> bool {
-        self.pods.iter().flat_map(|pod| &pod.started).any(|started| (from..=to).contains(started))
+        self.pods
+            .iter()
+            .flat_map(|pod| &pod.started)
+            .any(|started| (from..=to).contains(started))
     }
 
     /// The revision that the workload is at.

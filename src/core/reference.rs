@@ -165,7 +165,10 @@ pub fn discover(template: &Value) -> Box<[Use]> {
 fn walk_container(container: &Value, ended: Option<Channel>, volumes: &BTreeMap<&str, &Value>, uses: &mut Uses) {
     for var in items(container, "env") {
         let Some(from) = var.get("valueFrom") else { continue };
-        for (field, kind) in [("configMapKeyRef", SourceKind::ConfigMap), ("secretKeyRef", SourceKind::Secret)] {
+        for (field, kind) in [
+            ("configMapKeyRef", SourceKind::ConfigMap),
+            ("secretKeyRef", SourceKind::Secret),
+        ] {
             let Some(reference) = from.get(field) else { continue };
             if let (Some(draft), Some(key)) = (uses.draft(kind, text(reference, "name")), text(reference, "key")) {
                 let required = !flag(reference, "optional");
@@ -179,7 +182,10 @@ fn walk_container(container: &Value, ended: Option<Channel>, volumes: &BTreeMap<
         }
     }
     for source in items(container, "envFrom") {
-        for (field, kind) in [("configMapRef", SourceKind::ConfigMap), ("secretRef", SourceKind::Secret)] {
+        for (field, kind) in [
+            ("configMapRef", SourceKind::ConfigMap),
+            ("secretRef", SourceKind::Secret),
+        ] {
             let Some(reference) = source.get(field) else { continue };
             if let Some(draft) = uses.draft(kind, text(reference, "name")) {
                 draft.whole = true;
@@ -214,11 +220,10 @@ impl<'a> MountedPath<'a> {
     fn of(mount: &'a Value) -> Self {
         let literal = text(mount, "subPath").filter(|path| !path.is_empty());
         let expression = text(mount, "subPathExpr").filter(|path| !path.is_empty());
-        match (literal, expression) {
-            (Some(path), _) => Self::Under(path.trim_matches('/')),
-            (None, Some(path)) if path.contains("$(") => Self::Unknown,
-            (None, Some(path)) => Self::Under(path.trim_matches('/')),
-            (None, None) => Self::All,
+        match literal.or(expression) {
+            Some(path) if literal.is_none() && path.contains("$(") => Self::Unknown,
+            Some(path) => Self::Under(path.trim_matches('/')),
+            None => Self::All,
         }
     }
 
@@ -226,9 +231,7 @@ impl<'a> MountedPath<'a> {
         match self {
             Self::All | Self::Unknown => true,
             Self::Under(part) => {
-                path == *part
-                    || path.strip_prefix(part).is_some_and(|rest| rest.starts_with('/'))
-                    || *part == "."
+                path == *part || path.strip_prefix(part).is_some_and(|rest| rest.starts_with('/')) || *part == "."
             }
         }
     }
@@ -239,9 +242,18 @@ fn walk_volume(volume: &Value, path: &MountedPath, channel: Channel, uses: &mut 
         walk_files(SourceKind::ConfigMap, text(source, "name"), source, path, channel, uses);
     }
     if let Some(source) = volume.get("secret") {
-        walk_files(SourceKind::Secret, text(source, "secretName"), source, path, channel, uses);
+        walk_files(
+            SourceKind::Secret,
+            text(source, "secretName"),
+            source,
+            path,
+            channel,
+            uses,
+        );
     }
-    let Some(projected) = volume.get("projected") else { return };
+    let Some(projected) = volume.get("projected") else {
+        return;
+    };
     for source in items(projected, "sources") {
         for (field, kind) in [("configMap", SourceKind::ConfigMap), ("secret", SourceKind::Secret)] {
             if let Some(source) = source.get(field) {

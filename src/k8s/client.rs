@@ -70,19 +70,27 @@ pub type Observer = Arc<dyn Fn(Call) + Send + Sync>;
 /// # Errors
 /// When there is none, or it cannot be read.
 pub async fn config(path: Option<PathBuf>, context: Option<String>) -> Result<Config, ClientError> {
-    let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };
+    let options = KubeConfigOptions {
+        context,
+        ..KubeConfigOptions::default()
+    };
     let wrap = |path: Option<PathBuf>| {
-        |source: kube::config::KubeconfigError| ClientError::Kubeconfig { path, source: Box::new(source) }
+        |source: kube::config::KubeconfigError| ClientError::Kubeconfig {
+            path,
+            source: Box::new(source),
+        }
     };
     let mut config = match path {
         Some(path) => {
             let kubeconfig = Kubeconfig::read_from(&path).map_err(wrap(Some(path.clone())))?;
-            Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(wrap(Some(path)))?
+            Config::from_custom_kubeconfig(kubeconfig, &options)
+                .await
+                .map_err(wrap(Some(path)))?
         }
-        None if options.context.is_some() => {
-            Config::from_kubeconfig(&options).await.map_err(wrap(None))?
-        }
-        None => Config::infer().await.map_err(|error| ClientError::Infer(Box::new(error)))?,
+        None if options.context.is_some() => Config::from_kubeconfig(&options).await.map_err(wrap(None))?,
+        None => Config::infer()
+            .await
+            .map_err(|error| ClientError::Infer(Box::new(error)))?,
     };
     config.default_retry = false;
     Ok(config)
@@ -111,7 +119,10 @@ pub fn client(config: &Config, observer: Observer) -> Result<Client, ClientError
             .build(tls);
     let service = ServiceBuilder::new()
         .map_request(newest_list)
-        .layer_fn(move |inner| Observed { inner, observer: observer.clone() })
+        .layer_fn(move |inner| Observed {
+            inner,
+            observer: observer.clone(),
+        })
         .layer(config.base_uri_layer())
         .option_layer(config.auth_layer().map_err(Box::new)?)
         .layer(config.extra_headers_layer().map_err(Box::new)?)
@@ -126,7 +137,9 @@ pub fn client(config: &Config, observer: Observer) -> Result<Client, ClientError
 fn newest_list<B>(mut request: Request<B>) -> Request<B> {
     let newest = request.uri().path_and_query().and_then(|whole| {
         let whole = whole.as_str();
-        whole.contains("sendInitialEvents=true").then(|| whole.replace("&resourceVersion=0", ""))
+        whole
+            .contains("sendInitialEvents=true")
+            .then(|| whole.replace("&resourceVersion=0", ""))
     });
     if let Some(path) = newest
         && let Ok(path) = path.parse()
@@ -169,15 +182,28 @@ where
         Box::pin(async move {
             let response = response.await;
             let code = response.as_ref().map_or(0, |response| response.status().as_u16());
-            observer(Call { verb, resource, code, took: started.elapsed() });
+            observer(Call {
+                verb,
+                resource,
+                code,
+                took: started.elapsed(),
+            });
             response
         })
     }
 }
 
 /// The resources that we ever ask for: labels of metrics must be bounded.
-pub const RESOURCES: &[&str] =
-    &["configmaps", "deployments", "replicasets", "pods", "events", "secrets", "leases", "other"];
+pub const RESOURCES: &[&str] = &[
+    "configmaps",
+    "deployments",
+    "replicasets",
+    "pods",
+    "events",
+    "secrets",
+    "leases",
+    "other",
+];
 
 /// The RBAC verb and the resource of a request.
 fn classify(method: &http::Method, uri: &Uri) -> (&'static str, &'static str) {
@@ -190,7 +216,11 @@ fn classify(method: &http::Method, uri: &Uri) -> (&'static str, &'static str) {
         plural = rest.next();
     }
     let named = rest.next().is_some();
-    let resource = RESOURCES.iter().find(|known| Some(**known) == plural).copied().unwrap_or("other");
+    let resource = RESOURCES
+        .iter()
+        .find(|known| Some(**known) == plural)
+        .copied()
+        .unwrap_or("other");
     let query = uri.query().unwrap_or_default();
     let verb = match method.as_str() {
         "GET" if query.contains("watch=true") => "watch",

@@ -38,8 +38,15 @@ pub enum ApiError {
 }
 
 /// All words of [`ApiError`], for metrics that start at zero.
-pub const WORDS: &[&str] =
-    &["Conflict", "NotFound", "Replaced", "Forbidden", "Rejected", "Unavailable", "Unexpected"];
+pub const WORDS: &[&str] = &[
+    "Conflict",
+    "NotFound",
+    "Replaced",
+    "Forbidden",
+    "Rejected",
+    "Unavailable",
+    "Unexpected",
+];
 
 impl ApiError {
     /// A word for metrics.
@@ -63,7 +70,11 @@ impl ApiError {
             kube::Error::Api(status) => Self::of_status(
                 status.code,
                 &status.message,
-                status.details.as_ref().and_then(|details| details.causes.first()).map(|cause| cause.field.as_str()),
+                status
+                    .details
+                    .as_ref()
+                    .and_then(|details| details.causes.first())
+                    .map(|cause| cause.field.as_str()),
             ),
             // Decoding errors quote what could not be decoded.
             kube::Error::SerdeError(_) => Self::Unexpected("it cannot be decoded"),
@@ -131,7 +142,10 @@ pub async fn send<T: DeserializeOwned>(
     timeout: Duration,
 ) -> Result<T, ApiError> {
     let exchange = async {
-        let response = client.send(request.map(Body::from)).await.map_err(|error| ApiError::of(&error))?;
+        let response = client
+            .send(request.map(Body::from))
+            .await
+            .map_err(|error| ApiError::of(&error))?;
         let status = response.status();
         let body = response
             .into_body()
@@ -147,7 +161,11 @@ pub async fn send<T: DeserializeOwned>(
         return serde_json::from_slice(&body).map_err(|_| ApiError::Unexpected("it cannot be decoded"));
     }
     let answer: Status = serde_json::from_slice(&body).unwrap_or_default();
-    let message = if answer.message.is_empty() { reason(status) } else { &answer.message };
+    let message = if answer.message.is_empty() {
+        reason(status)
+    } else {
+        &answer.message
+    };
     let field = answer.details.causes.first().map(|cause| cause.field.as_str());
     Err(ApiError::of_status(status.as_u16(), message, field))
 }

@@ -29,27 +29,34 @@ pub async fn proof(client: &Client, workload: &WorkloadRef, uid: &Uid, timeout: 
     let mut pods = Vec::new();
     let url = DynamicObject::url_path(&resource("", "v1", "Pod", "pods"), Some(workload.namespace.as_str()));
     list(client, &url, &selector, timeout, |pod: WirePod| {
-        let owned = pod.metadata.owner().is_some_and(|owner| owners.contains(&owner.uid.as_str()));
+        let owned = pod
+            .metadata
+            .owner()
+            .is_some_and(|owner| owners.contains(&owner.uid.as_str()));
         if owned && pod.metadata.deletion_timestamp.is_none() && !pod.status.ended() {
-            pods.push(Pod { started: pod.status.started(), uid: Uid::from(&*pod.metadata.uid) });
+            pods.push(Pod {
+                started: pod.status.started(),
+                uid: Uid::from(&*pod.metadata.uid),
+            });
         }
     })
     .await?;
-    Ok(Proof { revisions: revisions.into_iter().map(|(_, revision)| revision).collect(), pods })
+    Ok(Proof {
+        revisions: revisions.into_iter().map(|(_, revision)| revision).collect(),
+        pods,
+    })
 }
 
 /// Reads only the revisions: one GET and one LIST.
 ///
 /// # Errors
 /// See [`ApiError`].
-pub async fn history(
-    client: &Client,
-    workload: &WorkloadRef,
-    uid: &Uid,
-    timeout: Duration,
-) -> Result<Proof, ApiError> {
+pub async fn history(client: &Client, workload: &WorkloadRef, uid: &Uid, timeout: Duration) -> Result<Proof, ApiError> {
     let (_, revisions) = selector_and_revisions(client, workload, uid, timeout).await?;
-    Ok(Proof { revisions: revisions.into_iter().map(|(_, revision)| revision).collect(), pods: Vec::new() })
+    Ok(Proof {
+        revisions: revisions.into_iter().map(|(_, revision)| revision).collect(),
+        pods: Vec::new(),
+    })
 }
 
 /// The last baseline that each Deployment's `ReplicaSet`s kept, by the Deployment's uid: one paged
@@ -65,7 +72,10 @@ pub async fn all_observed(
     let mut found: HashMap<Uid, (u64, Box<str>)> = HashMap::new();
     let url = DynamicObject::url_path(&replica_sets(), namespace);
     list(client, &url, "", timeout, |set: WireReplicaSet| {
-        let (number, owner) = (set.metadata.number(), set.metadata.owner().map(|owner| owner.uid.clone()));
+        let (number, owner) = (
+            set.metadata.number(),
+            set.metadata.owner().map(|owner| owner.uid.clone()),
+        );
         if let (Some(owner), Some(observed)) = (owner, set.metadata.annotations.get(annotation::OBSERVED)) {
             let newest = found.entry(Uid::from(&*owner)).or_default();
             if newest.1.is_empty() || number > newest.0 {
@@ -129,8 +139,9 @@ async fn list<T: DeserializeOwned>(
             continue_token: next.take(),
             ..ListParams::default()
         };
-        let request =
-            Request::new(url).list(&params).map_err(|_| ApiError::Unexpected("no such request"))?;
+        let request = Request::new(url)
+            .list(&params)
+            .map_err(|_| ApiError::Unexpected("no such request"))?;
         let page: Page<T> = send(client, request, timeout).await?;
         page.items.into_iter().for_each(&mut each);
         next = page.metadata.next.filter(|token| !token.is_empty());
@@ -169,7 +180,10 @@ impl Meta {
     }
 
     fn number(&self) -> u64 {
-        self.annotations.get(REVISION).and_then(|text| text.parse().ok()).unwrap_or(0)
+        self.annotations
+            .get(REVISION)
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0)
     }
 }
 
@@ -205,15 +219,18 @@ impl Selector {
     /// In the syntax of the `labelSelector` parameter.
     fn print(&self) -> String {
         let labels = self.match_labels.iter().map(|(key, value)| format!("{key}={value}"));
-        let expressions = self.match_expressions.iter().map(|Expression { key, operator, values }| {
-            let values = values.join(",");
-            match operator.as_str() {
-                "In" => format!("{key} in ({values})"),
-                "NotIn" => format!("{key} notin ({values})"),
-                "DoesNotExist" => format!("!{key}"),
-                _ => key.clone(),
-            }
-        });
+        let expressions = self
+            .match_expressions
+            .iter()
+            .map(|Expression { key, operator, values }| {
+                let values = values.join(",");
+                match operator.as_str() {
+                    "In" => format!("{key} in ({values})"),
+                    "NotIn" => format!("{key} notin ({values})"),
+                    "DoesNotExist" => format!("!{key}"),
+                    _ => key.clone(),
+                }
+            });
         labels.chain(expressions).collect::<Vec<_>>().join(",")
     }
 }
@@ -242,7 +259,13 @@ impl WireReplicaSet {
         Revision {
             number: self.metadata.number(),
             created: Second::parse(&self.metadata.creation_timestamp).unwrap_or(Second::new(0)),
-            witness: self.spec.template.metadata.annotations.remove(annotation::CONFIG_DIGEST).map(Into::into),
+            witness: self
+                .spec
+                .template
+                .metadata
+                .annotations
+                .remove(annotation::CONFIG_DIGEST)
+                .map(Into::into),
             observed: self.metadata.annotations.remove(annotation::OBSERVED).map(Into::into),
         }
     }

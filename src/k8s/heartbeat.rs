@@ -45,8 +45,16 @@ impl Heartbeat {
     /// Of the Lease `namespace/name`; `holder`: who we are.
     #[must_use]
     pub fn new(namespace: &str, name: &str, holder: &str, timeout: Duration) -> Self {
-        let url = DynamicObject::url_path(&resource("coordination.k8s.io", "v1", "Lease", "leases"), Some(namespace));
-        Self { requests: Request::new(url), name: name.into(), holder: holder.into(), timeout }
+        let url = DynamicObject::url_path(
+            &resource("coordination.k8s.io", "v1", "Lease", "leases"),
+            Some(namespace),
+        );
+        Self {
+            requests: Request::new(url),
+            name: name.into(),
+            holder: holder.into(),
+            timeout,
+        }
     }
 
     /// When Windlass last watched; `None` if it never did.
@@ -71,7 +79,10 @@ impl Heartbeat {
     /// See [`ApiError`].
     pub async fn beat(&self, client: &Client, now: Timestamp) -> Result<(), ApiError> {
         let spec = json!({ "holderIdentity": self.holder, "renewTime": format!("{now:.6}") });
-        let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
+        let params = PatchParams {
+            field_manager: Some(FIELD_MANAGER.into()),
+            ..PatchParams::default()
+        };
         let request = self
             .requests
             .patch(&self.name, &params, &Patch::Merge(json!({ "spec": spec })))

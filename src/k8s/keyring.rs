@@ -69,7 +69,11 @@ pub async fn load_or_create(
     now: Timestamp,
     timeout: Duration,
 ) -> Result<KeyRing, KeyError> {
-    let api = |source| KeyError::Api { namespace: namespace.into(), name: name.into(), source };
+    let api = |source| KeyError::Api {
+        namespace: namespace.into(),
+        name: name.into(),
+        source,
+    };
     let url = DynamicObject::url_path(&resource("", "v1", "Secret", "secrets"), Some(namespace));
     let requests = Request::new(url);
     // Another replica may be making it at this moment: then ours is refused and theirs is read.
@@ -79,8 +83,10 @@ pub async fn load_or_create(
             .map_err(|_| api(ApiError::Unexpected("no such request")))?;
         match send::<WireSecret>(client, get, timeout).await {
             Ok(secret) => {
-                return parse(&secret.data)
-                    .ok_or_else(|| KeyError::Malformed { namespace: namespace.into(), name: name.into() });
+                return parse(&secret.data).ok_or_else(|| KeyError::Malformed {
+                    namespace: namespace.into(),
+                    name: name.into(),
+                });
             }
             Err(ApiError::NotFound) => {}
             Err(error) => return Err(api(error)),
@@ -103,7 +109,9 @@ pub async fn load_or_create(
             Err(error) => return Err(api(error)),
         }
     }
-    Err(api(ApiError::Unavailable("it is made and deleted again and again".into())))
+    Err(api(ApiError::Unavailable(
+        "it is made and deleted again and again".into(),
+    )))
 }
 
 fn parse(data: &BTreeMap<String, String>) -> Option<KeyRing> {

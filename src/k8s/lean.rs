@@ -10,8 +10,8 @@ use std::fmt;
 use base64::Engine as _;
 use kube::api::{ApiResource, DynamicObject};
 use kube::core::{DynamicResourceScope, ObjectMeta, Resource};
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -48,7 +48,10 @@ struct WireMeta {
 
 impl WireMeta {
     fn version(&self) -> Version {
-        self.resource_version.as_deref().and_then(Version::parse).unwrap_or_default()
+        self.resource_version
+            .as_deref()
+            .and_then(Version::parse)
+            .unwrap_or_default()
     }
 
     /// What kube's watcher needs of an object.
@@ -178,7 +181,11 @@ struct WireSource {
 
 impl<'de> Deserialize<'de> for WatchedSource {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let WireSource { metadata, data, binary_data } = WireSource::deserialize(deserializer)?;
+        let WireSource {
+            metadata,
+            data,
+            binary_data,
+        } = WireSource::deserialize(deserializer)?;
         let mut entries = data.0;
         entries.extend(binary_data.0);
         let source = Source {
@@ -193,7 +200,10 @@ impl<'de> Deserialize<'de> for WatchedSource {
             contents: Contents::new(entries),
             changed_at: metadata.managed_fields,
         };
-        Ok(Self { meta: metadata.object_meta(), source })
+        Ok(Self {
+            meta: metadata.object_meta(),
+            source,
+        })
     }
 }
 
@@ -305,7 +315,12 @@ struct WireWorkload {
 impl<'de> Deserialize<'de> for WatchedWorkload {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let WireWorkload { metadata, spec, status } = WireWorkload::deserialize(deserializer)?;
-        Ok(Self { meta: metadata.object_meta(), wire: metadata, spec, status })
+        Ok(Self {
+            meta: metadata.object_meta(),
+            wire: metadata,
+            spec,
+            status,
+        })
     }
 }
 
@@ -313,7 +328,11 @@ impl WatchedWorkload {
     /// Which workload it is.
     #[must_use]
     pub fn reference(&self, kind: KindId) -> WorkloadRef {
-        WorkloadRef { namespace: self.wire.namespace(), kind, name: self.wire.name() }
+        WorkloadRef {
+            namespace: self.wire.namespace(),
+            kind,
+            name: self.wire.name(),
+        }
     }
 
     /// What the rules need of it.
@@ -347,7 +366,11 @@ impl WatchedWorkload {
             uses: reference::discover(template),
             fingerprint: Fingerprint::of(template),
             evidence: row.evidence(&object),
-            reference: WorkloadRef { namespace, kind, name: self.wire.name() },
+            reference: WorkloadRef {
+                namespace,
+                kind,
+                name: self.wire.name(),
+            },
         }
     }
 }
@@ -398,7 +421,11 @@ pub fn workload_resource(kind: KindId) -> ApiResource {
 /// How kube addresses any kind.
 #[must_use]
 pub fn resource(group: &str, version: &str, kind: &str, plural: &str) -> ApiResource {
-    let api_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
+    let api_version = if group.is_empty() {
+        version.to_owned()
+    } else {
+        format!("{group}/{version}")
+    };
     ApiResource {
         group: group.into(),
         version: version.into(),

@@ -19,6 +19,7 @@ pub struct Answer {
 
 impl Answer {
     /// 200 with that body.
+    #[must_use]
     pub fn ok(body: Value) -> Self {
         Self { code: 200, body }
     }
@@ -32,18 +33,25 @@ pub struct Api {
 
 impl Api {
     /// Expects these calls (`METHOD path?query`) in this order.
+    #[must_use]
     pub fn expecting<const N: usize>(calls: [(&'static str, Answer); N]) -> Self {
         let (service, mut handle) = mock::pair::<Request<Body>, Response<Body>>();
         let script = tokio::spawn(async move {
             let mut bodies = Vec::new();
             for (expected, answer) in calls {
-                let (request, send) = handle.next_request().await.unwrap_or_else(|| panic!("missing call: {expected}"));
+                let (request, send) = handle
+                    .next_request()
+                    .await
+                    .unwrap_or_else(|| panic!("missing call: {expected}"));
                 let found = format!("{} {}", request.method(), request.uri());
                 assert_eq!(found, expected);
                 let body = request.into_body().collect().await.expect("a body").to_bytes();
                 bodies.push(serde_json::from_slice(&body).unwrap_or(Value::Null));
                 let answer_body = Body::from(answer.body.to_string().into_bytes());
-                let response = Response::builder().status(answer.code).body(answer_body).expect("a response");
+                let response = Response::builder()
+                    .status(answer.code)
+                    .body(answer_body)
+                    .expect("a response");
                 send.send_response(response);
             }
             if let Some((request, _)) = handle.next_request().await {
@@ -51,10 +59,14 @@ impl Api {
             }
             bodies
         });
-        Self { client: Client::new(service, "default"), script }
+        Self {
+            client: Client::new(service, "default"),
+            script,
+        }
     }
 
     /// Takes calls and never answers.
+    #[must_use]
     pub fn silent() -> Self {
         let (service, mut handle) = mock::pair::<Request<Body>, Response<Body>>();
         let script = tokio::spawn(async move {
@@ -64,10 +76,14 @@ impl Api {
             }
             Vec::new()
         });
-        Self { client: Client::new(service, "default"), script }
+        Self {
+            client: Client::new(service, "default"),
+            script,
+        }
     }
 
     /// The client to give to what is tested.
+    #[must_use]
     pub fn client(&self) -> Client {
         self.client.clone()
     }

@@ -52,7 +52,11 @@ impl WorkloadPatch {
     pub fn body(&self) -> Value {
         let (observed, template) = match &self.write {
             Write::Baseline(observed) => (observed, None),
-            Write::Restart(Restart { observed, digest, cause }) => (observed, Some((digest, cause))),
+            Write::Restart(Restart {
+                observed,
+                digest,
+                cause,
+            }) => (observed, Some((digest, cause))),
         };
         let mut body = json!({
             "metadata": {
@@ -66,7 +70,11 @@ impl WorkloadPatch {
                 "metadata": { "annotations": { annotation::CONFIG_DIGEST: digest, annotation::CAUSE: cause } },
             });
             let path = self.workload.kind.row().template;
-            let nested = path.iter().skip(1).rev().fold(marks, |inner, field| json!({ *field: inner }));
+            let nested = path
+                .iter()
+                .skip(1)
+                .rev()
+                .fold(marks, |inner, field| json!({ *field: inner }));
             if let (Some(root), Some(fields)) = (path.first(), body.as_object_mut()) {
                 fields.insert((*root).to_owned(), nested);
             }
@@ -92,7 +100,10 @@ impl WorkloadPatch {
             &workload_resource(self.workload.kind),
             Some(self.workload.namespace.as_str()),
         );
-        let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
+        let params = PatchParams {
+            field_manager: Some(FIELD_MANAGER.into()),
+            ..PatchParams::default()
+        };
         let request = Request::new(url)
             .patch(self.workload.name.as_str(), &params, &Patch::Merge(self.body()))
             .map_err(|_| ApiError::Unexpected("the patch cannot be put into a request"))?;

@@ -89,9 +89,7 @@ where
             Listing::Streaming => Config::default().streaming_lists(),
             Listing::Paged => Config::default().page_size(PAGE),
         };
-        let mut stream = std::pin::pin!(
-            start(api.clone(), config.timeout(WATCH_SECONDS)).backoff(Backoff::default())
-        );
+        let mut stream = std::pin::pin!(start(api.clone(), config.timeout(WATCH_SECONDS)).backoff(Backoff::default()));
         let mut listed = false;
         while let Some(event) = stream.next().await {
             match event {

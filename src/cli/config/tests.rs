@@ -1,4 +1,5 @@
 use super::*;
+use crate::ops::LogFormat;
 
 fn no_env(_: &str) -> Option<OsString> {
     None

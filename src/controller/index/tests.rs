@@ -1,0 +1,366 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::core::kind::DEPLOYMENT;
+use crate::k8s::lean::{WatchedSource, WatchedWorkload};
+
+const NOW: i64 = 1_800_000_000;
+
+fn now() -> Timestamp {
+    Timestamp::from_second(NOW).expect("a time")
+}
+
+/// An index whose first lists are complete and empty.
+struct Fed {
+    index: Index,
+    sources: WatchId,
+    workloads: WatchId,
+}
+
+impl Fed {
+    fn new() -> Self {
+        let mut index = Index::default();
+        let sources = index.add_source_watch(None, Some(Second::new(NOW - 100)));
+        let workloads = index.add_workload_watch(None);
+        let mut fed = Self {
+            index,
+            sources,
+            workloads,
+        };
+        fed.list_sources(&[]);
+        fed.index.workload_list_start(workloads);
+        fed.index.workload_list_end(workloads, now());
+        fed
+    }
+
+    fn list_sources(&mut self, listed: &[Source]) -> Vec<String> {
+        self.index.source_list_start(self.sources);
+        let mut touched = Vec::new();
+        for source in listed {
+            touched.extend(
+                self.index
+                    .apply_source(self.sources, source.clone(), How::Listed, now()),
+            );
+        }
+        touched.extend(self.index.source_list_end(self.sources, now()));
+        names(&touched)
+    }
+
+    fn see(&mut self, source: Source) -> Vec<String> {
+        names(&self.index.apply_source(self.sources, source, How::Watched, now()))
+    }
+
+    fn lose(&mut self, name: &str, version: u64) -> Vec<String> {
+        let gone = config_map(name, "u", version, &[]);
+        names(
+            &self
+                .index
+                .remove_source(self.sources, &gone.reference, Some(Version::new(version)), now()),
+        )
+    }
+
+    fn workload(&mut self, workload: Workload) -> bool {
+        self.index.apply_workload(self.workloads, workload, How::Watched)
+    }
+
+    fn entry(&self, name: &str) -> &WorkloadEntry {
+        self.index.workload(&reference(name)).expect("it is known")
+    }
+
+    fn change_keys(&self, name: &str) -> Vec<String> {
+        let change = self.entry(name).change.as_ref();
+        change
+            .map(|change| change.keys.iter().map(|(_, key)| key.to_string()).collect())
+            .unwrap_or_default()
+    }
+}
+
+fn names(touched: &[WorkloadRef]) -> Vec<String> {
+    touched.iter().map(|workload| workload.name.to_string()).collect()
+}
+
+fn reference(name: &str) -> WorkloadRef {
+    WorkloadRef {
+        namespace: Namespace::from("shop"),
+        kind: DEPLOYMENT,
+        name: Name::from(name),
+    }
+}
+
+fn config_map(name: &str, uid: &str, version: u64, data: &[(&str, &str)]) -> Source {
+    let data: serde_json::Map<String, Value> = data.iter().map(|(key, value)| ((*key).into(), json!(value))).collect();
+    let object = json!({
+        "metadata": { "name": name, "namespace": "shop", "uid": uid, "resourceVersion": version.to_string() },
+        "data": data,
+    });
+    serde_json::from_str::<WatchedSource>(&object.to_string())
+        .expect("it decodes")
+        .source
+}
+
+/// A Deployment with one container whose spec is given.
+fn deployment(name: &str, uid: &str, version: u64, annotations: Value, container: Value) -> Workload {
+    let mut object = json!({
+        "metadata": {
+            "name": name, "namespace": "shop", "uid": uid, "resourceVersion": version.to_string(),
+            "annotations": annotations,
+        },
+        "spec": { "template": { "spec": { "containers": [container] } } },
+    });
+    if object["metadata"]["annotations"].is_null() {
+        object["metadata"]["annotations"] = json!({ "windlass.dev/enabled": "true" });
+    }
+    serde_json::from_str::<WatchedWorkload>(&object.to_string())
+        .expect("it decodes")
+        .workload(DEPLOYMENT)
+}
+
+fn env(source: &str, key: &str) -> Value {
+    json!({ "env": [{ "valueFrom": { "configMapKeyRef": { "name": source, "key": key } } }] })
+}
+
+fn env_from(source: &str, optional: bool) -> Value {
+    json!({ "envFrom": [{ "configMapRef": { "name": source, "optional": optional } }] })
+}
+
+#[test]
+fn only_those_who_consume_a_changed_key_are_concerned() {
+    let mut fed = Fed::new();
+    fed.see(config_map("web", "u", 5, &[("a", "1"), ("b", "1")]));
+    fed.workload(deployment("uses-a", "1", 6, Value::Null, env("web", "a")));
+    fed.workload(deployment("uses-b", "2", 7, Value::Null, env("web", "b")));
+    fed.workload(deployment("uses-other", "3", 8, Value::Null, env("other", "a")));
+    assert_eq!(
+        fed.see(config_map("web", "u", 9, &[("a", "2"), ("b", "1")])),
+        ["uses-a"]
+    );
+    assert_eq!(fed.change_keys("uses-a"), ["a"]);
+    assert!(fed.entry("uses-b").change.is_none());
+}
+
+#[test]
+fn labels_of_a_source_concern_nobody() {
+    let mut fed = Fed::new();
+    fed.see(config_map("web", "u", 5, &[("a", "1")]));
+    fed.workload(deployment("web", "1", 6, Value::Null, env("web", "a")));
+    assert!(fed.see(config_map("web", "u", 9, &[("a", "1")])).is_empty());
+}
+
+#[test]
+fn an_older_version_never_replaces_a_newer_one() {
+    let mut fed = Fed::new();
+    fed.see(config_map("web", "u", 9, &[("a", "2")]));
+    fed.workload(deployment("web", "1", 6, Value::Null, env("web", "a")));
+    assert!(fed.see(config_map("web", "u", 5, &[("a", "1")])).is_empty());
+    assert!(fed.list_sources(&[config_map("web", "u", 5, &[("a", "1")])]).is_empty());
+    assert!(!fed.workload(deployment("web", "1", 4, Value::Null, env("other", "a"))));
+    assert_eq!(fed.entry("web").workload.version, Version::new(6));
+}
+
+#[test]
+fn a_new_list_is_a_comparison() {
+    let mut fed = Fed::new();
+    fed.see(config_map("same", "u", 5, &[("a", "1")]));
+    fed.see(config_map("changed", "u", 5, &[("a", "1")]));
+    fed.see(config_map("gone", "u", 5, &[("a", "1")]));
+    for name in ["same", "changed", "gone"] {
+        fed.workload(deployment(name, name, 6, Value::Null, env(name, "a")));
+    }
+    let touched = fed.list_sources(&[
+        config_map("same", "u", 5, &[("a", "1")]),
+        config_map("changed", "u", 8, &[("a", "2")]),
+    ]);
+    assert_eq!(touched, ["changed", "gone"]);
+    assert_eq!(fed.index.source_count(), 2);
+}
+
+#[test]
+fn what_was_written_unwatched_and_reads_the_same_is_looked_into() {
+    let mut fed = Fed::new();
+    fed.see(config_map("web", "u", 5, &[("a", "1")]));
+    fed.workload(deployment("web", "1", 6, Value::Null, env("web", "a")));
+    assert_eq!(fed.list_sources(&[config_map("web", "u", 9, &[("a", "1")])]), ["web"]);
+    assert!(fed.entry("web").change.is_none(), "nothing is known to have changed");
+    let uses = fed.index.uses(fed.entry("web"));
+    let unseen = |verified| {
+        fed.index
+            .views(&uses, Version::new(verified))
+            .first()
+            .and_then(|view| view.unseen_since)
+    };
+    assert_eq!(unseen(0), Some(Second::new(NOW)));
+    assert_eq!(unseen(9), None, "it was looked into");
+}
+
+#[test]
+fn a_list_that_begins_again_in_the_middle_forgets_nothing() {
+    let mut fed = Fed::new();
+    fed.see(config_map("a", "u", 5, &[]));
+    fed.see(config_map("b", "u", 5, &[]));
+    fed.index.source_list_start(fed.sources);
+    fed.index
+        .apply_source(fed.sources, config_map("a", "u", 5, &[]), How::Listed, now());
+    fed.index.source_list_start(fed.sources);
+    fed.index
+        .apply_source(fed.sources, config_map("b", "u", 5, &[]), How::Listed, now());
+    fed.index
+        .apply_source(fed.sources, config_map("a", "u", 5, &[]), How::Listed, now());
+    fed.index.source_list_end(fed.sources, now());
+    assert_eq!(fed.index.source_count(), 2);
+}
+
+#[test]
+fn a_required_source_that_goes_and_comes_back_the_same_is_no_change() {
+    let mut fed = Fed::new();
+    fed.see(config_map("web", "u", 5, &[("a", "1")]));
+    fed.workload(deployment("web", "1", 6, Value::Null, env("web", "a")));
+    assert_eq!(fed.lose("web", 7), ["web"]);
+    assert_eq!(fed.index.source_count(), 0);
+    assert_eq!(fed.see(config_map("web", "u2", 8, &[("a", "1")])), ["web"]);
+    assert!(fed.entry("web").change.is_none());
+    fed.lose("web", 9);
+    fed.see(config_map("web", "u3", 10, &[("a", "2")]));
+    assert_eq!(fed.change_keys("web"), ["a"]);
+}
+
+#[test]
+fn an_optional_source_that_goes_is_a_change() {
+    let mut fed = Fed::new();
+    fed.see(config_map("web", "u", 5, &[("a", "1")]));
+    fed.workload(deployment("web", "1", 6, Value::Null, env_from("web", true)));
+    assert_eq!(fed.lose("web", 7), ["web"]);
+    assert!(fed.entry("web").change.is_some());
+}
+
+#[test]
+fn what_nobody_uses_leaves_nothing_behind() {
+    let mut fed = Fed::new();
+    fed.see(config_map("web", "u", 5, &[("a", "1")]));
+    assert!(fed.lose("web", 6).is_empty());
+    assert!(fed.index.sources.is_empty());
+    fed.see(config_map("web", "u", 7, &[("a", "1")]));
+    fed.workload(deployment("web", "1", 8, Value::Null, env("web", "a")));
+    fed.lose("web", 9);
+    fed.index.forget(&reference("web"));
+    assert!(fed.index.sources.is_empty() && fed.index.used_by.is_empty());
+}
+
+#[test]
+fn a_pattern_takes_up_what_comes_later_and_an_exclusion_leaves_it_out() {
+    let mut fed = Fed::new();
+    let annotations = json!({
+        "windlass.dev/enabled": "true",
+        "windlass.dev/configmaps": "web-*",
+        "windlass.dev/exclude-configmaps": "web-x",
+    });
+    fed.workload(deployment("web", "1", 6, annotations, json!({})));
+    assert_eq!(fed.see(config_map("web-a", "u", 7, &[("a", "1")])), ["web"]);
+    assert!(fed.see(config_map("web-x", "u", 8, &[("a", "1")])).is_empty());
+    assert!(fed.see(config_map("other", "u", 9, &[("a", "1")])).is_empty());
+    let uses = fed.index.uses(fed.entry("web"));
+    assert_eq!(
+        uses.iter().map(|(source, _)| source.to_string()).collect::<Vec<_>>(),
+        ["ConfigMap web-a"]
+    );
+}
+
+#[test]
+fn an_ignored_source_does_not_count() {
+    let mut fed = Fed::new();
+    let mut ignored = config_map("web", "u", 5, &[("a", "1")]);
+    ignored.ignored = true;
+    fed.see(ignored);
+    fed.workload(deployment("web", "1", 6, Value::Null, env("web", "a")));
+    let uses = fed.index.uses(fed.entry("web"));
+    assert!(fed.index.views(&uses, Version::default()).is_empty());
+}
+
+#[test]
+fn a_workload_that_no_longer_asks_is_let_go() {
+    let mut fed = Fed::new();
+    fed.workload(deployment("web", "1", 6, Value::Null, env("web", "a")));
+    fed.index
+        .set_status(&reference("web"), (State::Current, Reason::Unchanged));
+    assert_eq!(fed.index.count(DEPLOYMENT, State::Current), 1);
+    assert!(!fed.workload(deployment(
+        "web",
+        "1",
+        7,
+        json!({ "windlass.dev/enabled": "false" }),
+        env("web", "a")
+    )));
+    assert!(fed.index.workload(&reference("web")).is_none());
+    assert_eq!(fed.index.count(DEPLOYMENT, State::Current), 0);
+    assert!(fed.index.used_by.is_empty());
+}
+
+#[test]
+fn a_bad_annotation_leaves_the_last_good_word() {
+    let mut fed = Fed::new();
+    let good = json!({ "windlass.dev/enabled": "true", "windlass.dev/exclude-configmaps": "x" });
+    fed.workload(deployment("web", "1", 6, good, env("web", "a")));
+    assert!(fed.workload(deployment(
+        "web",
+        "1",
+        7,
+        json!({ "windlass.dev/enabled": "yes" }),
+        env("web", "a")
+    )));
+    let entry = fed.entry("web");
+    assert!(entry.workload.opt_in.is_err());
+    assert!(
+        entry
+            .opt_in
+            .as_ref()
+            .is_some_and(|opt_in| opt_in.excludes_configmap("x"))
+    );
+}
+
+#[test]
+fn another_object_of_the_same_name_inherits_nothing() {
+    let mut fed = Fed::new();
+    fed.see(config_map("web", "u", 5, &[("a", "1")]));
+    fed.workload(deployment("web", "1", 6, Value::Null, env("web", "a")));
+    fed.see(config_map("web", "u", 7, &[("a", "2")]));
+    if let Some(entry) = fed.index.workload_mut(&reference("web")) {
+        entry.remembered = Some("{}".into());
+    }
+    fed.workload(deployment("web", "2", 8, Value::Null, env("web", "a")));
+    let entry = fed.entry("web");
+    assert!(entry.remembered.is_none() && entry.change.is_none());
+}
+
+#[test]
+fn a_foreign_template_change_is_dated_when_it_was_watched() {
+    let mut fed = Fed::new();
+    fed.workload(deployment("web", "1", 6, Value::Null, env("web", "a")));
+    fed.workload(deployment("web", "1", 9, Value::Null, env("web", "b")));
+    assert_eq!(
+        fed.entry("web").foreign.map(|foreign| foreign.version),
+        Some(Version::new(9))
+    );
+    let later = deployment("web", "1", 12, Value::Null, env("web", "c"));
+    fed.index.apply_workload(fed.workloads, later, How::Listed);
+    assert_eq!(
+        fed.entry("web").foreign,
+        None,
+        "in a list it may be older than its version"
+    );
+}
+
+#[test]
+fn a_change_that_was_taken_and_put_back_is_merged_with_what_came_meanwhile() {
+    let mut fed = Fed::new();
+    fed.see(config_map("web", "u", 5, &[("a", "1"), ("b", "1")]));
+    fed.workload(deployment("web", "1", 6, Value::Null, env_from("web", false)));
+    fed.see(config_map("web", "u", 7, &[("a", "2"), ("b", "1")]));
+    let taken = fed
+        .index
+        .workload_mut(&reference("web"))
+        .and_then(|entry| entry.change.take());
+    fed.see(config_map("web", "u", 8, &[("a", "2"), ("b", "2")]));
+    if let Some(entry) = fed.index.workload_mut(&reference("web")) {
+        entry.put_back(taken);
+    }
+    assert_eq!(fed.change_keys("web"), ["a", "b"]);
+}

@@ -5,7 +5,10 @@ use crate::core::digest::KeyRing;
 use crate::core::name::{Name, SourceKind};
 
 fn key() -> WorkloadKey {
-    KeyRing::new([("k1".into(), [1; 32])]).expect("one key").newest().for_workload(&Uid::from("u"))
+    KeyRing::new([("k1".into(), [1; 32])])
+        .expect("one key")
+        .newest()
+        .for_workload(&Uid::from("u"))
 }
 
 fn namespace() -> Namespace {
@@ -70,11 +73,21 @@ fn every_form_tells_a_change() {
         let references = references(count);
         let baseline = recorded(&present(&references, 1, 0));
         let same = baseline.compare(&key(), &namespace(), &present(&references, 1, 0));
-        assert_eq!(same, Some(Difference { changed: vec![], reshaped: false }), "{count} sources");
+        assert_eq!(
+            same,
+            Some(Difference {
+                changed: vec![],
+                reshaped: false
+            }),
+            "{count} sources"
+        );
         let mut changed = present(&references, 1, 0);
         changed.last_mut().expect("one").digest = Digest([9; 16]);
         let difference = baseline.compare(&key(), &namespace(), &changed).expect("comparable");
-        assert!(difference.changed.contains(&(count - 1)) && !difference.reshaped, "{count} sources");
+        assert!(
+            difference.changed.contains(&(count - 1)) && !difference.reshaped,
+            "{count} sources"
+        );
     }
 }
 
@@ -84,14 +97,23 @@ fn a_source_more_or_less_is_reshaped_and_hides_no_change() {
     let baseline = recorded(&present(references.get(..30).expect("thirty"), 1, 0));
     let mut now = present(&references, 1, 0);
     now.first_mut().expect("one").digest = Digest([9; 16]);
-    assert_eq!(baseline.compare(&key(), &namespace(), &now), Some(Difference { changed: vec![0], reshaped: true }));
+    assert_eq!(
+        baseline.compare(&key(), &namespace(), &now),
+        Some(Difference {
+            changed: vec![0],
+            reshaped: true
+        })
+    );
 }
 
 #[test]
 fn too_many_to_be_kept_one_by_one_cannot_be_compared_once_reshaped() {
     let references = references(201);
     let baseline = recorded(&present(references.get(..200).expect("two hundred"), 1, 0));
-    assert_eq!(baseline.compare(&key(), &namespace(), &present(&references, 1, 0)), None);
+    assert_eq!(
+        baseline.compare(&key(), &namespace(), &present(&references, 1, 0)),
+        None
+    );
 }
 
 #[test]
@@ -100,7 +122,13 @@ fn another_selection_of_keys_is_no_change_of_content() {
     let baseline = recorded(&present(&references, 1, 0));
     let mut now = present(&references, 9, 0);
     now.first_mut().expect("one").tag = ShapeTag([1; 3]);
-    assert_eq!(baseline.compare(&key(), &namespace(), &now), Some(Difference { changed: vec![], reshaped: true }));
+    assert_eq!(
+        baseline.compare(&key(), &namespace(), &now),
+        Some(Difference {
+            changed: vec![],
+            reshaped: true
+        })
+    );
 }
 
 #[test]

@@ -23,19 +23,32 @@ impl<'a> Changed<'a> {
             .iter()
             .filter_map(|&at| Some((case.input.sources.get(at)?, case.present.get(at)?)))
             .map(|(view, present)| {
-                let before = case.baseline.hints(view.reference, &case.input.workload.reference.namespace);
+                let before = case
+                    .baseline
+                    .hints(view.reference, &case.input.workload.reference.namespace);
                 let keys = if before.is_empty() || present.hints.is_empty() {
                     seen_live(case, view.reference)
                 } else {
                     let names = view.source.into_iter().flat_map(|source| source.contents.iter());
-                    let counted = names.map(|(name, _)| name).filter(|name| view.used.consumed.contains(name));
+                    let counted = names
+                        .map(|(name, _)| name)
+                        .filter(|name| view.used.consumed.contains(name));
                     let mut keys: Vec<Key> = counted
                         .zip(&present.hints)
                         .filter(|(_, hint)| !before.contains(hint))
                         .map(|(name, _)| name.clone())
                         .collect();
-                    keys.extend(gone(view.source, &view.used.consumed, before.len(), present.hints.len()));
-                    if keys.is_empty() { seen_live(case, view.reference) } else { keys }
+                    keys.extend(gone(
+                        view.source,
+                        &view.used.consumed,
+                        before.len(),
+                        present.hints.len(),
+                    ));
+                    if keys.is_empty() {
+                        seen_live(case, view.reference)
+                    } else {
+                        keys
+                    }
                 };
                 (view.reference, keys)
             })
@@ -72,28 +85,31 @@ impl<'a> Changed<'a> {
             name: source.name.as_str(),
             keys: keys.iter().take(NAMED).map(Key::as_str).collect(),
         });
-        let cause = Cause { at, reason: reason.word(), sources: sources.collect() };
+        let cause = Cause {
+            at,
+            reason: reason.word(),
+            sources: sources.collect(),
+        };
         serde_json::to_string(&cause).expect("names and a time always have a JSON form")
     }
 }
 
 fn seen_live(case: &Case<'_>, source: &SourceRef) -> Vec<Key> {
     let live = case.input.change.into_iter().flat_map(|change| &change.keys);
-    live.filter(|(of, _)| of == source).map(|(_, key)| key.clone()).collect()
+    live.filter(|(of, _)| of == source)
+        .map(|(_, key)| key.clone())
+        .collect()
 }
 
 /// Keys that the template names and that are gone. Of a source that is read whole the names of gone
 /// keys are not kept anywhere.
-fn gone(
-    source: Option<&crate::core::workload::Source>,
-    consumed: &Consumed,
-    before: usize,
-    now: usize,
-) -> Vec<Key> {
+fn gone(source: Option<&crate::core::workload::Source>, consumed: &Consumed, before: usize, now: usize) -> Vec<Key> {
     match (consumed, source) {
-        (Consumed::Keys(keys), Some(source)) if before > now => {
-            keys.iter().filter(|key| source.contents.get(key.as_str()).is_none()).cloned().collect()
-        }
+        (Consumed::Keys(keys), Some(source)) if before > now => keys
+            .iter()
+            .filter(|key| source.contents.get(key.as_str()).is_none())
+            .cloned()
+            .collect(),
         _ => Vec::new(),
     }
 }
@@ -115,10 +131,15 @@ impl fmt::Display for Changed<'_> {
 
 /// The first few, and how many more there are.
 pub(super) fn some_of(names: &[impl fmt::Display]) -> String {
-    let mut text = names.iter().take(NAMED).map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let mut text = names
+        .iter()
+        .take(NAMED)
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ");
     let more = names.len().saturating_sub(NAMED);
     if more > 0 {
-        text.push_str(&format!(" and {more} more"));
+        text = format!("{text} and {more} more");
     }
     text
 }

@@ -16,7 +16,7 @@ use crate::core::template::Fingerprint;
 struct World {
     workload: Workload,
     opt_in: OptIn,
-    sources: Vec<(SourceRef, Use, Option<Source>, Version, Option<Second>)>,
+    sources: Vec<Entry>,
     remembered: Option<String>,
     searched: bool,
     change: Option<Change>,
@@ -28,6 +28,9 @@ struct World {
     ring: KeyRing,
     now: i64,
 }
+
+/// Which source, what of it counts, it, its content's version, and since when nobody watched it.
+type Entry = (SourceRef, Use, Option<Source>, Version, Option<Second>);
 
 const CONFIG: &str = "web";
 
@@ -52,7 +55,12 @@ impl World {
                 witness: None,
                 uses,
                 fingerprint: Fingerprint::of(&json!({})),
-                evidence: Evidence { revision: Some(1), progress: Progress::Complete, paused: false, empty: false },
+                evidence: Evidence {
+                    revision: Some(1),
+                    progress: Progress::Complete,
+                    paused: false,
+                    empty: false,
+                },
             },
             opt_in: OptIn::default(),
             sources: Vec::new(),
@@ -67,7 +75,9 @@ impl World {
             ring: KeyRing::new([("k1".into(), [1; 32])]).expect("one key"),
             now: 1000,
         };
-        world.sources.push((source_ref(CONFIG), used, None, Version::default(), None));
+        world
+            .sources
+            .push((source_ref(CONFIG), used, None, Version::default(), None));
         world.write("A", 10, 500);
         world
     }
@@ -122,7 +132,10 @@ impl World {
         let proof = self.proof.get_or_insert_default();
         proof.pods = started
             .iter()
-            .map(|second| Pod { uid: Uid::from("pod"), started: vec![Second::new(*second)] })
+            .map(|second| Pod {
+                uid: Uid::from("pod"),
+                started: vec![Second::new(*second)],
+            })
             .collect();
         proof
     }
@@ -188,7 +201,11 @@ fn at(second: i64) -> Timestamp {
 }
 
 fn source_ref(name: &str) -> SourceRef {
-    SourceRef { namespace: Namespace::from("shop"), kind: SourceKind::ConfigMap, name: Name::from(name) }
+    SourceRef {
+        namespace: Namespace::from("shop"),
+        kind: SourceKind::ConfigMap,
+        name: Name::from(name),
+    }
 }
 
 fn source(reference: &SourceRef, data: &[(&str, &str)], version: u64, second: i64) -> Source {
@@ -222,7 +239,11 @@ fn assert_adopts(plan: &Plan, reason: Reason) {
 
 #[track_caller]
 fn assert_quiet(plan: &Plan) {
-    assert_eq!((&plan.action, plan.state), (&Action::Nothing, State::Current), "{plan:?}");
+    assert_eq!(
+        (&plan.action, plan.state),
+        (&Action::Nothing, State::Current),
+        "{plan:?}"
+    );
 }
 
 // ---- first sight --------------------------------------------------------------------------------
@@ -508,7 +529,10 @@ fn an_old_restart_leads_to_a_new_template_even_when_the_content_was_there_before
         panic!("both restart");
     };
     assert_eq!(first.digest, second.digest);
-    assert_ne!(first.cause, second.cause, "or the Deployment controller would see no change");
+    assert_ne!(
+        first.cause, second.cause,
+        "or the Deployment controller would see no change"
+    );
 }
 
 // ---- somebody else's rollout --------------------------------------------------------------------
@@ -517,12 +541,20 @@ fn an_old_restart_leads_to_a_new_template_even_when_the_content_was_there_before
 fn a_foreign_template_change_after_the_change_is_awaited_and_counts() {
     let mut world = World::adopted();
     world.write_live("B", 20, 1100);
-    world.foreign = Some(Foreign { version: Version::new(21), revision: Some(1) });
+    world.foreign = Some(Foreign {
+        version: Version::new(21),
+        revision: Some(1),
+    });
     world.workload.evidence.progress = Progress::Progressing;
     world.now = 1110;
     let plan = world.decide();
     assert_eq!((&plan.action, plan.reason), (&Action::Hold, Reason::Absorbing));
-    world.workload.evidence = Evidence { revision: Some(2), progress: Progress::Complete, paused: false, empty: false };
+    world.workload.evidence = Evidence {
+        revision: Some(2),
+        progress: Progress::Complete,
+        paused: false,
+        empty: false,
+    };
     assert_eq!(world.decide().action, Action::Prove(Need::Pods));
     world.pods(&[1100]).revisions = vec![revision(2, 1100, None)];
     let plan = world.decide();
@@ -535,7 +567,10 @@ fn a_foreign_template_change_after_the_change_is_awaited_and_counts() {
 fn a_foreign_template_change_before_the_change_does_not_count() {
     let mut world = World::adopted();
     world.write_live("B", 20, 1100);
-    world.foreign = Some(Foreign { version: Version::new(19), revision: Some(1) });
+    world.foreign = Some(Foreign {
+        version: Version::new(19),
+        revision: Some(1),
+    });
     world.workload.evidence.progress = Progress::Progressing;
     world.now = 1110;
     assert!(is_restart(&world.decide()));
@@ -545,7 +580,10 @@ fn a_foreign_template_change_before_the_change_does_not_count() {
 fn a_template_that_only_reads_differently_does_not_count() {
     let mut world = World::adopted();
     world.write_live("B", 20, 1100);
-    world.foreign = Some(Foreign { version: Version::new(21), revision: Some(1) });
+    world.foreign = Some(Foreign {
+        version: Version::new(21),
+        revision: Some(1),
+    });
     world.now = 1110;
     assert!(is_restart(&world.decide()), "no revision came of it");
 }
@@ -554,7 +592,10 @@ fn a_template_that_only_reads_differently_does_not_count() {
 fn going_back_to_an_old_template_does_not_count_when_old_pods_survived() {
     let mut world = World::adopted();
     world.write_live("B", 20, 1100);
-    world.foreign = Some(Foreign { version: Version::new(21), revision: Some(1) });
+    world.foreign = Some(Foreign {
+        version: Version::new(21),
+        revision: Some(1),
+    });
     world.workload.evidence.revision = Some(2);
     world.now = 1110;
     world.pods(&[600, 1105]).revisions = vec![revision(2, 600, None)];
@@ -590,7 +631,10 @@ fn a_foreign_rollout_of_the_same_second_is_not_proven() {
 fn a_rollout_that_was_there_before_the_change_is_not_looked_into() {
     let mut world = World::adopted();
     world.workload.evidence.revision = Some(5);
-    world.trusted = Some(Trusted { version: Version::new(60), revision: Some(5) });
+    world.trusted = Some(Trusted {
+        version: Version::new(60),
+        revision: Some(5),
+    });
     world.write("B", 70, 1100);
     assert!(is_restart(&world.decide()), "no proof was asked for");
 }
@@ -614,7 +658,12 @@ fn undone(pods: &[i64]) -> World {
 }
 
 fn revision(number: u64, created: i64, witness: Option<&str>) -> Revision {
-    Revision { number, created: Second::new(created), witness: witness.map(Into::into), observed: None }
+    Revision {
+        number,
+        created: Second::new(created),
+        witness: witness.map(Into::into),
+        observed: None,
+    }
 }
 
 #[test]
@@ -762,7 +811,9 @@ fn a_source_that_begins_to_count_is_taken_as_it_is() {
     let used = uses.finish().first().expect("one").clone();
     let extra = source_ref("extra");
     let content = source(&extra, &[("k", "v")], 15, 400);
-    world.sources.insert(0, (extra, used, Some(content), Version::new(15), None));
+    world
+        .sources
+        .insert(0, (extra, used, Some(content), Version::new(15), None));
     let plan = world.decide();
     assert_adopts(&plan, Reason::Reshaped);
     world.apply(&plan);
@@ -777,7 +828,9 @@ fn a_key_that_ceases_to_count_does_not_hide_a_change_elsewhere() {
     let mut uses = Uses::default();
     uses.name_whole(SourceKind::ConfigMap, Name::from("extra"));
     let used = uses.finish().first().expect("one").clone();
-    world.sources.insert(0, (source_ref("extra"), used, None, Version::default(), None));
+    world
+        .sources
+        .insert(0, (source_ref("extra"), used, None, Version::default(), None));
     world.write_last("B", 20, 1100);
     assert!(is_restart(&world.decide()));
 }
@@ -797,7 +850,14 @@ fn what_is_written_never_holds_content() {
     let mut world = World::adopted();
     world.write("swordfish", 20, 1100);
     let plan = world.decide();
-    let Action::Restart(Restart { observed, digest, cause }) = &plan.action else { panic!("{plan:?}") };
+    let Action::Restart(Restart {
+        observed,
+        digest,
+        cause,
+    }) = &plan.action
+    else {
+        panic!("{plan:?}")
+    };
     for text in [observed, digest, cause, &plan.detail, &format!("{plan:?}")] {
         assert!(!text.contains("swordfish"), "{text}");
     }

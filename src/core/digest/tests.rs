@@ -9,11 +9,19 @@ fn ring() -> KeyRing {
 }
 
 fn web() -> SourceRef {
-    SourceRef { namespace: Namespace::from("shop"), kind: SourceKind::ConfigMap, name: Name::from("web") }
+    SourceRef {
+        namespace: Namespace::from("shop"),
+        kind: SourceKind::ConfigMap,
+        name: Name::from("web"),
+    }
 }
 
 fn contents(data: &[(String, u8)]) -> Contents {
-    Contents::new(data.iter().map(|(key, value)| (Key::from(key.as_str()), ValueDigest::new([*value; 32]))).collect())
+    Contents::new(
+        data.iter()
+            .map(|(key, value)| (Key::from(key.as_str()), ValueDigest::new([*value; 32])))
+            .collect(),
+    )
 }
 
 #[test]
@@ -26,7 +34,10 @@ fn the_newest_key_is_the_one_with_the_greatest_id() {
 #[test]
 fn two_workloads_and_two_keys_give_digests_that_cannot_be_compared() {
     let one = contents(&[("a".into(), 1)]);
-    let digest = |key: &RingKey, uid: &str| key.for_workload(&Uid::from(uid)).source(&web(), &Consumed::Whole, Some(&one));
+    let digest = |key: &RingKey, uid: &str| {
+        key.for_workload(&Uid::from(uid))
+            .source(&web(), &Consumed::Whole, Some(&one))
+    };
     let (ring, uid) = (ring(), "u1");
     let old = ring.get("k1").expect("it is in the ring");
     assert_ne!(digest(ring.newest(), uid), digest(ring.newest(), "u2"));
@@ -43,7 +54,10 @@ fn keys_and_digests_do_not_print_themselves() {
 fn a_source_that_is_missing_differs_from_an_empty_one() {
     let key = ring().newest().for_workload(&Uid::from("u"));
     let empty = Contents::default();
-    assert_ne!(key.source(&web(), &Consumed::Whole, None), key.source(&web(), &Consumed::Whole, Some(&empty)));
+    assert_ne!(
+        key.source(&web(), &Consumed::Whole, None),
+        key.source(&web(), &Consumed::Whole, Some(&empty))
+    );
 }
 
 fn data() -> impl Strategy<Value = Vec<(String, u8)>> {

@@ -20,7 +20,11 @@ fn only_true_opts_in() {
 
 #[test]
 fn lists_are_split_trimmed_and_may_hold_patterns() {
-    let opt_in = read_all(&[(ENABLED, "true"), (CONFIGMAPS, " a, b-*,,shop/c "), (EXCLUDE_CONFIGMAPS, "x?")]);
+    let opt_in = read_all(&[
+        (ENABLED, "true"),
+        (CONFIGMAPS, " a, b-*,,shop/c "),
+        (EXCLUDE_CONFIGMAPS, "x?"),
+    ]);
     let opt_in = opt_in.expect("valid").expect("opted in");
     assert_eq!(&*opt_in.configmaps, &["a".into(), "b-*".into(), "c".into()]);
     assert!(opt_in.excludes_configmap("xy") && !opt_in.excludes_configmap("x"));
@@ -29,12 +33,21 @@ fn lists_are_split_trimmed_and_may_hold_patterns() {
 #[test]
 fn a_bad_value_is_named_with_what_is_accepted() {
     let table = [
-        (vec![(ENABLED, "yes")], "annotation windlass.dev/enabled has the value \"yes\"; accepted: \"true\", \"false\""),
+        (
+            vec![(ENABLED, "yes")],
+            "annotation windlass.dev/enabled has the value \"yes\"; accepted: \"true\", \"false\"",
+        ),
         (vec![(ENABLED, "true"), (STRATEGY, "Auto")], "windlass.dev/strategy"),
         (vec![(POLICY, "web")], "windlass.dev/policy"),
-        (vec![(ENABLED, "true"), (CONFIGMAPS, "other/web")], "\"other/web\"; accepted: a comma-separated list"),
+        (
+            vec![(ENABLED, "true"), (CONFIGMAPS, "other/web")],
+            "\"other/web\"; accepted: a comma-separated list",
+        ),
         (vec![(ENABLED, "true"), (CONFIGMAPS, "a,Bad_Name!")], "\"Bad_Name!\""),
-        (vec![(ENABLED, "true"), (EXCLUDE_CONFIGMAPS, "-a")], "windlass.dev/exclude-configmaps"),
+        (
+            vec![(ENABLED, "true"), (EXCLUDE_CONFIGMAPS, "-a")],
+            "windlass.dev/exclude-configmaps",
+        ),
     ];
     for (annotations, expected) in table {
         let message = read_all(&annotations).expect_err(expected).to_string();
@@ -45,7 +58,13 @@ fn a_bad_value_is_named_with_what_is_accepted() {
 #[test]
 fn a_long_value_is_cut() {
     let value = "y".repeat(100_000);
-    assert!(read_all(&[(ENABLED, &value)]).expect_err("no such value").to_string().len() < 200);
+    assert!(
+        read_all(&[(ENABLED, &value)])
+            .expect_err("no such value")
+            .to_string()
+            .len()
+            < 200
+    );
 }
 
 proptest! {

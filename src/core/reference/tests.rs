@@ -28,7 +28,12 @@ fn uses(spec: &Value) -> Vec<String> {
             } else {
                 format!(" needs={}", join(&found.required_keys))
             };
-            format!("{} {} keys={keys} {}{required}{needs}", found.kind.word(), found.name, channels.join("+"))
+            format!(
+                "{} {} keys={keys} {}{required}{needs}",
+                found.kind.word(),
+                found.name,
+                channels.join("+")
+            )
         })
         .collect()
 }
@@ -42,19 +47,23 @@ fn with(container: Value) -> Value {
 }
 
 #[test]
+#[allow(clippy::too_many_lines)] // A table.
 fn each_way_of_using_a_source() {
-    let volume = |source: Value, mount: Value| {
-        json!({ "containers": [{ "volumeMounts": [mount] }], "volumes": [source] })
-    };
+    let volume =
+        |source: Value, mount: Value| json!({ "containers": [{ "volumeMounts": [mount] }], "volumes": [source] });
     let table: Vec<(&str, Value, &[&str])> = vec![
         (
             "an env variable uses one key",
-            with(json!({ "env": [{ "name": "A", "valueFrom": { "configMapKeyRef": { "name": "web", "key": "a" } } }] })),
+            with(
+                json!({ "env": [{ "name": "A", "valueFrom": { "configMapKeyRef": { "name": "web", "key": "a" } } }] }),
+            ),
             &["ConfigMap web keys=a Env required needs=a"],
         ),
         (
             "an optional env variable needs nothing",
-            with(json!({ "env": [{ "valueFrom": { "configMapKeyRef": { "name": "web", "key": "a", "optional": true } } }] })),
+            with(
+                json!({ "env": [{ "valueFrom": { "configMapKeyRef": { "name": "web", "key": "a", "optional": true } } }] }),
+            ),
             &["ConfigMap web keys=a Env"],
         ),
         (
@@ -69,7 +78,10 @@ fn each_way_of_using_a_source() {
         ),
         (
             "a mounted volume uses all keys",
-            volume(json!({ "name": "v", "configMap": { "name": "web" } }), json!({ "name": "v", "mountPath": "/x" })),
+            volume(
+                json!({ "name": "v", "configMap": { "name": "web" } }),
+                json!({ "name": "v", "mountPath": "/x" }),
+            ),
             &["ConfigMap web keys=* Mount required"],
         ),
         (
@@ -82,12 +94,18 @@ fn each_way_of_using_a_source() {
         ),
         (
             "a volume that no container mounts does not count",
-            volume(json!({ "name": "v", "configMap": { "name": "web" } }), json!({ "name": "other" })),
+            volume(
+                json!({ "name": "v", "configMap": { "name": "web" } }),
+                json!({ "name": "other" }),
+            ),
             &[],
         ),
         (
             "subPath shows one file",
-            volume(json!({ "name": "v", "configMap": { "name": "web" } }), json!({ "name": "v", "subPath": "app.conf" })),
+            volume(
+                json!({ "name": "v", "configMap": { "name": "web" } }),
+                json!({ "name": "v", "subPath": "app.conf" }),
+            ),
             &["ConfigMap web keys=app.conf SubPath required"],
         ),
         (
@@ -100,7 +118,10 @@ fn each_way_of_using_a_source() {
         ),
         (
             "subPathExpr may show anything",
-            volume(json!({ "name": "v", "configMap": { "name": "web" } }), json!({ "name": "v", "subPathExpr": "$(POD)" })),
+            volume(
+                json!({ "name": "v", "configMap": { "name": "web" } }),
+                json!({ "name": "v", "subPathExpr": "$(POD)" }),
+            ),
             &["ConfigMap web keys=* SubPath required"],
         ),
         (
@@ -117,7 +138,10 @@ fn each_way_of_using_a_source() {
         ),
         (
             "a secret volume names its source otherwise",
-            volume(json!({ "name": "v", "secret": { "secretName": "tls" } }), json!({ "name": "v" })),
+            volume(
+                json!({ "name": "v", "secret": { "secretName": "tls" } }),
+                json!({ "name": "v" }),
+            ),
             &["Secret tls keys=* Mount required"],
         ),
         (
@@ -147,7 +171,11 @@ fn each_way_of_using_a_source() {
             json!({ "imagePullSecrets": [{ "name": "registry" }], "containers": [] }),
             &[],
         ),
-        ("a reference without a name is none", with(json!({ "envFrom": [{ "configMapRef": {} }] })), &[]),
+        (
+            "a reference without a name is none",
+            with(json!({ "envFrom": [{ "configMapRef": {} }] })),
+            &[],
+        ),
     ];
     for (name, spec, expected) in table {
         assert_eq!(uses(&spec), expected, "{name}");
@@ -156,8 +184,27 @@ fn each_way_of_using_a_source() {
 
 fn any_json() -> impl Strategy<Value = Value> {
     let words = prop::sample::select(vec![
-        "spec", "containers", "initContainers", "volumes", "env", "envFrom", "valueFrom", "configMapKeyRef", "configMapRef",
-        "name", "key", "items", "path", "optional", "volumeMounts", "subPath", "projected", "sources", "configMap", "a", "",
+        "spec",
+        "containers",
+        "initContainers",
+        "volumes",
+        "env",
+        "envFrom",
+        "valueFrom",
+        "configMapKeyRef",
+        "configMapRef",
+        "name",
+        "key",
+        "items",
+        "path",
+        "optional",
+        "volumeMounts",
+        "subPath",
+        "projected",
+        "sources",
+        "configMap",
+        "a",
+        "",
     ]);
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -178,8 +225,8 @@ fn any_json() -> impl Strategy<Value = Value> {
 proptest! {
     #[test]
     fn any_json_is_walked_without_harm(value in any_json()) {
-        discover(&value);
-        discover(&json!({ "spec": value }));
+        let _ = discover(&value);
+        let _ = discover(&json!({ "spec": value }));
     }
 
     #[test]

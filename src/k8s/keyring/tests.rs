@@ -16,7 +16,10 @@ fn secret(id: &str, bytes: usize) -> Answer {
 }
 
 fn missing() -> Answer {
-    Answer { code: 404, body: json!({ "message": "not found" }) }
+    Answer {
+        code: 404,
+        body: json!({ "message": "not found" }),
+    }
 }
 
 #[tokio::test]
@@ -30,12 +33,21 @@ async fn the_secret_that_is_there_is_used() {
 async fn a_missing_one_is_made_with_a_random_key_and_read_back() {
     let api = Api::expecting([
         (GET, missing()),
-        (CREATE, Answer { code: 201, body: json!({}) }),
+        (
+            CREATE,
+            Answer {
+                code: 201,
+                body: json!({}),
+            },
+        ),
         (GET, secret("k1795258662", 32)),
     ]);
     load(&api).await.expect("a ring");
     let bodies = api.finish().await;
-    let made = bodies.get(1).and_then(|body| body["data"]["k1795258662"].as_str()).expect("a key");
+    let made = bodies
+        .get(1)
+        .and_then(|body| body["data"]["k1795258662"].as_str())
+        .expect("a key");
     assert_eq!(BASE64.decode(made).expect("base64").len(), KEY_BYTES);
     assert_ne!(made, BASE64.encode([0; KEY_BYTES]), "random");
 }
@@ -44,7 +56,13 @@ async fn a_missing_one_is_made_with_a_random_key_and_read_back() {
 async fn one_that_another_replica_makes_meanwhile_is_used() {
     let api = Api::expecting([
         (GET, missing()),
-        (CREATE, Answer { code: 409, body: json!({}) }),
+        (
+            CREATE,
+            Answer {
+                code: 409,
+                body: json!({}),
+            },
+        ),
         (GET, secret("theirs", 32)),
     ]);
     assert_eq!(load(&api).await.expect("a ring").newest().id(), "theirs");
@@ -53,10 +71,17 @@ async fn one_that_another_replica_makes_meanwhile_is_used() {
 
 #[tokio::test]
 async fn one_that_holds_something_else_is_named_and_not_touched() {
-    for answer in [secret("k1", 16), Answer::ok(json!({ "data": {} })), secret("a name that is far too long", 32)] {
+    for answer in [
+        secret("k1", 16),
+        Answer::ok(json!({ "data": {} })),
+        secret("a name that is far too long", 32),
+    ] {
         let api = Api::expecting([(GET, answer)]);
         let error = load(&api).await.expect_err("no key").to_string();
-        assert!(error.contains("Secret ops/windlass-digest-key holds no usable digest key"), "{error}");
+        assert!(
+            error.contains("Secret ops/windlass-digest-key holds no usable digest key"),
+            "{error}"
+        );
         api.finish().await;
     }
 }
@@ -64,7 +89,13 @@ async fn one_that_holds_something_else_is_named_and_not_touched() {
 #[tokio::test]
 async fn a_missing_right_is_named_and_the_key_never_is() {
     let message = "secrets \"windlass-digest-key\" is forbidden: User \"w\" cannot get resource \"secrets\"";
-    let api = Api::expecting([(GET, Answer { code: 403, body: json!({ "message": message }) })]);
+    let api = Api::expecting([(
+        GET,
+        Answer {
+            code: 403,
+            body: json!({ "message": message }),
+        },
+    )]);
     let error = load(&api).await.expect_err("no right").to_string();
     assert!(error.contains("cannot get resource"), "{error}");
     api.finish().await;

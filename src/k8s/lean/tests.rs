@@ -5,7 +5,9 @@ use crate::core::kind::DEPLOYMENT;
 use crate::core::kind::Progress;
 
 fn source(value: &Value) -> Source {
-    serde_json::from_str::<WatchedSource>(&value.to_string()).expect("it decodes").source
+    serde_json::from_str::<WatchedSource>(&value.to_string())
+        .expect("it decodes")
+        .source
 }
 
 fn meta() -> Value {
@@ -17,7 +19,10 @@ fn a_config_map_becomes_digests() {
     let decoded = source(&json!({ "metadata": meta(), "data": { "b": "2", "a": "1" }, "immutable": true }));
     assert_eq!(decoded.reference.to_string(), "ConfigMap web");
     assert_eq!(decoded.version, Version::new(7));
-    assert_eq!(decoded.contents.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!(
+        decoded.contents.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>(),
+        ["a", "b"]
+    );
 }
 
 #[test]
@@ -80,7 +85,9 @@ fn deployment(template_annotations: &Value, status: &Value) -> Workload {
         },
         "status": status,
     });
-    serde_json::from_str::<WatchedWorkload>(&object.to_string()).expect("it decodes").workload(DEPLOYMENT)
+    serde_json::from_str::<WatchedWorkload>(&object.to_string())
+        .expect("it decodes")
+        .workload(DEPLOYMENT)
 }
 
 #[test]
@@ -98,20 +105,50 @@ fn a_deployment_becomes_what_the_rules_need() {
 fn our_own_marks_do_not_change_the_fingerprint_and_others_do() {
     let none = deployment(&Value::Null, &Value::Null).fingerprint;
     assert_eq!(deployment(&json!({}), &Value::Null).fingerprint, none);
-    assert_eq!(deployment(&json!({ "windlass.dev/cause": "x" }), &Value::Null).fingerprint, none);
-    assert_ne!(deployment(&json!({ "kubectl.kubernetes.io/restartedAt": "x" }), &Value::Null).fingerprint, none);
+    assert_eq!(
+        deployment(&json!({ "windlass.dev/cause": "x" }), &Value::Null).fingerprint,
+        none
+    );
+    assert_ne!(
+        deployment(&json!({ "kubectl.kubernetes.io/restartedAt": "x" }), &Value::Null).fingerprint,
+        none
+    );
 }
 
 #[test]
 fn the_progress_of_a_deployment_is_read_as_kubectl_reads_it() {
     let condition = |reason: &str| json!([{ "type": "Progressing", "reason": reason }]);
     let table = [
-        ("not seen yet", json!({ "observedGeneration": 2, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 2 }), Progress::Progressing),
-        ("an old pod is left", json!({ "observedGeneration": 3, "replicas": 3, "updatedReplicas": 2, "availableReplicas": 3 }), Progress::Progressing),
-        ("a new pod is missing", json!({ "observedGeneration": 3, "replicas": 2, "updatedReplicas": 1, "availableReplicas": 2 }), Progress::Progressing),
-        ("a new pod is not ready", json!({ "observedGeneration": 3, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 1 }), Progress::Progressing),
-        ("unready later", json!({ "observedGeneration": 3, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 1, "conditions": condition("NewReplicaSetAvailable") }), Progress::Complete),
-        ("given up", json!({ "observedGeneration": 3, "replicas": 3, "updatedReplicas": 1, "conditions": condition("ProgressDeadlineExceeded") }), Progress::Failed),
+        (
+            "not seen yet",
+            json!({ "observedGeneration": 2, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 2 }),
+            Progress::Progressing,
+        ),
+        (
+            "an old pod is left",
+            json!({ "observedGeneration": 3, "replicas": 3, "updatedReplicas": 2, "availableReplicas": 3 }),
+            Progress::Progressing,
+        ),
+        (
+            "a new pod is missing",
+            json!({ "observedGeneration": 3, "replicas": 2, "updatedReplicas": 1, "availableReplicas": 2 }),
+            Progress::Progressing,
+        ),
+        (
+            "a new pod is not ready",
+            json!({ "observedGeneration": 3, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 1 }),
+            Progress::Progressing,
+        ),
+        (
+            "unready later",
+            json!({ "observedGeneration": 3, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 1, "conditions": condition("NewReplicaSetAvailable") }),
+            Progress::Complete,
+        ),
+        (
+            "given up",
+            json!({ "observedGeneration": 3, "replicas": 3, "updatedReplicas": 1, "conditions": condition("ProgressDeadlineExceeded") }),
+            Progress::Failed,
+        ),
     ];
     for (name, status, expected) in table {
         assert_eq!(deployment(&Value::Null, &status).evidence.progress, expected, "{name}");

@@ -7,7 +7,11 @@ use crate::k8s::mock::{Answer, Api};
 
 fn patch(write: Write) -> WorkloadPatch {
     WorkloadPatch {
-        workload: WorkloadRef { namespace: Namespace::from("shop"), kind: DEPLOYMENT, name: Name::from("web") },
+        workload: WorkloadRef {
+            namespace: Namespace::from("shop"),
+            kind: DEPLOYMENT,
+            name: Name::from("web"),
+        },
         uid: Uid::from("u"),
         version: Version::new(7),
         write,
@@ -15,7 +19,11 @@ fn patch(write: Write) -> WorkloadPatch {
 }
 
 fn restart() -> WorkloadPatch {
-    patch(Write::Restart(Restart { observed: "o".into(), digest: "d".into(), cause: "c".into() }))
+    patch(Write::Restart(Restart {
+        observed: "o".into(),
+        digest: "d".into(),
+        cause: "c".into(),
+    }))
 }
 
 #[test]
@@ -55,25 +63,41 @@ async fn the_answer_tells_the_new_version() {
 async fn each_refusal_is_told_apart() {
     let status = |message: &str| json!({ "kind": "Status", "message": message });
     let uid = json!({ "message": "invalid", "details": { "causes": [{ "field": "metadata.uid" }] } });
-    let rbac = "deployments.apps \"web\" is forbidden: User \"x\" cannot patch resource \"deployments\" in API group \"apps\"";
+    let rbac =
+        "deployments.apps \"web\" is forbidden: User \"x\" cannot patch resource \"deployments\" in API group \"apps\"";
     let table = [
         (409, status("conflict"), ApiError::Conflict),
         (404, status("not found"), ApiError::NotFound),
         (422, uid, ApiError::Replaced),
         (422, status("no"), ApiError::Rejected("no".into())),
         (403, status(rbac), ApiError::Forbidden(rbac.into())),
-        (403, status("exceeded quota"), ApiError::Rejected("exceeded quota".into())),
+        (
+            403,
+            status("exceeded quota"),
+            ApiError::Rejected("exceeded quota".into()),
+        ),
         (400, status("bad"), ApiError::Rejected("bad".into())),
         (429, status("slow down"), ApiError::Unavailable("slow down".into())),
-        (503, json!("not even a status"), ApiError::Unavailable("Service Unavailable".into())),
-        (200, json!({ "kind": "Nonsense" }), ApiError::Unexpected("it cannot be decoded")),
+        (
+            503,
+            json!("not even a status"),
+            ApiError::Unavailable("Service Unavailable".into()),
+        ),
+        (
+            200,
+            json!({ "kind": "Nonsense" }),
+            ApiError::Unexpected("it cannot be decoded"),
+        ),
     ];
     for (code, body, expected) in table {
         let api = Api::expecting([(
             "PATCH /apis/apps/v1/namespaces/shop/deployments/web?&fieldManager=windlass",
             Answer { code, body },
         )]);
-        assert_eq!(restart().send(&api.client(), Duration::from_secs(5)).await, Err(expected));
+        assert_eq!(
+            restart().send(&api.client(), Duration::from_secs(5)).await,
+            Err(expected)
+        );
         api.finish().await;
     }
 }

@@ -23,15 +23,25 @@ fn event(kind: &str, object: Value) -> Value {
 }
 
 fn bookmark(version: u32, end_of_list: bool) -> Value {
-    let annotations = if end_of_list { json!({ "k8s.io/initial-events-end": "true" }) } else { json!({}) };
-    event("BOOKMARK", json!({
-        "kind": "ConfigMap", "apiVersion": "v1",
-        "metadata": { "resourceVersion": version.to_string(), "annotations": annotations },
-    }))
+    let annotations = if end_of_list {
+        json!({ "k8s.io/initial-events-end": "true" })
+    } else {
+        json!({})
+    };
+    event(
+        "BOOKMARK",
+        json!({
+            "kind": "ConfigMap", "apiVersion": "v1",
+            "metadata": { "resourceVersion": version.to_string(), "annotations": annotations },
+        }),
+    )
 }
 
 fn expired() -> Value {
-    event("ERROR", json!({ "kind": "Status", "code": 410, "reason": "Expired", "message": "too old", "status": "Failure" }))
+    event(
+        "ERROR",
+        json!({ "kind": "Status", "code": 410, "reason": "Expired", "message": "too old", "status": "Failure" }),
+    )
 }
 
 /// Plays the steps and gives what was seen, a word each, until the last step is reached.
@@ -48,8 +58,16 @@ async fn play(steps: Vec<Step>) -> Vec<String> {
             for part in step.not {
                 assert!(!query.contains(part), "{part} is in {query}");
             }
-            let lines: String = step.lines.iter().map(|line| format!("{line}\n")).collect();
-            let response = Response::builder().status(step.code).body(Body::from(lines.into_bytes()));
+            let mut lines: String = step
+                .lines
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("\n");
+            lines.push('\n');
+            let response = Response::builder()
+                .status(step.code)
+                .body(Body::from(lines.into_bytes()));
             send.send_response(response.expect("a response"));
         }
         let last = handle.next_request().await;
@@ -68,7 +86,11 @@ async fn play(steps: Vec<Step>) -> Vec<String> {
             Seen::ListEnd => "end".to_owned(),
             Seen::Changed(object) => format!("changed {}", object.source.reference.name),
             Seen::Gone(object) => format!("gone {}", object.source.reference.name),
-            Seen::Trouble(trouble) => format!("{trouble:?}").split(['(', ' ']).next().unwrap_or_default().to_owned(),
+            Seen::Trouble(trouble) => format!("{trouble:?}")
+                .split(['(', ' '])
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
         });
     });
     tokio::select! {
@@ -102,9 +124,24 @@ async fn a_streaming_list_and_what_comes_after_it() {
 #[tokio::test(start_paused = true)]
 async fn a_watch_that_the_server_closes_goes_on_where_it_was() {
     let seen = play(vec![
-        Step { query: STREAMING, not: &[], code: 200, lines: vec![bookmark(5, true), event("ADDED", object("a", 6))] },
-        Step { query: &["resourceVersion=6"], not: STREAMING, code: 200, lines: vec![event("ADDED", object("b", 7))] },
-        Step { query: &["resourceVersion=7"], not: STREAMING, code: 200, lines: vec![] },
+        Step {
+            query: STREAMING,
+            not: &[],
+            code: 200,
+            lines: vec![bookmark(5, true), event("ADDED", object("a", 6))],
+        },
+        Step {
+            query: &["resourceVersion=6"],
+            not: STREAMING,
+            code: 200,
+            lines: vec![event("ADDED", object("b", 7))],
+        },
+        Step {
+            query: &["resourceVersion=7"],
+            not: STREAMING,
+            code: 200,
+            lines: vec![],
+        },
     ])
     .await;
     assert_eq!(seen, ["list", "end", "changed a", "changed b"]);
@@ -113,8 +150,18 @@ async fn a_watch_that_the_server_closes_goes_on_where_it_was() {
 #[tokio::test(start_paused = true)]
 async fn a_forgotten_place_is_listed_again() {
     let seen = play(vec![
-        Step { query: STREAMING, not: &[], code: 200, lines: vec![bookmark(5, true), expired()] },
-        Step { query: STREAMING, not: &[], code: 200, lines: vec![event("ADDED", object("a", 9)), bookmark(9, true)] },
+        Step {
+            query: STREAMING,
+            not: &[],
+            code: 200,
+            lines: vec![bookmark(5, true), expired()],
+        },
+        Step {
+            query: STREAMING,
+            not: &[],
+            code: 200,
+            lines: vec![event("ADDED", object("a", 9)), bookmark(9, true)],
+        },
     ])
     .await;
     assert_eq!(seen, ["list", "end", "Expired", "list", "listed a", "end"]);
@@ -129,13 +176,36 @@ async fn a_server_without_streaming_lists_is_listed_by_pages() {
             "items": names.iter().map(|name| object(name, 1)).collect::<Vec<_>>() })
     };
     let seen = play(vec![
-        Step { query: STREAMING, not: &[], code: 422, lines: vec![refused] },
-        Step { query: &["limit=10"], not: STREAMING, code: 200, lines: vec![page(&["a"], "next")] },
-        Step { query: &["continue=next"], not: STREAMING, code: 200, lines: vec![page(&["b"], "")] },
-        Step { query: &["watch=true", "resourceVersion=5"], not: STREAMING, code: 200, lines: vec![event("DELETED", object("a", 6))] },
+        Step {
+            query: STREAMING,
+            not: &[],
+            code: 422,
+            lines: vec![refused],
+        },
+        Step {
+            query: &["limit=10"],
+            not: STREAMING,
+            code: 200,
+            lines: vec![page(&["a"], "next")],
+        },
+        Step {
+            query: &["continue=next"],
+            not: STREAMING,
+            code: 200,
+            lines: vec![page(&["b"], "")],
+        },
+        Step {
+            query: &["watch=true", "resourceVersion=5"],
+            not: STREAMING,
+            code: 200,
+            lines: vec![event("DELETED", object("a", 6))],
+        },
     ])
     .await;
-    assert_eq!(seen, ["NoStreamingLists", "list", "listed a", "listed b", "end", "gone a"]);
+    assert_eq!(
+        seen,
+        ["NoStreamingLists", "list", "listed a", "listed b", "end", "gone a"]
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -143,9 +213,24 @@ async fn a_missing_right_is_told_and_waited_for() {
     let forbidden = json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": 403,
         "reason": "Forbidden", "message": "configmaps is forbidden: User \"w\" cannot watch resource \"configmaps\"" });
     let seen = play(vec![
-        Step { query: STREAMING, not: &[], code: 403, lines: vec![forbidden.clone()] },
-        Step { query: STREAMING, not: &[], code: 403, lines: vec![forbidden] },
-        Step { query: STREAMING, not: &[], code: 200, lines: vec![bookmark(5, true)] },
+        Step {
+            query: STREAMING,
+            not: &[],
+            code: 403,
+            lines: vec![forbidden.clone()],
+        },
+        Step {
+            query: STREAMING,
+            not: &[],
+            code: 403,
+            lines: vec![forbidden],
+        },
+        Step {
+            query: STREAMING,
+            not: &[],
+            code: 200,
+            lines: vec![bookmark(5, true)],
+        },
     ])
     .await;
     assert_eq!(seen, ["Forbidden", "Forbidden", "list", "end"]);
@@ -154,8 +239,18 @@ async fn a_missing_right_is_told_and_waited_for() {
 #[tokio::test(start_paused = true)]
 async fn an_event_that_cannot_be_decoded_leads_to_a_new_list() {
     let seen = play(vec![
-        Step { query: STREAMING, not: &[], code: 200, lines: vec![bookmark(5, true), event("MODIFIED", json!({ "metadata": 7 }))] },
-        Step { query: STREAMING, not: &[], code: 200, lines: vec![event("ADDED", object("a", 9)), bookmark(9, true)] },
+        Step {
+            query: STREAMING,
+            not: &[],
+            code: 200,
+            lines: vec![bookmark(5, true), event("MODIFIED", json!({ "metadata": 7 }))],
+        },
+        Step {
+            query: STREAMING,
+            not: &[],
+            code: 200,
+            lines: vec![event("ADDED", object("a", 9)), bookmark(9, true)],
+        },
     ])
     .await;
     assert_eq!(seen, ["list", "end", "Undecodable", "list", "listed a", "end"]);
