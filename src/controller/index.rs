@@ -4,7 +4,8 @@
 //! it. Applying an event says which workloads have to be decided again. An older version never
 //! replaces a newer one, and a list is a comparison, not a new beginning.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -28,8 +29,9 @@ const KEYS_KEPT: usize = 64;
 /// Everything.
 #[derive(Default)]
 pub struct Index {
-    sources: BTreeMap<SourceRef, SourceEntry>,
-    workloads: HashMap<WorkloadRef, WorkloadEntry>,
+    // Boxed, because the free room of a map is as large as what is in it.
+    sources: BTreeMap<SourceRef, Box<SourceEntry>>,
+    workloads: HashMap<WorkloadRef, Box<WorkloadEntry>>,
     used_by: HashMap<SourceRef, Vec<WorkloadRef>>,
     /// Workloads that name sources by pattern, by namespace.
     by_pattern: HashMap<Namespace, Vec<WorkloadRef>>,
@@ -38,6 +40,10 @@ pub struct Index {
     tally: HashMap<(crate::core::kind::KindId, State), usize>,
     held: HashMap<Reason, usize>,
     present_sources: usize,
+    /// Baselines are kept here and nowhere else, because nothing is written.
+    observe_only: bool,
+    /// Thousands of objects share a few namespaces; each name is kept once.
+    namespaces: HashSet<Namespace>,
 }
 
 /// One of the watches that feed the index.
@@ -105,7 +111,7 @@ pub struct WorkloadEntry {
     /// Where it stands.
     pub status: Option<(State, Reason)>,
     /// What was last said about it.
-    pub said: Option<(Reason, String)>,
+    pub said: Option<(Reason, u64)>,
     /// What was last said about an annotation of it that cannot be used.
     pub said_invalid: Option<Box<str>>,
     /// Since when it is not current.
@@ -117,11 +123,28 @@ pub struct WorkloadEntry {
     /// When pods were last read for it.
     pub proved_at: Option<Timestamp>,
     /// What counts besides patterns: the template's uses without the excluded, plus what is named.
-    uses: Box<[Use]>,
+    uses: Arc<[Use]>,
     generation: u32,
 }
 
 impl Index {
+    /// An empty one. `observe_only`: nothing will be written, so baselines are kept here.
+    #[must_use]
+    pub fn new(observe_only: bool) -> Self {
+        Self {
+            observe_only,
+            ..Self::default()
+        }
+    }
+
+    fn intern(&mut self, namespace: &mut Namespace) {
+        if let Some(known) = self.namespaces.get(namespace.as_str()) {
+            namespace.clone_from(known);
+        } else {
+            self.namespaces.insert(namespace.clone());
+        }
+    }
+
     // ---- watches --------------------------------------------------------------------------------
 
     /// Announces a watch of sources. `last_watched`: up to when a Windlass watched before.
@@ -198,7 +221,8 @@ impl Index {
     // ---- sources --------------------------------------------------------------------------------
 
     /// A source as it is now. Gives the workloads that have to be decided again.
-    pub fn apply_source(&mut self, watch: WatchId, source: Source, how: How, now: Timestamp) -> Vec<WorkloadRef> {
+    pub fn apply_source(&mut self, watch: WatchId, mut source: Source, how: How, now: Timestamp) -> Vec<WorkloadRef> {
+        self.intern(&mut source.reference.namespace);
         let Some(state) = self.source_watches.get_mut(watch.0) else {
             return Vec::new();
         };
@@ -219,13 +243,13 @@ impl Index {
             let keys: Vec<Key> = source.contents.iter().map(|(key, _)| key.clone()).collect();
             self.sources.insert(
                 reference.clone(),
-                SourceEntry {
+                Box::new(SourceEntry {
                     source,
                     gone: false,
                     content_version: version,
                     unseen: unseen(version),
                     generation,
-                },
+                }),
             );
             self.present_sources += 1;
             return match how {
@@ -356,41 +380,55 @@ impl Index {
     // ---- workloads ------------------------------------------------------------------------------
 
     /// A workload as it is now. Gives whether it has to be decided (again).
-    pub fn apply_workload(&mut self, watch: WatchId, workload: Workload, how: How) -> bool {
+    pub fn apply_workload(&mut self, watch: WatchId, mut workload: Workload, how: How) -> bool {
+        self.intern(&mut workload.reference.namespace);
         let generation = self.workload_watches.get(watch.0).map_or(0, |watch| watch.generation);
         let reference = workload.reference.clone();
         if matches!(workload.opt_in, Ok(None)) {
             self.forget(&reference);
             return false;
         }
-        let before = self.workloads.remove(&reference);
-        let before = match before {
-            Some(entry) if entry.workload.uid == workload.uid => {
-                if entry.workload.version > workload.version {
-                    let entry = WorkloadEntry { generation, ..entry };
-                    self.workloads.insert(reference, entry);
-                    return false;
-                }
-                Some(entry)
-            }
+        if self.observe_only
+            && let Some(entry) = self
+                .workloads
+                .get(&reference)
+                .filter(|entry| entry.workload.uid == workload.uid)
+        {
+            workload.observed.clone_from(&entry.remembered);
+        }
+        let Some(mut entry) = self.workloads.remove(&reference) else {
+            return self.insert_new(workload, generation);
+        };
+        if entry.workload.uid != workload.uid {
             // Another object of the same name: nothing of the old one holds for it.
-            Some(entry) => {
-                self.unlink(&entry);
-                self.recount(entry.status, None, &reference);
-                None
-            }
-            None => None,
+            self.unlink(&entry);
+            self.recount(entry.status, None, &reference);
+            return self.insert_new(workload, generation);
+        }
+        entry.generation = generation;
+        if entry.workload.version > workload.version {
+            self.workloads.insert(reference, entry);
+            return false;
+        }
+        // Most events leave the uses as they are, and a source may have a thousand users.
+        let consequence = if entry.workload.uses == workload.uses && entry.workload.opt_in == workload.opt_in {
+            entry.update(workload, how)
+        } else {
+            self.unlink(&entry);
+            let consequence = entry.update(workload, how);
+            self.link(&reference, &entry);
+            consequence
         };
-        let (entry, decide) = match before {
-            Some(entry) => {
-                self.unlink(&entry);
-                entry.updated(workload, how, generation)
-            }
-            None => (WorkloadEntry::new(workload, generation), true),
-        };
+        self.workloads.insert(reference, entry);
+        consequence
+    }
+
+    fn insert_new(&mut self, workload: Workload, generation: u32) -> bool {
+        let reference = workload.reference.clone();
+        let entry = Box::new(WorkloadEntry::new(workload, generation));
         self.link(&reference, &entry);
         self.workloads.insert(reference, entry);
-        decide
+        true
     }
 
     /// A workload is gone, or asks for nothing any more.
@@ -413,9 +451,13 @@ impl Index {
     }
 
     fn link(&mut self, reference: &WorkloadRef, entry: &WorkloadEntry) {
-        for used in &entry.uses {
+        for used in &*entry.uses {
             let source = entry.source(used);
-            self.used_by.entry(source).or_default().push(reference.clone());
+            // Most sources have one user, and a vector begins with room for four.
+            self.used_by
+                .entry(source)
+                .or_insert_with(|| Vec::with_capacity(1))
+                .push(reference.clone());
         }
         if entry.has_patterns() {
             self.by_pattern
@@ -427,7 +469,7 @@ impl Index {
 
     fn unlink(&mut self, entry: &WorkloadEntry) {
         let reference = &entry.workload.reference;
-        for used in &entry.uses {
+        for used in &*entry.uses {
             let source = entry.source(used);
             if let Some(users) = self.used_by.get_mut(&source) {
                 users.retain(|user| user != reference);
@@ -452,22 +494,22 @@ impl Index {
     /// One workload.
     #[must_use]
     pub fn workload(&self, reference: &WorkloadRef) -> Option<&WorkloadEntry> {
-        self.workloads.get(reference)
+        self.workloads.get(reference).map(|entry| &**entry)
     }
 
     /// One workload, to note something on it.
     pub fn workload_mut(&mut self, reference: &WorkloadRef) -> Option<&mut WorkloadEntry> {
-        self.workloads.get_mut(reference)
+        self.workloads.get_mut(reference).map(|entry| &mut **entry)
     }
 
     /// All workloads.
     pub fn workloads(&self) -> impl Iterator<Item = (&WorkloadRef, &WorkloadEntry)> {
-        self.workloads.iter()
+        self.workloads.iter().map(|(reference, entry)| (reference, &**entry))
     }
 
     /// All workloads, to note something on them.
     pub fn workloads_mut(&mut self) -> impl Iterator<Item = &mut WorkloadEntry> {
-        self.workloads.values_mut()
+        self.workloads.values_mut().map(|entry| &mut **entry)
     }
 
     /// How many sources there are.
@@ -581,7 +623,7 @@ impl WorkloadEntry {
     fn new(workload: Workload, generation: u32) -> Self {
         let opt_in = workload.opt_in.as_ref().ok().cloned().flatten();
         let mut entry = Self {
-            uses: Box::default(),
+            uses: Arc::default(),
             remembered: None,
             opt_in,
             workload,
@@ -604,18 +646,9 @@ impl WorkloadEntry {
         entry
     }
 
-    /// The same workload at a later version, and whether that is of any consequence.
-    fn updated(self, workload: Workload, how: How, generation: u32) -> (Self, bool) {
+    /// The same workload at a later version. Gives whether that is of any consequence.
+    fn update(&mut self, workload: Workload, how: How) -> bool {
         let old = &self.workload;
-        let foreign = if old.fingerprint == workload.fingerprint {
-            self.foreign
-        } else {
-            // In a list the change may be older than the version that shows it: then it proves nothing.
-            (how == How::Watched).then_some(Foreign {
-                version: workload.version,
-                revision: old.evidence.revision,
-            })
-        };
         let consequence = old.opt_in != workload.opt_in
             || old.observed != workload.observed
             || old.witness != workload.witness
@@ -623,25 +656,27 @@ impl WorkloadEntry {
             || old.fingerprint != workload.fingerprint
             || old.evidence != workload.evidence
             || self.expected.is_some();
-        let expected = self.expected.filter(|(version, _)| workload.version < *version);
-        let opt_in = workload.opt_in.as_ref().ok().cloned().flatten().or(self.opt_in);
-        let mut entry = Self {
-            workload,
-            opt_in,
-            foreign,
-            expected,
-            generation,
-            ..self
-        };
-        entry.refresh();
-        (entry, consequence)
+        if old.fingerprint != workload.fingerprint {
+            // In a list the change may be older than the version that shows it: then it proves nothing.
+            self.foreign = (how == How::Watched).then_some(Foreign {
+                version: workload.version,
+                revision: old.evidence.revision,
+            });
+        }
+        if let Ok(Some(opt_in)) = &workload.opt_in {
+            self.opt_in = Some(opt_in.clone());
+        }
+        self.expected = self.expected.filter(|(version, _)| workload.version < *version);
+        self.workload = workload;
+        self.refresh();
+        consequence
     }
 
     /// What follows from the workload itself.
     fn refresh(&mut self) {
         let opt_in = self.opt_in.clone().unwrap_or_default();
         let mut uses = Uses::default();
-        for used in &self.workload.uses {
+        for used in &*self.workload.uses {
             // Secrets are not watched by this version.
             if used.kind == SourceKind::ConfigMap && !opt_in.excludes_configmap(used.name.as_str()) {
                 uses.add(used);
@@ -652,19 +687,20 @@ impl WorkloadEntry {
                 uses.name_whole(SourceKind::ConfigMap, Name::from(&**name));
             }
         }
-        self.uses = uses.finish();
-        // Names that are the same as before are not stored twice: most events change none.
+        let uses: Arc<[Use]> = uses.finish().into();
+        // Stored once where it is the same, which it nearly always is.
+        self.uses = if uses == self.workload.uses {
+            self.workload.uses.clone()
+        } else {
+            uses
+        };
         let ours = self
             .workload
             .observed
             .as_deref()
             .and_then(|text| Baseline::parse(text).ok());
         if ours.is_some_and(|baseline| baseline.uid == self.workload.uid) {
-            if self.remembered == self.workload.observed {
-                self.workload.observed.clone_from(&self.remembered);
-            } else {
-                self.remembered.clone_from(&self.workload.observed);
-            }
+            self.remembered.clone_from(&self.workload.observed);
         }
     }
 
@@ -764,4 +800,12 @@ fn list_end(watches: &mut [WatchState], watch: WatchId, now: Timestamp) -> Optio
 
 fn in_scope(scope: Option<&Namespace>, namespace: &Namespace) -> bool {
     scope.is_none_or(|scope| scope == namespace)
+}
+
+/// What was said, small enough to be kept of thousands: only whether it is the same again matters.
+#[must_use]
+pub fn same_words(detail: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    detail.hash(&mut hasher);
+    hasher.finish()
 }

@@ -197,7 +197,7 @@ fn context(
     clock: Clock,
 ) -> anyhow::Result<Context> {
     Ok(Context {
-        index: std::sync::Mutex::new(Index::default()),
+        index: std::sync::Mutex::new(Index::new(config.observe_only)),
         settings: Settings {
             installation: installation.into(),
             settle: SignedDuration::try_from(config.settle).context("settle")?,

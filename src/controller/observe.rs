@@ -49,6 +49,14 @@ impl Observer {
         Self { metrics, events }
     }
 
+    /// Waits until few Events are queued. Whoever does what is not urgent does this before the next:
+    /// adopting a cluster's workloads must not cost the Event of a restart.
+    pub async fn room(&self) {
+        while self.events.capacity() < self.events.max_capacity() / 2 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// One decision took this long.
     pub fn decided(&self, took: Duration) {
         self.metrics.reconcile(took);
@@ -133,7 +141,7 @@ impl Observer {
             entry.stale_since.get_or_insert(from);
         }
         let invalid = entry.workload.opt_in.as_ref().err().map(ToString::to_string);
-        let said = (reason, detail.clone());
+        let said = (reason, super::index::same_words(&detail));
         // A write is always said; a state once, until it is another one.
         let news =
             matches!(outcome, Outcome::Written { .. } | Outcome::Observed(_)) || entry.said.as_ref() != Some(&said);
@@ -144,7 +152,9 @@ impl Observer {
         self.gauge(&index, workload.kind);
         drop(index);
 
-        if news {
+        // Somebody who only observes wants to know of restarts; that nothing is recorded is the point.
+        let silent = matches!(outcome, Outcome::Observed(_)) && !restart;
+        if news && !silent {
             let why = if restart && plan.reason != reason {
                 Some(plan.reason)
             } else {

@@ -54,7 +54,11 @@ impl Reconciler {
             return;
         };
         let outcome = self.write(workload, &decided).await;
+        let urgent = !matches!(decided.plan.action, Action::Adopt(_));
         self.observe(workload, decided, outcome);
+        if !urgent {
+            self.observer.room().await;
+        }
     }
 
     /// Decides; where the decision asks for more, reads that and decides again.

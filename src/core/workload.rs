@@ -26,7 +26,7 @@ pub struct Workload {
     /// Our digest on its pod template.
     pub witness: Option<Box<str>>,
     /// What its pod template reads.
-    pub uses: Box<[Use]>,
+    pub uses: Arc<[Use]>,
     /// Its pod template without our annotations.
     pub fingerprint: Fingerprint,
     /// What its own controller says.

@@ -363,7 +363,7 @@ impl WatchedWorkload {
             opt_in: optin::read(|name| self.wire.annotation(name), &namespace),
             observed: self.wire.annotation(annotation::OBSERVED).map(Into::into),
             witness: witness.map(Into::into),
-            uses: reference::discover(template),
+            uses: reference::discover(template).into(),
             fingerprint: Fingerprint::of(template),
             evidence: row.evidence(&object),
             reference: WorkloadRef {

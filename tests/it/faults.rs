@@ -17,7 +17,7 @@ tests! {
     a_burst_across_a_crash_of_the_api_server_loses_and_repeats_nothing: alone;
     it_waits_for_an_api_server_that_is_not_there_yet: alone;
     a_watch_that_is_too_old_to_resume_misses_nothing: alone;
-    a_watch_closed_for_slowness_misses_nothing: live, live_paged;
+    a_watch_closed_for_slowness_misses_nothing: embedded, live_paged;
 }
 
 const BURST: usize = 200;
@@ -180,6 +180,7 @@ async fn a_watch_closed_for_slowness_misses_nothing(t: &Test) {
     t.deploy(deployment("web").uses(env("web", "level"))).await;
     t.start_and_adopt(&[]).await;
 
+    let audit = t.audit("windlass");
     // Far more than the connection and the API server keep for a reader that does not read.
     t.windlass().pause();
     let fill = "x".repeat(100_000);

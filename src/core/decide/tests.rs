@@ -53,7 +53,7 @@ impl World {
                 opt_in: Ok(None),
                 observed: None,
                 witness: None,
-                uses,
+                uses: uses.into(),
                 fingerprint: Fingerprint::of(&json!({})),
                 evidence: Evidence {
                     revision: Some(1),

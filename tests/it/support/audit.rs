@@ -43,13 +43,25 @@ impl Audit {
 
     /// What has been answered so far, watches excepted: those last.
     pub fn requests(&self) -> Vec<Request> {
+        let (_, requests) = self.answered();
+        requests
+    }
+
+    /// How many watches of this resource have come to an end so far.
+    pub fn ended_watches(&self, resource: &str) -> usize {
+        let (watches, _) = self.answered();
+        watches.iter().filter(|it| it.resource == resource).count()
+    }
+
+    /// Watches and everything else.
+    fn answered(&self) -> (Vec<Request>, Vec<Request>) {
         let mut text = String::new();
         let mut log = File::open(&self.log).expect("the audit log");
         log.seek(SeekFrom::Start(self.from)).expect("the audit log only grows");
         log.read_to_string(&mut text).expect("the audit log is text");
         text.lines()
             .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-            .filter(|line| line["stage"] == "ResponseComplete" && line["verb"] != "watch")
+            .filter(|line| line["stage"] == "ResponseComplete")
             .filter(|line| line["user"]["username"] == self.user.as_str())
             .filter(|line| line["objectRef"]["namespace"] == self.namespace.as_str())
             .map(|line| {
@@ -61,6 +73,6 @@ impl Audit {
                     code: line["responseStatus"]["code"].as_u64().unwrap_or_default(),
                 }
             })
-            .collect()
+            .partition(|request| request.verb == "watch")
     }
 }
