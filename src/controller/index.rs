@@ -120,6 +120,8 @@ pub struct WorkloadEntry {
     pub failures: u32,
     /// A write that was refused, and until when it is not tried again.
     pub refused: Option<(String, Timestamp)>,
+    /// The revision at which a restart of it was only reported.
+    pub would_restart: Option<Option<u64>>,
     /// When pods were last read for it.
     pub proved_at: Option<Timestamp>,
     /// What counts besides patterns: the template's uses without the excluded, plus what is named.
@@ -264,6 +266,9 @@ impl Index {
         }
         let came_back = entry.gone;
         let same = entry.source.contents == source.contents && entry.source.ignored == source.ignored;
+        // What is ignored does not change for anybody; beginning or ceasing to count is no change either.
+        let counted = !entry.source.ignored && !source.ignored;
+        let toggled = entry.source.ignored != source.ignored;
         let keys: Vec<Key> = entry
             .source
             .contents
@@ -286,6 +291,13 @@ impl Index {
         }
         if came_back {
             self.present_sources += 1;
+        }
+        if !counted {
+            return if toggled {
+                self.touch(&reference, &keys, since, now, Arrival::Unseen)
+            } else {
+                Vec::new()
+            };
         }
         let arrival = match (came_back, same, how) {
             (true, true, How::Watched) => Arrival::Back,
@@ -614,7 +626,8 @@ enum Arrival {
     Changed,
     /// After it was gone, with what it held before.
     Back,
-    /// Written in a while in which nobody watched, and the same as before.
+    /// To be looked at again without having changed: written in a while in which nobody watched and
+    /// the same as before, or beginning or ceasing to count.
     Unseen,
     Gone,
 }
@@ -639,6 +652,7 @@ impl WorkloadEntry {
             stale_since: None,
             failures: 0,
             refused: None,
+            would_restart: None,
             proved_at: None,
             generation,
         };

@@ -118,6 +118,15 @@ impl Observer {
             return;
         };
         let before = entry.status;
+        if restart && matches!(outcome, Outcome::Observed(_)) {
+            entry.would_restart = Some(entry.workload.evidence.revision);
+        }
+        // What would have been restarted stays in sight until somebody rolls it.
+        let still = entry.would_restart == Some(entry.workload.evidence.revision);
+        let (state, reason) = match state {
+            State::Current if still => (State::Observed, Reason::Restarted),
+            _ => (state, reason),
+        };
         if let Outcome::Written {
             change: Some(change), ..
         } = outcome
@@ -153,7 +162,7 @@ impl Observer {
         drop(index);
 
         // Somebody who only observes wants to know of restarts; that nothing is recorded is the point.
-        let silent = matches!(outcome, Outcome::Observed(_)) && !restart;
+        let silent = !restart && (matches!(outcome, Outcome::Observed(_)) || state == State::Observed);
         if news && !silent {
             let why = if restart && plan.reason != reason {
                 Some(plan.reason)
@@ -289,6 +298,7 @@ fn severity(reason: Reason) -> Option<Severity> {
         | Reason::Absorbed
         | Reason::NothingRuns
         | Reason::Proven
+        | Reason::Unaffected
         | Reason::Restarted
         | Reason::StartedMeanwhile
         | Reason::Paused

@@ -21,7 +21,7 @@ use crate::k8s::patch::{WorkloadPatch, Write};
 mod tests;
 
 /// Pods of one workload are not read more often than this, however many events it has.
-const PROOF_INTERVAL: Duration = Duration::from_secs(10);
+const PROOF_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The first wait after a failed request, and the longest.
 const MIN_BACKOFF: Duration = Duration::from_millis(50);

@@ -246,6 +246,7 @@ const CHECKS: &[fn(&Case<'_>) -> Option<Plan>] = &[
     nothing_runs,
     ignored,
     absorbed,
+    reshaped_meanwhile,
     settling,
     started_meanwhile,
     undone,
@@ -373,9 +374,6 @@ fn unchanged(case: &Case<'_>) -> Option<Plan> {
     if case.difference.reshaped {
         return Some(adopt(case, Reason::Reshaped));
     }
-    if case.baseline.stale.is_some() {
-        return Some(adopt(case, Reason::Proven));
-    }
     let evidence = case.input.workload.evidence;
     // A rollout by somebody else is theirs to watch.
     let ours = !case.baseline.restarts.is_empty()
@@ -428,7 +426,11 @@ fn started_meanwhile(case: &Case<'_>) -> Option<Plan> {
     if case.restore || case.difference.reshaped || case.baseline.stale.is_some() {
         return Some(adopt(
             case,
-            if case.restore { Reason::Restored } else { Reason::Proven },
+            if case.restore {
+                Reason::Restored
+            } else {
+                Reason::Unaffected
+            },
         ));
     }
     Some(Plan::new(Action::Nothing, State::Current, Reason::Unchanged))
@@ -490,6 +492,19 @@ fn absorbing(case: &Case<'_>, progress: Progress) -> Plan {
     }
 }
 
+/// What begins to count is recorded at once, or a change of it that comes while something else is
+/// looked into would be taken for what it began with.
+fn reshaped_meanwhile(case: &Case<'_>) -> Option<Plan> {
+    if !case.difference.changed.is_empty() || !case.difference.reshaped {
+        return None;
+    }
+    let since = suspect_since(case)?;
+    let mut baseline = fresh(case.input, Some(case.baseline));
+    // Still to be looked into.
+    baseline.stale = Timestamp::from_second(since.unix()).ok();
+    Some(Plan::new(Action::Adopt(baseline.print()), State::Settling, Reason::Reshaped).about(list(case.input)))
+}
+
 fn settling(case: &Case<'_>) -> Option<Plan> {
     let since = case.input.change?.first_seen;
     let until = since.checked_add(case.input.settings.settle).ok()?;
@@ -523,6 +538,10 @@ fn undone(case: &Case<'_>) -> Option<Plan> {
                 .as_deref()
                 .is_some_and(|witness| is_of_present(case, witness))
     });
+    if rolled_and_left && evidence.progress == Progress::Progressing {
+        // Going back may yet replace every pod.
+        return Some(absorbing(case, evidence.progress));
+    }
     if rolled_and_left {
         let mut baseline = fresh(case.input, Some(case.baseline));
         baseline.held = Some(Unsure::Undone);

@@ -89,6 +89,8 @@ reasons! {
     Proven: "every pod was started after the last change",
     /// Content is as the baseline says.
     Unchanged: "every pod runs the present content",
+    /// There and back, and nobody saw it.
+    Unaffected: "its content changed and changed back, and no pod was started in between",
     /// The main case.
     Restarted: "restarted to run new content",
     /// After the main case, until the last pod is replaced.

@@ -276,6 +276,23 @@ fn an_ignored_source_does_not_count() {
 }
 
 #[test]
+fn a_change_of_an_ignored_source_is_none_and_neither_is_its_coming_back() {
+    let mut fed = Fed::new();
+    let version = |version, value, ignored| {
+        let mut source = config_map("web", "u", version, &[("a", value)]);
+        source.ignored = ignored;
+        source
+    };
+    fed.see(version(5, "1", true));
+    fed.workload(deployment("web", "1", 6, Value::Null, env("web", "a")));
+    assert!(fed.see(version(7, "2", true)).is_empty());
+    assert_eq!(fed.see(version(8, "3", false)), ["web"]);
+    assert!(fed.entry("web").change.is_none());
+    assert_eq!(fed.see(version(9, "4", false)), ["web"]);
+    assert!(fed.entry("web").change.is_some());
+}
+
+#[test]
 fn a_workload_that_no_longer_asks_is_let_go() {
     let mut fed = Fed::new();
     fed.workload(deployment("web", "1", 6, Value::Null, env("web", "a")));

@@ -508,7 +508,7 @@ fn there_and_back_during_a_hold_remembers_since_when() {
     assert!(is_restart(&world.decide()));
     world.pods(&[1099]);
     let plan = world.decide();
-    assert_adopts(&plan, Reason::Proven);
+    assert_adopts(&plan, Reason::Unaffected);
     world.apply(&plan);
     assert_quiet(&world.decide());
 }
@@ -707,6 +707,13 @@ fn held_as_undone_ends_when_every_pod_is_younger() {
 }
 
 #[test]
+fn an_undo_that_may_yet_replace_every_pod_is_waited_for() {
+    let mut world = undone(&[990, 1103]);
+    world.workload.evidence.progress = Progress::Progressing;
+    assert_eq!(world.decide().reason, Reason::Absorbing);
+}
+
+#[test]
 fn undone_after_it_was_complete_leaves_nothing_to_do() {
     let mut world = undone(&[1103, 1110]);
     let plan = world.decide();
@@ -820,6 +827,38 @@ fn a_source_that_begins_to_count_is_taken_as_it_is() {
     assert_quiet(&world.decide());
     world.sources.remove(0);
     assert_adopts(&world.decide(), Reason::Reshaped);
+}
+
+/// Found by the tests on a real API server: what began to count was recorded only after pods had
+/// been read, and a change of it meanwhile was taken for what it began with.
+#[test]
+fn what_begins_to_count_is_recorded_before_anything_is_looked_into() {
+    let mut world = World::adopted();
+    let mut uses = Uses::default();
+    uses.name_whole(SourceKind::ConfigMap, Name::from("extra"));
+    let used = uses.finish().first().expect("one").clone();
+    let extra = source_ref("extra");
+    let content = source(&extra, &[("k", "v")], 25, 1100);
+    world
+        .sources
+        .insert(0, (extra.clone(), used, Some(content), Version::new(25), None));
+    world.change = Some(Change {
+        first_seen: at(1100),
+        since: Second::new(1100),
+        keys: Vec::new(),
+    });
+    world.now = 1100;
+    let plan = world.decide();
+    assert_adopts(&plan, Reason::Reshaped);
+    world.apply(&plan);
+    assert_eq!(
+        world.decide().action,
+        Action::Prove(Need::Pods),
+        "the suspicion is still there"
+    );
+    let changed = source(&extra, &[("k", "w")], 26, 1101);
+    world.sources.first_mut().expect("the new one").2 = Some(changed);
+    assert!(is_restart(&world.decide()));
 }
 
 #[test]

@@ -338,13 +338,12 @@ impl Test {
 
     /// Says for the node that all pods of the Deployment run and are ready: `count` of them.
     pub async fn make_ready_by_hand(&self, name: &str, count: usize) {
-        let pods = await_condition("the pods to have a node", async || {
+        let pods = await_condition("the pods to run", async || {
             let pods = self.pods(name).await?;
             ensure!(pods.len() == count, "{} pods, not {count}", pods.len());
-            let placed = pods
-                .iter()
-                .all(|pod| pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some()));
-            ensure!(placed, "a pod has no node");
+            // What the node says last is that they run; after that it says no more.
+            let run = |pod: &Pod| pod.status.as_ref().and_then(|it| it.phase.as_deref()) == Some("Running");
+            ensure!(pods.iter().all(run), "one does not");
             Ok(pods)
         })
         .await;
