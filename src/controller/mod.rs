@@ -24,6 +24,7 @@ use crate::k8s::heartbeat::{self, Heartbeat};
 use crate::ops::{Admin, ApiCode, Liveness, Metrics, Readiness, Shutdown, Verb, Vocabulary};
 
 mod config;
+pub mod entry;
 mod feed;
 pub mod gather;
 pub mod index;

@@ -150,7 +150,7 @@ impl Observer {
             entry.stale_since.get_or_insert(from);
         }
         let invalid = entry.workload.opt_in.as_ref().err().map(ToString::to_string);
-        let said = (reason, super::index::same_words(&detail));
+        let said = (reason, super::entry::same_words(&detail));
         // A write is always said; a state once, until it is another one.
         let news =
             matches!(outcome, Outcome::Written { .. } | Outcome::Observed(_)) || entry.said.as_ref() != Some(&said);
