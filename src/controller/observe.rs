@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 
 use super::gather::{Context, Decided};
-use crate::core::decide::{Action, Change};
+use crate::core::decide::{Action, Change, Plan};
 use crate::core::kind::{KINDS, KindId};
 use crate::core::name::{Version, WorkloadRef};
 use crate::core::reason::{REASONS, Reason, STATES, State};
@@ -78,41 +78,22 @@ impl Observer {
             horizon: _,
         } = decided;
         let restart = matches!(plan.action, Action::Restart(_));
+        self.count(workload.kind, &plan, outcome);
         let (state, reason, detail) = match outcome {
             Outcome::Failed(ApiError::Forbidden(message)) => (State::Failed, Reason::Forbidden, message.clone()),
             Outcome::Failed(ApiError::Rejected(message)) => (State::Failed, Reason::Rejected, message.clone()),
             Outcome::Failed(error) => {
                 debug!(%error, workload = %Named(workload), "request failed, will be tried again");
-                self.metrics.error(error.word());
-                if restart {
-                    self.metrics.restart(word(workload.kind), result_of(error));
-                }
                 return;
             }
             Outcome::Refused => return,
             Outcome::Observed(_) if restart => (State::Observed, Reason::Restarted, plan.detail.clone()),
+            // Whatever led to a restart, people look for one word.
+            _ if restart => (plan.state, Reason::Restarted, plan.detail.clone()),
             Outcome::Nothing | Outcome::Written { .. } | Outcome::Observed(_) => {
-                // Whatever led to a restart, people look for one word.
-                let reason = if restart { Reason::Restarted } else { plan.reason };
-                (plan.state, reason, plan.detail.clone())
+                (plan.state, plan.reason, plan.detail.clone())
             }
         };
-        if let Outcome::Failed(error) = outcome {
-            self.metrics.error(error.word());
-        }
-        if restart {
-            self.metrics.restart(
-                word(workload.kind),
-                match outcome {
-                    Outcome::Failed(error) => result_of(error),
-                    Outcome::Observed(_) => RestartResult::Observed,
-                    Outcome::Nothing | Outcome::Written { .. } | Outcome::Refused => RestartResult::Patched,
-                },
-            );
-        } else if reason == Reason::Absorbed {
-            self.metrics.restart(word(workload.kind), RestartResult::Absorbed);
-        }
-
         let mut index = context.index();
         let Some(entry) = index.workload_mut(workload) else {
             return;
@@ -183,6 +164,22 @@ impl Observer {
             && reason != Reason::InvalidAnnotation
         {
             self.say_invalid(context, workload, &uid, &invalid, now);
+        }
+    }
+
+    fn count(&self, kind: KindId, plan: &Plan, outcome: &Outcome) {
+        if let Outcome::Failed(error) = outcome {
+            self.metrics.error(error.word());
+        }
+        let result = match outcome {
+            Outcome::Refused => return,
+            Outcome::Failed(error) => result_of(error),
+            Outcome::Observed(_) => RestartResult::Observed,
+            Outcome::Nothing | Outcome::Written { .. } if plan.reason == Reason::Absorbed => RestartResult::Absorbed,
+            Outcome::Nothing | Outcome::Written { .. } => RestartResult::Patched,
+        };
+        if matches!(plan.action, Action::Restart(_)) || result == RestartResult::Absorbed {
+            self.metrics.restart(word(kind), result);
         }
     }
 

@@ -22,6 +22,7 @@ tests! {
     a_workload_that_has_not_opted_in_is_left_alone: live;
     a_clone_with_its_annotations_is_adopted: live, down, paused;
     a_workload_recreated_in_settle_is_adopted: live;
+    a_deleted_workload_is_forgotten: live, down, paused;
 }
 
 async fn adoption_writes_a_small_baseline_and_restarts_nothing(t: &Test) {
@@ -206,4 +207,29 @@ async fn a_workload_recreated_in_settle_is_adopted(t: &Test) {
     t.adopted("web").await;
     t.rolls("web", 0).await;
     assert_eq!(t.baseline("web").await["uid"], json!(created.uid()));
+}
+
+async fn a_deleted_workload_is_forgotten(t: &Test) {
+    t.config("web", &[("level", "A")]).await;
+    let web = deployment("web").uses(env("web", "level"));
+    t.deploy(web.clone()).await;
+    t.start_and_adopt(&[]).await;
+    t.state("Current", 3).await;
+
+    t.meanwhile(async {
+        let deleted = t.api::<Deployment>().delete("web", &DeleteParams::background()).await;
+        deleted.expect("it was there");
+        t.config("web", &[("level", "B")]).await;
+    })
+    .await;
+    t.state("Current", 2).await;
+
+    t.meanwhile(async {
+        t.deploy(web).await;
+        t.complete("web").await;
+    })
+    .await;
+    t.adopted("web").await;
+    t.rolls("web", 0).await;
+    t.state("Current", 3).await;
 }

@@ -16,6 +16,7 @@ tests! {
     a_baseline_stripped_while_down_is_restored: live;
     a_baseline_stripped_while_down_does_not_hide_a_change: live, live_paged;
     a_lost_key_and_a_change_that_older_pods_may_not_have_is_held: live;
+    a_rollout_restart_lifts_the_doubt: live, down;
     a_lost_key_and_no_older_pods_is_adopted: live;
     a_change_after_a_lost_key_is_a_rollout: live;
     a_second_installation_holds_and_says_so: embedded;
@@ -97,6 +98,22 @@ async fn a_lost_key_and_a_change_that_older_pods_may_not_have_is_held(t: &Test) 
     t.while_down(async {}).await;
     t.held("Unproven", 1).await;
     t.rolls("web", 0).await;
+}
+
+async fn a_rollout_restart_lifts_the_doubt(t: &Test) {
+    a_lost_key_and_a_change_that_older_pods_may_not_have_is_held(t).await;
+
+    t.meanwhile(async {
+        t.rollout_restart("web").await;
+        t.complete("web").await;
+    })
+    .await;
+
+    t.held("Unproven", 0).await;
+    t.state("Current", 3).await;
+    t.rolls("web", 1).await;
+    t.config("web", &[("level", "C")]).await;
+    t.rolls("web", 2).await;
 }
 
 async fn a_lost_key_and_no_older_pods_is_adopted(t: &Test) {

@@ -13,6 +13,7 @@ tests! {
     an_upgrade_after_changes_of_several_sources_is_the_rollout: live, down, paused;
     an_upgrade_before_the_change_is_not_the_rollout: live, down, paused;
     an_upgrade_without_a_change_is_left_alone: live, down, paused;
+    scaling_is_no_rollout: live, down, paused;
     an_upgrade_while_the_restart_is_due_makes_it_needless: live;
     a_change_after_an_absorbed_upgrade_is_a_rollout: live, down;
     an_upgrade_that_takes_our_annotations_away_is_not_fought: live, down;
@@ -154,4 +155,21 @@ async fn an_upgrade_that_takes_our_annotations_away_is_not_fought(t: &Test) {
     t.meanwhile(t.config("web", &[("level", "C")])).await;
     t.await_template_changes("web", 3).await;
     t.rolled_no_more_than("web", 3).await;
+}
+
+async fn scaling_is_no_rollout(t: &Test) {
+    web(t, &[]).await;
+    t.config("web", &[("level", "B")]).await;
+    t.rolls("web", 1).await;
+
+    for replicas in [3, 0, 1] {
+        t.meanwhile(async {
+            t.patch_deployment("web", json!({"spec": {"replicas": replicas}})).await;
+            t.complete("web").await;
+        })
+        .await;
+    }
+
+    t.rolls("web", 1).await;
+    t.state("Current", 3).await;
 }

@@ -1,14 +1,13 @@
 //! A required source or key that is missing holds the workload: restarted pods could not start.
 //! An optional one that appears or goes is a change like any other.
 
-use k8s_openapi::api::apps::v1::Deployment;
 use kube::ResourceExt;
 use serde_json::json;
 
 use crate::support::{
-    OBSERVED, Test, annotation,
+    Test,
     build::{deployment, env, env_from, volume},
-    by, tests,
+    tests,
 };
 
 tests! {
@@ -131,19 +130,7 @@ async fn a_replace_without_annotations_does_not_lift_the_hold(t: &Test) {
     t.delete_config("web").await;
     is_held(t).await;
 
-    t.meanwhile(async {
-        // What `kubectl replace` does with a manifest that knows nothing of the baseline.
-        let mut manifest: Deployment = t.deployment("web").await;
-        manifest
-            .annotations_mut()
-            .retain(|name, _| name == "windlass.dev/enabled");
-        manifest.metadata.resource_version = None;
-        manifest.metadata.managed_fields = None;
-        let replaced = t.api().replace("web", &by("somebody").post(), &manifest).await;
-        let replaced: Deployment = replaced.expect("the API server accepts the manifest");
-        assert_eq!(annotation(&replaced, OBSERVED), None);
-    })
-    .await;
+    t.meanwhile(t.replace_without_baseline("web")).await;
     is_held(t).await;
 
     t.config("web", &[("level", "B"), ("other", "A")]).await;

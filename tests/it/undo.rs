@@ -11,6 +11,7 @@ use crate::support::{
 tests! {
     undoing_a_complete_rollout_restarts_nothing: live, down, paused, live_paged;
     undoing_half_a_rollout_holds: live, down, paused;
+    a_rollout_restart_after_it_lifts_the_hold: live, down;
 }
 
 async fn undoing_a_complete_rollout_restarts_nothing(t: &Test) {
@@ -36,6 +37,36 @@ async fn undoing_a_complete_rollout_restarts_nothing(t: &Test) {
 }
 
 async fn undoing_half_a_rollout_holds(t: &Test) {
+    undo_half_a_rollout(t).await;
+
+    t.meanwhile(async {}).await;
+    t.held("Undone", 1).await;
+    t.rolled_no_more_than("web", 2).await;
+
+    t.meanwhile(t.config("web", &[("level", "C")])).await;
+    t.await_template_changes("web", 3).await;
+    t.held("Undone", 0).await;
+    t.rolled_no_more_than("web", 3).await;
+}
+
+async fn a_rollout_restart_after_it_lifts_the_hold(t: &Test) {
+    undo_half_a_rollout(t).await;
+
+    t.meanwhile(async {
+        t.rollout_restart("web").await;
+        t.complete_by_hand("web").await;
+    })
+    .await;
+
+    t.held("Undone", 0).await;
+    t.state("Current", 3).await;
+    t.rolled_no_more_than("web", 3).await;
+    t.config("web", &[("level", "C")]).await;
+    t.await_template_changes("web", 4).await;
+    t.rolled_no_more_than("web", 4).await;
+}
+
+async fn undo_half_a_rollout(t: &Test) {
     t.config("web", &[("level", "A")]).await;
     t.deploy(
         deployment("web")
@@ -48,7 +79,7 @@ async fn undoing_half_a_rollout_holds(t: &Test) {
             ),
     )
     .await;
-    t.make_ready_by_hand("web", 2).await;
+    t.complete_by_hand("web").await;
     t.start_and_adopt(&[]).await;
 
     t.config("web", &[("level", "B")]).await;
@@ -71,13 +102,4 @@ async fn undoing_half_a_rollout_holds(t: &Test) {
     t.event("web", "Undone").await;
     t.held("Undone", 1).await;
     t.rolled_no_more_than("web", 2).await;
-
-    t.meanwhile(async {}).await;
-    t.held("Undone", 1).await;
-    t.rolled_no_more_than("web", 2).await;
-
-    t.meanwhile(t.config("web", &[("level", "C")])).await;
-    t.await_template_changes("web", 3).await;
-    t.held("Undone", 0).await;
-    t.rolled_no_more_than("web", 3).await;
 }

@@ -4,9 +4,11 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::*;
+use crate::core::baseline::Unsure;
 use crate::core::content::{Contents, ValueDigest};
-use crate::core::kind::{DEPLOYMENT, Evidence};
+use crate::core::kind::{DEPLOYMENT, Evidence, Progress};
 use crate::core::name::{Name, Namespace, SourceKind, Uid, WorkloadRef};
+use crate::core::optin::Strategy;
 use crate::core::proof::{Pod, Revision};
 use crate::core::reference::{Uses, discover};
 use crate::core::template::Fingerprint;

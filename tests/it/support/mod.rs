@@ -13,7 +13,7 @@ use std::{
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     path::PathBuf,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use anyhow::{Context, Result, ensure};
@@ -298,6 +298,31 @@ impl Test {
             .await;
     }
 
+    /// Restarts the Deployment as a person does.
+    pub async fn rollout_restart(&self, name: &str) {
+        let workload = format!("deployment/{name}");
+        self.cluster
+            .kubectl(&["--namespace", &self.namespace, "rollout", "restart", &workload])
+            .await;
+    }
+
+    /// Puts the Deployment's manifest back as somebody has it who knows nothing of the baseline, the
+    /// way that `kubectl replace` does.
+    pub async fn replace_without_baseline(&self, name: &str) {
+        let mut manifest = self.deployment(name).await;
+        manifest
+            .annotations_mut()
+            .retain(|annotation, _| annotation == "windlass.dev/enabled");
+        manifest.metadata.resource_version = None;
+        manifest.metadata.managed_fields = None;
+        let replaced = self
+            .api::<Deployment>()
+            .replace(name, &by("somebody").post(), &manifest)
+            .await;
+        let replaced = replaced.expect("the API server accepts the manifest");
+        assert_eq!(annotation(&replaced, OBSERVED), None);
+    }
+
     /// The pods of the Deployment that are not on their way out.
     pub async fn pods(&self, name: &str) -> Result<Vec<Pod>> {
         let pods = self
@@ -336,36 +361,43 @@ impl Test {
         self.complete(name).await;
     }
 
-    /// Says for the node that all pods of the Deployment run and are ready: `count` of them.
-    pub async fn make_ready_by_hand(&self, name: &str, count: usize) {
-        let pods = await_condition("the pods to run", async || {
-            let pods = self.pods(name).await?;
-            ensure!(pods.len() == count, "{} pods, not {count}", pods.len());
-            // What the node says last is that they run; after that it says no more.
-            let run = |pod: &Pod| pod.status.as_ref().and_then(|it| it.phase.as_deref()) == Some("Running");
-            ensure!(pods.iter().all(run), "one does not");
-            Ok(pods)
+    /// [`Test::complete`] for pods that the node leaves running and not ready: says for it that
+    /// each one is.
+    pub async fn complete_by_hand(&self, name: &str) {
+        await_condition(&format!("{name} to be complete"), async || {
+            for pod in self.pods(name).await? {
+                self.make_ready(&pod).await?;
+            }
+            is_complete(&self.api::<Deployment>().get(name).await?)
         })
         .await;
-        let now = timestamp();
-        for pod in pods {
-            let conditions: Vec<_> = ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady"]
-                .map(|condition| json!({"type": condition, "status": "True", "lastTransitionTime": now}))
-                .into();
-            let status = json!({
-                "phase": "Running",
-                "startTime": now,
-                "conditions": conditions,
-                "containerStatuses": [{
-                    "name": "app", "image": "example.invalid/app:1", "imageID": "", "restartCount": 0,
-                    "ready": true, "started": true, "state": {"running": {"startedAt": now}}
-                }]
-            });
-            let patch = Patch::Merge(json!({"status": status}));
-            let pods = self.api::<Pod>();
-            let patched = pods.patch_status(&pod.name_any(), &by("test").patch(), &patch).await;
-            patched.expect("the API server accepts the status");
+    }
+
+    async fn make_ready(&self, pod: &Pod) -> Result<()> {
+        let mut status = serde_json::to_value(&pod.status)?;
+        let conditions = status["conditions"].as_array().cloned().unwrap_or_default();
+        let ready = conditions
+            .iter()
+            .any(|it| it["type"] == "Ready" && it["status"] == "True");
+        // That it runs is the last thing that the node says; until then it would say otherwise.
+        if ready || status["phase"] != "Running" {
+            return Ok(());
         }
+        for part in ["conditions", "containerStatuses"] {
+            for entry in status[part].as_array_mut().context("the node has told everything")? {
+                let (field, value) = if part == "conditions" {
+                    ("status", json!("True"))
+                } else {
+                    ("ready", json!(true))
+                };
+                entry[field] = value;
+            }
+        }
+        let patch = Patch::Merge(json!({"status": status}));
+        self.api::<Pod>()
+            .patch_status(&pod.name_any(), &by("test").patch(), &patch)
+            .await?;
+        Ok(())
     }
 
     /// Waits until every pod that the Deployment wants is there, ready, and of its newest template.
@@ -834,17 +866,6 @@ pub fn from<K: DeserializeOwned>(manifest: Value) -> K {
 
 fn to_json(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("API objects are JSON")
-}
-
-/// Now, as the API writes it: in whole seconds.
-fn timestamp() -> String {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .expect("the clock is past 1970");
-    let now = i64::try_from(now.as_secs()).expect("not that far in the future");
-    jiff::Timestamp::from_second(now)
-        .expect("a time that jiff knows")
-        .to_string()
 }
 
 fn unique(prefix: &str) -> String {

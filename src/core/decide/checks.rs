@@ -1,0 +1,250 @@
+//! The checks: each looks at one thing and says what follows from it, or nothing.
+
+use jiff::Timestamp;
+
+use super::known::unproven_advice;
+use super::make::{adopt, changed, fresh, hold_stale, is_of_present, last_change, list, stale_since, witness};
+use super::{Action, Case, Need, Plan, Reason, State};
+use crate::core::baseline::Unsure;
+use crate::core::kind::Progress;
+use crate::core::optin::Strategy;
+use crate::core::time::Second;
+
+/// Recorded as not vouching for the pods: only pods that are all younger, or new content, end that.
+pub(super) fn unsure(case: &Case<'_>) -> Option<Plan> {
+    let held = case.baseline.held?;
+    if !case.difference.changed.is_empty() {
+        return None;
+    }
+    if case.input.workload.evidence.empty {
+        return Some(adopt(case, Reason::NothingRuns));
+    }
+    let Some(proof) = case.input.proof else {
+        return Some(Plan::new(Action::Prove(Need::Pods), State::Held, Reason::Proving));
+    };
+    let all = 0..case.input.sources.len();
+    let recorded = Some(Second::from(case.baseline.at));
+    if last_change(case.input, all, recorded).is_some_and(|change| proof.all_started_after(change)) {
+        return Some(adopt(case, Reason::Proven));
+    }
+    let (reason, detail) = match held {
+        Unsure::Undone => (Reason::Undone, undone_advice()),
+        Unsure::Unproven => (Reason::Unproven, unproven_advice("nothing can be compared")),
+    };
+    Some(Plan::hold(reason, detail))
+}
+
+pub(super) fn unchanged(case: &Case<'_>) -> Option<Plan> {
+    if !case.difference.changed.is_empty() || suspect_since(case).is_some() {
+        return None;
+    }
+    if case.restore {
+        return Some(adopt(case, Reason::Restored));
+    }
+    if case.difference.reshaped {
+        return Some(adopt(case, Reason::Reshaped));
+    }
+    let evidence = case.input.workload.evidence;
+    // A rollout by somebody else is theirs to watch.
+    let ours = !case.baseline.restarts.is_empty()
+        && evidence.revision.unwrap_or(0) <= case.baseline.revision
+        && case.input.workload.witness.as_deref() == Some(&*witness(case.baseline, case.key, case.present));
+    let (state, reason) = match evidence.progress {
+        Progress::Failed if ours => (State::Failed, Reason::RolloutFailed),
+        Progress::Progressing if ours => (State::Rolling, Reason::Rolling),
+        Progress::Failed | Progress::Progressing | Progress::Complete => (State::Current, Reason::Unchanged),
+    };
+    Some(Plan::new(Action::Nothing, state, reason))
+}
+
+/// Since when the content may have been something else in between, although it is as recorded now.
+pub(super) fn suspect_since(case: &Case<'_>) -> Option<Second> {
+    if let Some(change) = case.input.change {
+        return Some(change.since);
+    }
+    if let Some(stale) = case.baseline.stale {
+        return Some(Second::from(stale));
+    }
+    let recorded = Second::from(case.baseline.at);
+    case.input
+        .sources
+        .iter()
+        .filter_map(|view| {
+            let (source, unseen) = (view.source?, view.unseen_since?);
+            let from = unseen.max(recorded);
+            let written = source.version > case.baseline.horizon;
+            let content = source.changed_at.is_none_or(|at| at >= from);
+            (written && content).then_some(from)
+        })
+        .min()
+}
+
+/// Content is as recorded, but was not all the time: pods started in between run something else.
+pub(super) fn started_meanwhile(case: &Case<'_>) -> Option<Plan> {
+    if !case.difference.changed.is_empty() {
+        return None;
+    }
+    let from = suspect_since(case)?;
+    let Some(proof) = case.input.proof else {
+        return Some(Plan::new(Action::Prove(Need::Pods), State::Settling, Reason::Proving));
+    };
+    let now = Some(Second::from(case.input.now));
+    let to = last_change(case.input, 0..case.input.sources.len(), now)?;
+    if proof.any_started_between(from, to.max(from)) {
+        return None;
+    }
+    if case.restore || case.difference.reshaped || case.baseline.stale.is_some() {
+        return Some(adopt(
+            case,
+            if case.restore {
+                Reason::Restored
+            } else {
+                Reason::Unaffected
+            },
+        ));
+    }
+    Some(Plan::new(Action::Nothing, State::Current, Reason::Unchanged))
+}
+
+pub(super) fn nothing_runs(case: &Case<'_>) -> Option<Plan> {
+    case.input
+        .workload
+        .evidence
+        .empty
+        .then(|| adopt(case, Reason::NothingRuns))
+}
+
+pub(super) fn ignored(case: &Case<'_>) -> Option<Plan> {
+    (case.input.opt_in.strategy == Strategy::Ignore).then(|| hold_stale(case, Reason::Ignored, changed(case)))
+}
+
+/// One upgrade, one rollout: a template change after the source's change brings the content along.
+pub(super) fn absorbed(case: &Case<'_>) -> Option<Plan> {
+    let foreign = case.input.foreign?;
+    let newest = case
+        .difference
+        .changed
+        .iter()
+        .filter_map(|&at| case.input.sources.get(at))
+        .map(|view| view.content_version)
+        .max()?;
+    if foreign.version <= newest {
+        return None;
+    }
+    let evidence = case.input.workload.evidence;
+    let rolled = evidence.revision > foreign.revision;
+    match evidence.progress {
+        Progress::Complete if rolled => {
+            let Some(proof) = case.input.proof else {
+                return Some(Plan::new(Action::Prove(Need::Pods), State::Rolling, Reason::Proving));
+            };
+            let change = last_change(case.input, case.difference.changed.iter().copied(), None)?;
+            // The versions say that the template came later; but going back to an old template wakes
+            // an old ReplicaSet, and of its pods some may have been there all the time.
+            let fresh = proof
+                .present(evidence.revision)
+                .is_some_and(|revision| revision.created >= change);
+            (fresh || proof.all_started_after(change)).then(|| adopt(case, Reason::Absorbed))
+        }
+        // The template reads differently, yet no rollout came of it: a field that a new version of
+        // Kubernetes fills in.
+        Progress::Complete => None,
+        progress => Some(absorbing(case, progress)),
+    }
+}
+
+pub(super) fn absorbing(case: &Case<'_>, progress: Progress) -> Plan {
+    match progress {
+        Progress::Failed => Plan::new(Action::Hold, State::Failed, Reason::RolloutFailed).about(changed(case)),
+        Progress::Complete | Progress::Progressing => {
+            Plan::new(Action::Hold, State::Rolling, Reason::Absorbing).about(changed(case))
+        }
+    }
+}
+
+/// What begins to count is recorded at once, or a change of it that comes while something else is
+/// looked into would be taken for what it began with.
+pub(super) fn reshaped_meanwhile(case: &Case<'_>) -> Option<Plan> {
+    if !case.difference.changed.is_empty() || !case.difference.reshaped {
+        return None;
+    }
+    let since = suspect_since(case)?;
+    let mut baseline = fresh(case.input, Some(case.baseline));
+    // Still to be looked into.
+    baseline.stale = Timestamp::from_second(since.unix()).ok();
+    Some(Plan::new(Action::Adopt(baseline.print()), State::Settling, Reason::Reshaped).about(list(case.input)))
+}
+
+pub(super) fn settling(case: &Case<'_>) -> Option<Plan> {
+    let since = case.input.change?.first_seen;
+    let until = since.checked_add(case.input.settings.settle).ok()?;
+    (case.input.now < until).then(|| Plan {
+        not_before: Some(until),
+        ..Plan::new(Action::Hold, State::Settling, Reason::Settling).about(changed(case))
+    })
+}
+
+/// Reads pods and revisions only when the workload was rolled since its baseline was set.
+pub(super) fn undone(case: &Case<'_>) -> Option<Plan> {
+    if case.difference.changed.is_empty() {
+        return None;
+    }
+    let evidence = case.input.workload.evidence;
+    if evidence.revision.unwrap_or(0) <= case.baseline.revision || trusted(case) {
+        return None;
+    }
+    let Some(proof) = case.input.proof else {
+        return Some(Plan::new(Action::Prove(Need::Pods), State::Settling, Reason::Proving));
+    };
+    let change = last_change(case.input, case.difference.changed.iter().copied(), None)?;
+    if proof.all_started_after(change) {
+        return Some(adopt(case, Reason::Absorbed));
+    }
+    let rolled_and_left = proof.revisions.iter().any(|revision| {
+        Some(revision.number) != evidence.revision
+            && revision.created >= change
+            && revision
+                .witness
+                .as_deref()
+                .is_some_and(|witness| is_of_present(case, witness))
+    });
+    if rolled_and_left && evidence.progress == Progress::Progressing {
+        // Going back may yet replace every pod.
+        return Some(absorbing(case, evidence.progress));
+    }
+    if rolled_and_left {
+        let mut baseline = fresh(case.input, Some(case.baseline));
+        baseline.held = Some(Unsure::Undone);
+        baseline.stale = Some(case.baseline.stale.unwrap_or_else(|| stale_since(case.input)));
+        return Some(Plan::new(Action::Adopt(baseline.print()), State::Held, Reason::Undone).about(undone_advice()));
+    }
+    let since = proof
+        .present(evidence.revision)
+        .is_some_and(|revision| revision.created > change);
+    since.then(|| absorbing(case, evidence.progress))
+}
+
+pub(super) fn undone_advice() -> String {
+    "pods that were never restarted still run the old content; kubectl rollout restart brings the present one".into()
+}
+
+/// Whether the workload was seen current at its present revision, before all that changed now.
+pub(super) fn trusted(case: &Case<'_>) -> bool {
+    case.input.trusted.is_some_and(|trusted| {
+        trusted.revision >= case.input.workload.evidence.revision
+            && case
+                .difference
+                .changed
+                .iter()
+                .filter_map(|&at| case.input.sources.get(at))
+                .all(|view| view.content_version > trusted.version)
+    })
+}
+
+pub(super) fn paused(case: &Case<'_>) -> Option<Plan> {
+    case.input
+        .workload
+        .evidence
+        .paused
+        .then(|| hold_stale(case, Reason::Paused, changed(case)))
+}

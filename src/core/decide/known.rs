@@ -1,0 +1,88 @@
+//! What is known of a workload's past, and what follows when that is not enough to compare.
+
+use super::make::{fresh, last_change, list, stale_since};
+use super::{Action, Input, Need, Plan, Reason, State, describe};
+use crate::core::baseline::{Baseline, Unsure};
+
+pub(super) enum Known {
+    /// On the workload.
+    Here(Baseline),
+    /// In memory or in a revision's copy: it was taken off the workload.
+    Elsewhere(Baseline),
+    /// Another installation's.
+    Others(Box<str>),
+    /// There was one, which says nothing any more.
+    Incomparable(&'static str),
+    /// Older revisions may have kept a copy.
+    Search,
+    /// There never was one.
+    First,
+}
+
+pub(super) fn known_baseline(input: &Input<'_>) -> Known {
+    let workload = input.workload;
+    let ours = |text: &str| {
+        let baseline = Baseline::parse(text).ok()?;
+        (baseline.uid == workload.uid && baseline.installation == input.settings.installation).then_some(baseline)
+    };
+    let damaged = match workload.observed.as_deref().map(Baseline::parse) {
+        // Copied along with a manifest or a backup: it speaks of another workload.
+        Some(Ok(baseline)) if baseline.uid != workload.uid => false,
+        Some(Ok(baseline)) if baseline.installation != input.settings.installation => {
+            return Known::Others(baseline.installation);
+        }
+        Some(Ok(baseline)) => return Known::Here(baseline),
+        Some(Err(_)) => true,
+        None => false,
+    };
+    if let Some(baseline) = input.remembered.and_then(ours) {
+        return Known::Elsewhere(baseline);
+    }
+    if !input.searched && workload.evidence.revision.is_some() {
+        return Known::Search;
+    }
+    if damaged {
+        Known::Incomparable("its baseline is not readable")
+    } else {
+        Known::First
+    }
+}
+
+/// A hold only if some pod may be older than what it should run.
+pub(super) fn incomparable(input: &Input<'_>, why: &'static str) -> Plan {
+    let Some(proof) = input.proof else {
+        return Plan::new(Action::Prove(Need::Pods), State::Held, Reason::Proving);
+    };
+    let all = 0..input.sources.len();
+    if last_change(input, all, None).is_some_and(|change| proof.all_started_after(change)) {
+        let observed = fresh(input, None).print();
+        return Plan::new(Action::Adopt(observed), State::Current, Reason::Adopted).about(list(input));
+    }
+    let mut baseline = fresh(input, None);
+    baseline.held = Some(Unsure::Unproven);
+    baseline.stale = Some(stale_since(input));
+    Plan::new(Action::Adopt(baseline.print()), State::Held, Reason::Unproven).about(unproven_advice(why))
+}
+
+pub(super) fn unproven_advice(why: &str) -> String {
+    format!("{why}, and some pods are older than the last change; run kubectl rollout restart to be sure")
+}
+
+/// What a required source or key that is not there is called.
+pub(super) fn source_missing(input: &Input<'_>) -> Option<Plan> {
+    let mut missing = Vec::new();
+    for view in input.sources {
+        match view.source {
+            None if view.used.required => missing.push(view.reference.to_string()),
+            None => {}
+            Some(source) => missing.extend(
+                view.used
+                    .required_keys
+                    .iter()
+                    .filter(|key| source.contents.get(key.as_str()).is_none())
+                    .map(|key| format!("key {key} of {}", view.reference)),
+            ),
+        }
+    }
+    (!missing.is_empty()).then(|| Plan::hold(Reason::SourceMissing, describe::some_of(&missing)))
+}

@@ -1,0 +1,194 @@
+//! Making plans: what is written, and the words for it.
+
+use jiff::Timestamp;
+
+use super::describe::Changed;
+use super::{Action, Case, Input, Plan, Reason, Restart, State, View, describe};
+use crate::core::baseline::{Baseline, Present, Recorded};
+use crate::core::digest::{Digest, RingKey, WorkloadKey};
+use crate::core::reference::Consumed;
+use crate::core::time::Second;
+
+/// Keys of one source up to which each gets a hint in the baseline.
+const HINTED_KEYS: usize = 24;
+
+pub(super) fn restart(case: &Case<'_>) -> Plan {
+    let input = case.input;
+    let mut baseline = fresh(input, Some(case.baseline));
+    baseline.revision = input.workload.evidence.revision.unwrap_or(0).saturating_add(1);
+    baseline.push_restart(input.now);
+    let key = input.ring.newest().for_workload(&input.workload.uid);
+    let present = present(input, &key, HintDetail::None);
+    let reason = if case.difference.changed.is_empty() {
+        Reason::StartedMeanwhile
+    } else {
+        Reason::Restarted
+    };
+    let changed = Changed::of(case);
+    let action = Action::Restart(Restart {
+        observed: baseline.print(),
+        digest: witness(&baseline, &key, &present),
+        cause: changed.cause(reason, input.now),
+    });
+    Plan::new(action, State::Rolling, reason).about(changed.to_string())
+}
+
+/// Since when the pods are behind, as far as is known.
+pub(super) fn stale_since(input: &Input<'_>) -> Timestamp {
+    let written = input
+        .change
+        .and_then(|change| Timestamp::from_second(change.since.unix()).ok());
+    written.map_or(input.now, |written| written.min(input.now))
+}
+
+/// The present content becomes the baseline; no pod is touched.
+pub(super) fn adopt(case: &Case<'_>, reason: Reason) -> Plan {
+    let nothing_new = case.difference.changed.is_empty();
+    let baseline = if reason == Reason::Restored && nothing_new && !case.difference.reshaped {
+        case.baseline.clone()
+    } else {
+        fresh(case.input, Some(case.baseline))
+    };
+    let detail = if nothing_new { list(case.input) } else { changed(case) };
+    Plan::new(Action::Adopt(baseline.print()), State::Current, reason).about(detail)
+}
+
+/// Holds, and puts on record since when the pods are not current.
+pub(super) fn hold_stale(case: &Case<'_>, reason: Reason, detail: String) -> Plan {
+    let plan = Plan::hold(reason, detail);
+    if case.baseline.stale.is_some() && !case.restore {
+        return plan;
+    }
+    let mut baseline = case.baseline.clone();
+    baseline.stale = Some(baseline.stale.unwrap_or_else(|| stale_since(case.input)));
+    Plan {
+        action: Action::Adopt(baseline.print()),
+        ..plan
+    }
+}
+
+/// A baseline of the present content, by the newest key.
+pub(super) fn fresh(input: &Input<'_>, before: Option<&Baseline>) -> Baseline {
+    let newest: &RingKey = input.ring.newest();
+    let key = newest.for_workload(&input.workload.uid);
+    let mut baseline = Baseline {
+        installation: input.settings.installation.clone(),
+        key: newest.id().into(),
+        uid: input.workload.uid.clone(),
+        at: input.now,
+        horizon: input
+            .sources
+            .iter()
+            .filter_map(|view| Some(view.source?.version))
+            .max()
+            .unwrap_or_default(),
+        revision: input.workload.evidence.revision.unwrap_or(0),
+        shape: [0; 6],
+        recorded: Recorded::Packed(Vec::new()),
+        stale: None,
+        held: None,
+        restarts: before.map(|baseline| baseline.restarts.clone()).unwrap_or_default(),
+    };
+    let present = present(input, &key, HintDetail::All);
+    baseline.record(&key, &input.workload.reference.namespace, &present);
+    baseline
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum HintDetail {
+    All,
+    None,
+}
+
+pub(super) fn present<'a>(input: &Input<'a>, key: &WorkloadKey, hints: HintDetail) -> Vec<Present<'a>> {
+    input
+        .sources
+        .iter()
+        .map(|view| Present {
+            source: view.reference,
+            tag: key.shape(view.reference, view.used),
+            digest: key.source(
+                view.reference,
+                &view.used.consumed,
+                view.source.map(|source| &source.contents),
+            ),
+            hints: if hints == HintDetail::All {
+                hints_of(view, key)
+            } else {
+                Vec::new()
+            },
+        })
+        .collect()
+}
+
+pub(super) fn hints_of(view: &View<'_>, key: &WorkloadKey) -> Vec<crate::core::digest::Hint> {
+    let Some(source) = view.source else { return Vec::new() };
+    let counted = match &view.used.consumed {
+        Consumed::Whole => source.contents.iter().len(),
+        Consumed::Keys(keys) => keys.len(),
+    };
+    if counted > HINTED_KEYS {
+        return Vec::new();
+    }
+    source
+        .contents
+        .iter()
+        .filter(|(name, _)| view.used.consumed.contains(name))
+        .map(|(name, value)| key.hint(view.reference, name, value))
+        .collect()
+}
+
+/// What our restart leaves on the template: the key's id and one digest over everything.
+pub(super) fn witness(baseline: &Baseline, key: &WorkloadKey, present: &[Present<'_>]) -> String {
+    use base64::Engine as _;
+    let Digest(digest) = key.combined(present.iter().map(|p| (p.source, p.tag, p.digest)));
+    format!(
+        "{}.{}",
+        baseline.key,
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(digest)
+    )
+}
+
+pub(super) fn is_of_present(case: &Case<'_>, text: &str) -> bool {
+    let Some(ring_key) = text.split_once('.').and_then(|(id, _)| case.input.ring.get(id)) else {
+        return false;
+    };
+    let key = ring_key.for_workload(&case.input.workload.uid);
+    let present = present(case.input, &key, HintDetail::None);
+    let of_that_key = Baseline {
+        key: ring_key.id().into(),
+        ..case.baseline.clone()
+    };
+    witness(&of_that_key, &key, &present) == text
+}
+
+/// When the last of these sources was written; `None` when that cannot be told of each.
+///
+/// A source that is gone left no trace of its going, and one may have no trace of its writing:
+/// `otherwise` is a time by which that is known to have happened.
+pub(super) fn last_change(
+    input: &Input<'_>,
+    which: impl Iterator<Item = usize>,
+    otherwise: Option<Second>,
+) -> Option<Second> {
+    let mut last = Second::new(0);
+    for view in which.filter_map(|at| input.sources.get(at)) {
+        last = last.max(view.source.and_then(|source| source.changed_at).or(otherwise)?);
+    }
+    Some(last)
+}
+
+/// The sources that count.
+pub(super) fn list(input: &Input<'_>) -> String {
+    describe::some_of(
+        &input
+            .sources
+            .iter()
+            .map(|view| view.reference.to_string())
+            .collect::<Vec<_>>(),
+    )
+}
+
+pub(super) fn changed(case: &Case<'_>) -> String {
+    Changed::of(case).to_string()
+}
