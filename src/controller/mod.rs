@@ -145,7 +145,7 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
 
     let (events, queued_events) = mpsc::channel(EVENTS_QUEUED);
     let observer = Arc::new(Observer::new(metrics.clone(), events));
-    observer.gauge(&context.index(), DEPLOYMENT);
+    observe::gauge(&metrics, &context.index(), DEPLOYMENT);
     let reconciler = Reconciler {
         context: context.clone(),
         queue: queue.clone(),
@@ -153,8 +153,9 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
         observe_only: config.observe_only,
         resync: config.resync,
     };
+    let resync = resync(context.clone(), queue.clone(), metrics.clone(), config.resync);
+    background.spawn(resync);
     let workers = start_workers(reconciler, config.write_concurrency, &stop);
-    background.spawn(resync(context.clone(), queue.clone(), metrics.clone(), config.resync));
     if !config.observe_only {
         background.spawn(beat(context, heart.clone(), metrics.clone()));
     }
@@ -235,6 +236,8 @@ async fn resync(context: Arc<Context>, queue: Arc<Queue<WorkloadRef>>, metrics: 
         round.tick().await;
         let now = context.clock.now();
         let index = context.index();
+        // What went without a decision, a deleted workload, shows only here.
+        observe::gauge(&metrics, &index, DEPLOYMENT);
         metrics.sources("ConfigMap", index.source_count());
         metrics.write_queue_depth(queue.depth());
         let oldest = index.workloads().filter_map(|(_, entry)| entry.stale_since).min();

@@ -139,7 +139,7 @@ impl Observer {
             entry.said = Some(said);
         }
         index.set_status(workload, (state, reason));
-        self.gauge(&index, workload.kind);
+        gauge(&self.metrics, &index, workload.kind);
         drop(index);
 
         // Somebody who only observes wants to know of restarts; that nothing is recorded is the point.
@@ -248,16 +248,15 @@ impl Observer {
         let note = format!("{invalid}; it goes on as before");
         self.say(workload, uid, State::Held, Reason::InvalidAnnotation, &note, None, now);
     }
+}
 
-    /// The gauges that follow from the index.
-    pub fn gauge(&self, index: &super::index::Index, kind: KindId) {
-        for state in STATES {
-            self.metrics
-                .workloads(word(kind), state.word(), index.count(kind, *state));
-        }
-        for reason in REASONS.iter().filter(|reason| is_hold(**reason)) {
-            self.metrics.held(reason.word(), index.count_reason(*reason));
-        }
+/// Sets the gauges that follow from the index.
+pub fn gauge(metrics: &Metrics, index: &super::index::Index, kind: KindId) {
+    for state in STATES {
+        metrics.workloads(word(kind), state.word(), index.count(kind, *state));
+    }
+    for reason in REASONS.iter().filter(|reason| is_hold(**reason)) {
+        metrics.held(reason.word(), index.count_reason(*reason));
     }
 }
 

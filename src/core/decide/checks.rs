@@ -59,14 +59,11 @@ pub(super) fn unchanged(case: &Case<'_>) -> Option<Plan> {
 
 /// Since when the content may have been something else in between, although it is as recorded now.
 pub(super) fn suspect_since(case: &Case<'_>) -> Option<Second> {
-    if let Some(change) = case.input.change {
-        return Some(change.since);
-    }
-    if let Some(stale) = case.baseline.stale {
-        return Some(Second::from(stale));
-    }
+    let seen = case.input.change.map(|change| change.since);
+    let on_record = case.baseline.stale.map(Second::from);
     let recorded = Second::from(case.baseline.at);
-    case.input
+    let unseen = case
+        .input
         .sources
         .iter()
         .filter_map(|view| {
@@ -76,7 +73,9 @@ pub(super) fn suspect_since(case: &Case<'_>) -> Option<Second> {
             let content = source.changed_at.is_none_or(|at| at >= from);
             (written && content).then_some(from)
         })
-        .min()
+        .min();
+    // The earliest: each alone is reason enough to look at the pods that were started since.
+    [seen, on_record, unseen].into_iter().flatten().min()
 }
 
 /// Content is as recorded, but was not all the time: pods started in between run something else.

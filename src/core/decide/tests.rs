@@ -515,6 +515,22 @@ fn there_and_back_during_a_hold_remembers_since_when() {
     assert_quiet(&world.decide());
 }
 
+/// Found by the tests on a real API server: the way back was taken for the beginning.
+#[test]
+fn there_and_back_during_a_hold_counts_from_the_way_there() {
+    let mut world = World::adopted();
+    world.workload.evidence.paused = true;
+    world.write_live("B", 20, 1100);
+    world.now = 1103;
+    let plan = world.decide();
+    world.apply(&plan);
+    world.write_live("A", 30, 1200);
+    world.workload.evidence.paused = false;
+    world.now = 1203;
+    world.pods(&[1150]);
+    assert!(is_restart(&world.decide()));
+}
+
 #[test]
 fn an_old_restart_leads_to_a_new_template_even_when_the_content_was_there_before() {
     let mut world = World::adopted();
