@@ -90,13 +90,7 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
     let installation = format!("{namespace}/{}", config.lease_name);
     let holder = std::env::var("HOSTNAME").unwrap_or_else(|_| "windlass".into());
     let heart = Heartbeat::new(&namespace, &config.lease_name, &holder, REQUEST_TIMEOUT);
-    info!(
-        version = crate::ops::VERSION,
-        server = %kube_config.cluster_url,
-        installation,
-        namespaces = if config.namespaces.is_empty() { "all".to_owned() } else { config.namespaces.join(",") },
-        "starting"
-    );
+    announce(&config, &kube_config, &installation);
 
     let clock = Clock::start();
     let begin = startup::Begin {
@@ -171,6 +165,15 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
     }
     drop(watches);
     finish(background).await
+}
+
+fn announce(config: &ControllerConfig, cluster: &kube::Config, installation: &str) {
+    let namespaces = if config.namespaces.is_empty() {
+        "all".to_owned()
+    } else {
+        config.namespaces.join(",")
+    };
+    info!(version = crate::ops::VERSION, server = %cluster.cluster_url, installation, namespaces, "starting");
 }
 
 fn start_workers(reconciler: Reconciler, count: usize, stop: &CancellationToken) -> JoinSet<()> {
