@@ -287,7 +287,8 @@ async fn write_events(
     let mut writing = JoinSet::new();
     while let Some(event) = queued.recv().await {
         let patient_until = tokio::time::Instant::now() + EVENT_PATIENCE;
-        while queue.depth() > 0 && tokio::time::Instant::now() < patient_until {
+        // Patient only while there is room: thousands of adoptions report as fast as they are made.
+        while queue.depth() > 0 && queued.len() < EVENTS_QUEUED / 2 && tokio::time::Instant::now() < patient_until {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         while writing.len() >= EVENT_WRITERS {
