@@ -52,11 +52,8 @@ async fn undoing_half_a_rollout_holds(t: &Test) {
 async fn a_rollout_restart_after_it_lifts_the_hold(t: &Test) {
     undo_half_a_rollout(t).await;
 
-    t.meanwhile(async {
-        t.rollout_restart("web").await;
-        t.complete_by_hand("web").await;
-    })
-    .await;
+    t.meanwhile(t.rollout_restart("web")).await;
+    t.complete_by_hand("web").await;
 
     t.held("Undone", 0).await;
     t.state("Current", 3).await;
