@@ -39,6 +39,11 @@ pub fn run(options: &Options) -> Result<()> {
         .args(["test", "--workspace", "--no-fail-fast"])
         .args(&options.arguments);
     command.env(devcluster::OVERRIDE, &devcluster);
+    // Integration tests wait for the cluster most of the time: one for each core would take three
+    // times as long.
+    if std::env::var_os("RUST_TEST_THREADS").is_none() {
+        command.env("RUST_TEST_THREADS", "8");
+    }
     summary.run_rust(command, &devcluster)?;
 
     if options.arguments.is_empty() {
