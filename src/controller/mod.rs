@@ -53,6 +53,8 @@ const EVENTS_QUEUED: usize = 1024;
 /// Events written at a time, and how long one may be held up by patches that are due.
 const EVENT_WRITERS: usize = 2;
 const EVENT_PATIENCE: Duration = Duration::from_secs(1);
+/// Between two changes of one burst nothing is due for a moment; only after this long is it over.
+const EVENT_QUIET: Duration = Duration::from_millis(100);
 
 /// The API server is deaf for longer only if it hangs.
 const LIVENESS_DEADLINE: Duration = Duration::from_mins(1);
@@ -285,11 +287,26 @@ async fn write_events(
     metrics: Metrics,
 ) {
     let mut writing = JoinSet::new();
+    // For how long nothing has been due.
+    let mut quiet = Duration::ZERO;
     while let Some(event) = queued.recv().await {
         let patient_until = tokio::time::Instant::now() + EVENT_PATIENCE;
-        // Patient only while there is room: thousands of adoptions report as fast as they are made.
-        while queue.depth() > 0 && queued.len() < EVENTS_QUEUED / 2 && tokio::time::Instant::now() < patient_until {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+        if queue.depth() > 0 {
+            quiet = Duration::ZERO;
+        }
+        // Patient only while there is room, since thousands of adoptions report as fast as they are
+        // made, and not at the end.
+        while quiet < EVENT_QUIET
+            && queued.len() < EVENTS_QUEUED / 2
+            && !queued.is_closed()
+            && tokio::time::Instant::now() < patient_until
+        {
+            tokio::time::sleep(EVENT_QUIET / 10).await;
+            quiet = if queue.depth() == 0 {
+                quiet + EVENT_QUIET / 10
+            } else {
+                Duration::ZERO
+            };
         }
         while writing.len() >= EVENT_WRITERS {
             writing.join_next().await;

@@ -69,11 +69,8 @@ impl Reconciler {
             let started = std::time::Instant::now();
             let decided = match decide_now(&self.context, workload, proof.as_ref()) {
                 Ok(decided) => decided,
-                Err(Undecided::Gone) => return None,
-                Err(Undecided::OutOfDate) => {
-                    self.queue.push_after(workload.clone(), OWN_EVENT);
-                    return None;
-                }
+                // Its event is on the way; should it never come, there is the resync.
+                Err(Undecided::Gone | Undecided::OutOfDate) => return None,
             };
             self.observer.decided(started.elapsed());
             let Action::Prove(need) = decided.plan.action else {
@@ -228,8 +225,7 @@ impl Reconciler {
                     _ => jittered(backoff(entry.failures, MIN_BACKOFF, MAX_BACKOFF)),
                 }
             }
-            Outcome::Written { .. } => OWN_EVENT,
-            Outcome::Refused | Outcome::Observed(_) => return,
+            Outcome::Written { .. } | Outcome::Refused | Outcome::Observed(_) => return,
         };
         self.queue.push_after(workload.clone(), after);
     }
