@@ -54,7 +54,7 @@ const EVENTS_QUEUED: usize = 1024;
 const EVENT_WRITERS: usize = 2;
 const EVENT_PATIENCE: Duration = Duration::from_secs(1);
 /// Between two changes of one burst nothing is due for a moment; only after this long is it over.
-const EVENT_QUIET: Duration = Duration::from_millis(100);
+const EVENT_QUIET: Duration = Duration::from_millis(30);
 
 /// The API server is deaf for longer only if it hangs.
 const LIVENESS_DEADLINE: Duration = Duration::from_mins(1);
