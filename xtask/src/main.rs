@@ -5,14 +5,15 @@ mod client;
 mod cluster;
 mod controller;
 mod demo;
-mod deployments;
 mod devcluster;
 mod generate;
+mod kinds;
 mod lint;
 mod machine;
 mod process;
 mod say;
 mod test;
+mod workloads;
 mod workspace;
 
 use std::process::ExitCode;
@@ -41,8 +42,8 @@ enum Command {
     Lint,
     /// Write the generated files, or check that they are up to date (seconds).
     Generate(generate::Options),
-    /// Measure the controller against a bare watch with one patch (about 6 minutes at full size).
-    Bench(bench::Options),
+    /// Measure the controller against a bare watch with one patch (2 to 6 minutes at full size).
+    Bench(Box<bench::Options>),
     /// A Kubernetes to try things on: API server, controllers, scheduler and a node without containers.
     #[command(subcommand)]
     Cluster(cluster::Command),

@@ -25,10 +25,16 @@ pub struct Window {
     pub to: Timestamp,
 }
 
-/// Requests by verb and resource, such as "patch deployments".
+/// What was requested in a window.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(transparent)]
-pub struct Requests(pub BTreeMap<String, u64>);
+pub struct Requests {
+    /// Requests by verb and resource, such as "patch deployments".
+    pub counts: BTreeMap<String, u64>,
+    /// How often each Secret was read, by its name.
+    #[serde(skip)]
+    pub secret_gets: BTreeMap<String, u64>,
+}
 
 impl Requests {
     /// How many have one of these verbs, whatever the resource.
@@ -46,8 +52,26 @@ impl Requests {
         self.sum(|_, found| found == resource)
     }
 
+    /// How many would change this resource or a subresource of it.
+    pub fn writes_to(&self, resource: &str) -> u64 {
+        self.sum(|verb, found| !["get", "list", "watch"].contains(&verb) && found.split('/').next() == Some(resource))
+    }
+
+    /// How many there are.
+    pub fn all(&self) -> u64 {
+        self.sum(|_, _| true)
+    }
+
+    fn add(&mut self, entry: &Entry) {
+        let ObjectRef { resource, name, .. } = &entry.object_ref;
+        if entry.verb == "get" && resource == "secrets" {
+            *self.secret_gets.entry(name.clone()).or_default() += 1;
+        }
+        *self.counts.entry(entry.name()).or_default() += 1;
+    }
+
     fn sum(&self, matches: impl Fn(&str, &str) -> bool) -> u64 {
-        self.0
+        self.counts
             .iter()
             .filter(|(name, _)| {
                 name.split_once(' ')
@@ -72,12 +96,7 @@ pub fn count(log: &Path, windows: &[Window]) -> Result<BTreeMap<&'static str, Re
                 continue;
             };
             for window in windows.iter().filter(|window| window.contains(&entry)) {
-                *counts
-                    .entry(window.name)
-                    .or_default()
-                    .0
-                    .entry(entry.name())
-                    .or_default() += 1;
+                counts.entry(window.name).or_default().add(&entry);
             }
         }
     }
@@ -132,11 +151,16 @@ struct User {
 struct ObjectRef {
     resource: String,
     subresource: String,
+    name: String,
 }
 
 impl Entry {
     fn name(&self) -> String {
-        let ObjectRef { resource, subresource } = &self.object_ref;
+        let ObjectRef {
+            resource,
+            subresource,
+            name: _,
+        } = &self.object_ref;
         let slash = if subresource.is_empty() { "" } else { "/" };
         format!("{} {resource}{slash}{subresource}", self.verb)
     }
@@ -145,6 +169,17 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::{Entry, Requests};
+
+    fn entry(verb: &str, resource: &str, subresource: &str, name: &str) -> Entry {
+        let line = serde_json::json!({
+            "kind": "Event", "verb": verb, "user": {"username": "windlass", "groups": ["system:masters"]},
+            "objectRef": {
+                "resource": resource, "subresource": subresource, "namespace": "bench", "name": name, "apiVersion": "v1",
+            },
+            "stage": "ResponseComplete", "requestReceivedTimestamp": "2026-11-21T10:00:00.123456Z",
+        });
+        serde_json::from_value(line).expect("the line is an entry")
+    }
 
     #[test]
     fn a_line_of_the_audit_log_is_counted_by_verb_and_resource() {
@@ -157,20 +192,26 @@ mod tests {
 
     #[test]
     fn requests_add_up_by_verb_and_by_resource() {
-        let counts = [
-            ("get secrets", 1),
-            ("list deployments", 2),
-            ("create events", 3),
-            ("patch events", 4),
-        ];
-        let requests = Requests(
-            counts
-                .iter()
-                .map(|(name, count)| ((*name).to_owned(), *count))
-                .collect(),
-        );
-        assert_eq!(requests.with_verb(&["get", "list"]), 3);
-        assert_eq!(requests.on("events"), 7);
-        assert_eq!(requests.of("patch", "events"), 4);
+        let mut requests = Requests::default();
+        for (verb, resource, subresource, name) in [
+            ("get", "secrets", "", "a"),
+            ("get", "secrets", "", "a"),
+            ("get", "secrets", "", "b"),
+            ("list", "deployments", "", ""),
+            ("create", "events", "", ""),
+            ("patch", "events", "", "c"),
+            ("get", "cronjobs", "", "d"),
+            ("patch", "cronjobs", "", "d"),
+            ("update", "cronjobs", "status", "d"),
+        ] {
+            requests.add(&entry(verb, resource, subresource, name));
+        }
+        assert_eq!(requests.all(), 9);
+        assert_eq!(requests.with_verb(&["get", "list"]), 5);
+        assert_eq!(requests.on("events"), 2);
+        assert_eq!(requests.of("patch", "events"), 1);
+        assert_eq!(requests.writes_to("cronjobs"), 2);
+        assert_eq!(requests.secret_gets.get("a"), Some(&2));
+        assert_eq!(requests.secret_gets.get("b"), Some(&1));
     }
 }

@@ -1,5 +1,5 @@
 //! The floor: what remains of such a controller when everything is left out. It watches ConfigMaps
-//! and patches the pod template of the Deployment that uses the changed one. No baseline, no
+//! and patches the pod templates of the Deployments that use the changed one. No baseline, no
 //! digest, no check, no Event. Nothing that acts on a change through the API server can be faster
 //! by more than what it saves on one watch and one patch.
 
@@ -22,8 +22,11 @@ use serde::{Deserialize, Deserializer};
 use serde_json::json;
 use tokio::sync::Semaphore;
 
-use super::seed::{ENVIRONMENT_SUFFIX, FILES_SUFFIX, Subject, deployments_path};
-use crate::client;
+use super::{
+    NAMESPACE,
+    layout::{ENVIRONMENT_SUFFIX, FILES_SUFFIX, Subject},
+};
+use crate::{client, kinds::Kind};
 
 /// As many as the controller has by default.
 const WRITERS: usize = 16;
@@ -34,6 +37,9 @@ pub struct Options {
     /// As whom to connect.
     #[arg(long)]
     kubeconfig: PathBuf,
+    /// How many Deployments use the ConfigMap that all use, if there is one.
+    #[arg(long)]
+    deployments: usize,
 }
 
 /// Prints one line when the first list is complete, then works until it is ended.
@@ -45,14 +51,15 @@ pub async fn run(options: &Options) -> Result<()> {
     while let Some(event) = events.next().await {
         match event {
             Ok(Event::Apply(config_map)) => {
-                let Some(deployment) = config_map.user() else { continue };
-                // Unbounded tasks would be a fault elsewhere; here a burst has a known size.
-                tokio::spawn(patch(
-                    client.clone(),
-                    Arc::clone(&writers),
-                    deployment,
-                    config_map.version(),
-                ));
+                for deployment in config_map.users(options.deployments) {
+                    // Unbounded tasks would be a fault elsewhere; here a burst has a known size.
+                    tokio::spawn(patch(
+                        client.clone(),
+                        Arc::clone(&writers),
+                        deployment,
+                        config_map.version(),
+                    ));
+                }
             }
             Ok(Event::InitDone) => println!("ready"),
             Ok(Event::Init | Event::InitApply(_) | Event::Delete(_)) => {}
@@ -82,7 +89,7 @@ async fn try_patch(client: &Client, deployment: &str, version: &str) -> Result<(
         field_manager: Some("floor".to_owned()),
         ..PatchParams::default()
     };
-    let request = Request::new(deployments_path()).patch(deployment, &parameters, &Patch::Merge(body))?;
+    let request = Request::new(Kind::Deployment.path(NAMESPACE)).patch(deployment, &parameters, &Patch::Merge(body))?;
     client.request_text(request).await.context("send it")?;
     Ok(())
 }
@@ -95,6 +102,15 @@ struct ConfigMap {
 }
 
 impl ConfigMap {
+    /// Known from the name; a controller would have to look it up.
+    fn users(&self, deployments: usize) -> Vec<String> {
+        if self.metadata.name.as_deref() == Some(Subject::Floor.shared()) {
+            let kinds = [(Kind::Deployment, deployments)];
+            return Subject::Floor.workloads(&kinds).map(|workload| workload.name).collect();
+        }
+        self.user().into_iter().collect()
+    }
+
     fn user(&self) -> Option<String> {
         let name = self.metadata.name.as_deref()?;
         let deployment = name

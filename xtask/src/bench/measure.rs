@@ -1,7 +1,7 @@
 //! One change and the time until its effect is visible to others.
 //!
 //! The clock of a single change starts when the API server has confirmed the change of the
-//! ConfigMap, and stops when our own watch shows the changed pod template. Starting it when the
+//! source, and stops when our own watch shows the last changed pod template. Starting it when the
 //! request is sent would add the same few milliseconds to both sides and bring every ratio closer
 //! to one. The clock of a burst starts when its first request is sent.
 
@@ -17,8 +17,11 @@ use kube::{
 use serde_json::json;
 use tokio::time::sleep;
 
-use super::seed::{Subject, USED_KEY, config_maps_path};
-use crate::deployments::Observer;
+use super::layout::{Source, Subject, USED_KEY};
+use crate::{
+    kinds::{Kind, WorkloadRef},
+    workloads::Observer,
+};
 
 /// An effect that takes this long will not come.
 const EFFECT_LIMIT: Duration = Duration::from_mins(1);
@@ -28,116 +31,181 @@ const GAP: Duration = Duration::from_millis(20);
 /// Requests of ours in flight during a burst.
 const BURST_CONCURRENCY: usize = 32;
 
-/// Changes the ConfigMaps of one subject in turn, so that no Deployment restarts often.
+/// Changes the sources of one subject in turn, so that no workload restarts often.
 pub struct Changer<'a> {
     client: &'a Client,
     observer: &'a Observer,
     subject: Subject,
-    deployments: usize,
+    kinds: Vec<(Kind, usize)>,
     made: usize,
+    changed_secrets: Vec<String>,
+}
+
+/// How long single changes took.
+#[derive(Default)]
+pub struct Times {
+    pub config_maps: Vec<Duration>,
+    pub secrets: Vec<Duration>,
 }
 
 impl<'a> Changer<'a> {
-    /// `deployments` is how many the subject has.
-    pub fn new(client: &'a Client, observer: &'a Observer, subject: Subject, deployments: usize) -> Self {
+    /// `kinds` is which workloads the subject has and how many; they take turns.
+    pub fn new(client: &'a Client, observer: &'a Observer, subject: Subject, kinds: Vec<(Kind, usize)>) -> Self {
         Self {
             client,
             observer,
             subject,
-            deployments,
+            kinds,
             made: 0,
+            changed_secrets: Vec::new(),
         }
     }
 
-    /// How many changes it has made so far.
+    /// How many templates it has given a reason to change so far.
     pub fn made(&self) -> usize {
         self.made
     }
 
-    /// One change.
-    pub async fn one(&mut self) -> Result<Duration> {
-        let target = self.next_target();
-        self.change(&target).await?;
-        let confirmed = Instant::now();
-        let seen = self.effects(std::slice::from_ref(&target)).await?;
-        Ok(seen.saturating_duration_since(confirmed))
+    /// The Secret of each change of one so far.
+    pub fn changed_secrets(&self) -> &[String] {
+        &self.changed_secrets
     }
 
-    /// Changes one after the other.
-    pub async fn one_at_a_time(&mut self, count: usize) -> Result<Vec<Duration>> {
-        let mut times = Vec::with_capacity(count);
-        for _ in 0..count {
-            times.push(self.one().await?);
-            sleep(GAP).await;
+    /// One change.
+    pub async fn one(&mut self, source: Source) -> Result<Duration> {
+        let change = self.next(source);
+        self.send(&change).await?;
+        self.time_from_now(&[change.effect]).await
+    }
+
+    /// Changes one after the other, in each turn one of each kind of source.
+    pub async fn one_at_a_time(&mut self, turns: usize, sources: &[Source]) -> Result<Times> {
+        let mut times = Times::default();
+        for _ in 0..turns {
+            for source in sources {
+                let time = self.one(*source).await?;
+                match source {
+                    Source::ConfigMap => times.config_maps.push(time),
+                    Source::Secret => times.secrets.push(time),
+                }
+                sleep(GAP).await;
+            }
         }
         Ok(times)
     }
 
     /// Changes at once; the time until the last effect.
-    pub async fn burst(&mut self, count: usize) -> Result<Duration> {
-        let targets: Vec<Target> = (0..count).map(|_| self.next_target()).collect();
+    pub async fn burst(&mut self, count: usize, source: Source) -> Result<Duration> {
+        let changes: Vec<Change> = (0..count).map(|_| self.next(source)).collect();
         let started = Instant::now();
-        stream::iter(targets.iter().map(|target| self.change(target)))
+        stream::iter(changes.iter().map(|change| self.send(change)))
             .buffer_unordered(BURST_CONCURRENCY)
             .try_collect::<()>()
             .await?;
-        Ok(self.effects(&targets).await?.saturating_duration_since(started))
+        let effects: Vec<Effect> = changes.into_iter().map(|change| change.effect).collect();
+        Ok(self.last(&effects).await?.saturating_duration_since(started))
     }
 
-    fn next_target(&mut self) -> Target {
-        let index = self.made % self.deployments;
-        self.made += 1;
-        let deployment = self.subject.deployment(index);
-        let before = self
-            .observer
-            .get(&deployment)
-            .map_or(0, |seen| seen.template_changes.len());
-        Target {
-            deployment,
-            config_map: self.subject.environment(index),
-            value: format!("{:05}", self.made),
-            before,
+    /// One change of the ConfigMap that all its workloads use; the time until the last effect.
+    pub async fn shared(&mut self) -> Result<Duration> {
+        let workloads = self.subject.workloads(&self.kinds);
+        let effects: Vec<Effect> = workloads.map(|workload| self.effect(workload)).collect();
+        self.made += effects.len();
+        let value = self.value();
+        self.set(Source::ConfigMap, self.subject.shared(), &value).await?;
+        self.time_from_now(&effects).await
+    }
+
+    /// Changes the ConfigMaps of CronJobs, of which nothing follows.
+    pub async fn cron_jobs(&self, count: usize) -> Result<()> {
+        let value = self.value();
+        for index in 0..count {
+            let cron_job = self.subject.workload(Kind::CronJob, index);
+            let name = Source::ConfigMap.of(&cron_job);
+            self.set(Source::ConfigMap, &name, &value).await?;
         }
-    }
-
-    async fn change(&self, target: &Target) -> Result<()> {
-        let body = Patch::Merge(json!({"data": {USED_KEY: target.value}}));
-        let request = Request::new(config_maps_path()).patch(&target.config_map, &PatchParams::default(), &body)?;
-        self.client
-            .request_text(request)
-            .await
-            .with_context(|| format!("change {}", target.config_map))?;
         Ok(())
     }
 
-    /// When the last of them had its effect.
-    async fn effects(&self, targets: &[Target]) -> Result<Instant> {
-        let what = format!(
-            "{} changes the template of {} Deployment(s)",
-            self.subject,
-            targets.len()
-        );
+    fn next(&mut self, source: Source) -> Change {
+        let kinds = self.kinds.len();
+        let (kind, count) = *self
+            .kinds
+            .get(self.made % kinds)
+            .expect("a remainder is less than the divisor");
+        let workload = self.subject.workload(kind, self.made / kinds % count);
+        self.made += 1;
+        let name = source.of(&workload);
+        if source == Source::Secret {
+            self.changed_secrets.push(name.clone());
+        }
+        Change {
+            source,
+            name,
+            value: self.value(),
+            effect: self.effect(workload),
+        }
+    }
+
+    /// Another one after each change.
+    fn value(&self) -> String {
+        format!("{:05}", self.made)
+    }
+
+    fn effect(&self, workload: WorkloadRef) -> Effect {
+        let before = self
+            .observer
+            .get(&workload)
+            .map_or(0, |seen| seen.template_changes.len());
+        Effect { workload, before }
+    }
+
+    async fn send(&self, change: &Change) -> Result<()> {
+        self.set(change.source, &change.name, &change.value).await
+    }
+
+    async fn set(&self, source: Source, name: &str, value: &str) -> Result<()> {
+        let field = match source {
+            Source::ConfigMap => "data",
+            Source::Secret => "stringData",
+        };
+        let body = Patch::Merge(json!({field: {USED_KEY: value}}));
+        let request = Request::new(source.path()).patch(name, &PatchParams::default(), &body)?;
+        self.client
+            .request_text(request)
+            .await
+            .with_context(|| format!("change {name}"))?;
+        Ok(())
+    }
+
+    async fn time_from_now(&self, effects: &[Effect]) -> Result<Duration> {
+        let confirmed = Instant::now();
+        Ok(self.last(effects).await?.saturating_duration_since(confirmed))
+    }
+
+    /// When the last of them could be seen.
+    async fn last(&self, effects: &[Effect]) -> Result<Instant> {
+        let what = match effects {
+            [effect] => format!("{} changes the template of {}", self.subject, effect.workload),
+            _ => format!("{} changes the templates of {} workloads", self.subject, effects.len()),
+        };
         self.observer
-            .wait(EFFECT_LIMIT, &what, |all| {
-                let times: Option<Vec<Instant>> = targets
-                    .iter()
-                    .map(|target| {
-                        all.get(&target.deployment)?
-                            .template_changes
-                            .get(target.before)
-                            .copied()
-                    })
-                    .collect();
-                times?.into_iter().max()
+            .wait_for_each(EFFECT_LIMIT, &what, effects, |all, effect| {
+                all.get(&effect.workload)?.template_changes.get(effect.before).copied()
             })
             .await
     }
 }
 
-struct Target {
-    deployment: String,
-    config_map: String,
+struct Change {
+    source: Source,
+    name: String,
     value: String,
-    /// Template changes of that Deployment before this one.
+    effect: Effect,
+}
+
+struct Effect {
+    workload: WorkloadRef,
+    /// Template changes of that workload before this one.
     before: usize,
 }

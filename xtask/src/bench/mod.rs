@@ -2,37 +2,51 @@
 //!
 //! | file | step |
 //! |---|---|
+//! | [`options`] | what the command line may say |
+//! | [`sets`] | what is in the cluster and how much is done to it |
+//! | [`layout`] | names, and who uses what |
+//! | [`manifests`] | the objects |
 //! | [`seed`] | fills the cluster |
 //! | [`floor`] | the bare loop, a process of its own |
+//! | [`start`] | starts both and waits for the adoption |
 //! | [`measure`] | makes a change and takes the time until it has had its effect |
-//! | [`rounds`] | the order of all measurements |
+//! | [`phases`] | what is counted while one of the two is measured |
+//! | [`rounds`], [`fan_out`] | the order of all measurements |
+//! | [`figures`] | what was measured |
 //! | [`usage`] | memory and CPU of a process |
 //! | [`audit`] | requests, counted by the API server |
-//! | [`report`] | ratios, targets, table, JSON |
+//! | [`rows`] | ratios and targets |
+//! | [`table`], [`report`] | what people read, JSON |
 
 mod audit;
+mod fan_out;
+mod figures;
 mod floor;
+mod layout;
+mod manifests;
 mod measure;
+mod options;
+mod phases;
 mod report;
 mod rounds;
+mod rows;
 mod seed;
+mod sets;
+mod start;
+mod statistics;
+mod table;
 mod usage;
 
-use std::{
-    fs,
-    os::unix::process::CommandExt,
-    path::{Path, PathBuf},
-    process::Stdio,
-    time::Duration,
-};
+use std::{fs, os::unix::process::CommandExt, path::Path};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
-use clap::Args;
+use anyhow::{Context, Result, anyhow};
 pub use floor::Options as FloorOptions;
+pub use options::Options;
+use sets::{Set, Sizes};
+use start::Site;
 
 use crate::{
     client,
-    controller::Controller,
     devcluster::{self, Cluster, Plan},
     machine::{self, Tool},
     process, say,
@@ -43,93 +57,10 @@ use crate::{
 const NAMESPACE: &str = "bench";
 /// The controller's own.
 const SYSTEM_NAMESPACE: &str = "windlass-system";
-/// Enough for 5,000 adoptions on a slow machine.
-const START_LIMIT: Duration = Duration::from_mins(3);
-/// A workload that restarts more often within ten minutes is taken for one that flaps, and held.
-const CHANGES_PER_DEPLOYMENT: usize = 5;
-
-/// Sizes and places.
-#[derive(Args, Clone)]
-pub struct Options {
-    /// ConfigMaps of 1 KiB; at least two per Deployment.
-    #[arg(long, default_value_t = 10_000)]
-    configmaps: usize,
-    /// Deployments that opt in.
-    #[arg(long, default_value_t = 5_000)]
-    deployments: usize,
-    /// Deployments that the floor works on, with two more ConfigMaps each.
-    #[arg(long, default_value_t = 500)]
-    floor_deployments: usize,
-    /// Rounds; in each the floor and Windlass take turns.
-    #[arg(long, default_value_t = 5)]
-    rounds: usize,
-    /// Changes at once, per round.
-    #[arg(long, default_value_t = 200)]
-    burst: usize,
-    /// Changes one after the other, per round.
-    #[arg(long, default_value_t = 100, value_name = "N")]
-    one_at_a_time: usize,
-    /// Seconds without any change before the first one that is measured on its own, per round.
-    #[arg(long, default_value_t = 5, value_name = "SECONDS")]
-    idle: u64,
-    /// Seconds without any change in which requests and memory are looked at; longer than 90, so
-    /// that pooled connections close and the first change afterwards needs a new one.
-    #[arg(long, default_value_t = 100, value_name = "SECONDS")]
-    quiet: u64,
-    /// Run the controller manager, the scheduler and fake nodes too, so that each change becomes a real rollout.
-    #[arg(long)]
-    rollouts: bool,
-    /// Where the figures go as JSON.
-    #[arg(long, value_name = "PATH", default_value = ".windlass/bench.json")]
-    json: PathBuf,
-    /// Also write the table to this file.
-    #[arg(long, value_name = "PATH")]
-    out: Option<PathBuf>,
-    /// Measure this binary instead of a fresh release build.
-    #[arg(long, value_name = "PATH")]
-    windlass: Option<PathBuf>,
-}
-
-impl Options {
-    fn check(&self) -> Result<()> {
-        for (name, value) in [
-            ("deployments", self.deployments),
-            ("floor-deployments", self.floor_deployments),
-            ("rounds", self.rounds),
-            ("burst", self.burst),
-            ("one-at-a-time", self.one_at_a_time),
-        ] {
-            ensure!(value > 0, "--{name} must be at least 1");
-        }
-        ensure!(
-            self.configmaps >= 2 * self.deployments,
-            "--configmaps must be at least twice --deployments, which is {}",
-            2 * self.deployments
-        );
-        for (name, size) in [
-            ("deployments", self.deployments),
-            ("floor-deployments", self.floor_deployments),
-        ] {
-            ensure!(
-                self.burst <= size,
-                "--burst {} needs as many --{name}: each changes once in a burst",
-                self.burst
-            );
-        }
-        let changes = self.rounds * (self.one_at_a_time + self.burst + 1) + rounds::WARM_UP + 1;
-        ensure!(
-            changes <= CHANGES_PER_DEPLOYMENT * self.deployments,
-            "{changes} changes over {} Deployments are more than {CHANGES_PER_DEPLOYMENT} each, which Windlass \
-             rightly takes for flapping; give it more --deployments",
-            self.deployments
-        );
-        Ok(())
-    }
-}
 
 /// Builds, measures, reports. The exit code says whether it could be measured, never how fast it was.
 pub fn run(options: &Options) -> Result<()> {
-    options.check()?;
+    let sizes = Sizes::new(options)?;
     machine::require(&[Tool::Go])?;
     if cfg!(debug_assertions) {
         return continue_in_release();
@@ -144,7 +75,7 @@ pub fn run(options: &Options) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let report = runtime.block_on(async {
         tokio::select! {
-            report = measure_all(options, &windlass, &devcluster) => report,
+            report = measure_all(&sizes, &windlass, &devcluster) => report,
             signal = process::interrupted() => Err(anyhow!("interrupted by {}", signal?)),
         }
     })?;
@@ -179,12 +110,12 @@ fn continue_in_release() -> Result<()> {
     Err(error).with_context(|| format!("run {}", ourselves.display()))
 }
 
-async fn measure_all(options: &Options, windlass: &Path, devcluster: &Path) -> Result<report::Report> {
+async fn measure_all(sizes: &Sizes, windlass: &Path, devcluster: &Path) -> Result<report::Report> {
     let folder = scratch()?.join("bench");
     fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
     let log = |name: &str| folder.join(name);
 
-    say::step(if options.rollouts {
+    say::step(if sizes.rollouts {
         "Starting Kubernetes with its controllers and fake nodes"
     } else {
         "Starting the API server alone: nothing rolls, what is measured is the controller and the API server"
@@ -194,7 +125,7 @@ async fn measure_all(options: &Options, windlass: &Path, devcluster: &Path) -> R
         users: vec!["windlass", "floor", "seed"],
         ..Plan::default()
     };
-    if options.rollouts {
+    if sizes.rollouts {
         plan.fake_nodes = 4;
         // Its default of 20 requests per second would take minutes for thousands of pods.
         plan.extra = ["--kube-api-qps=500", "--kube-api-burst=1000"]
@@ -208,40 +139,28 @@ async fn measure_all(options: &Options, windlass: &Path, devcluster: &Path) -> R
     let info = cluster.info.clone();
     let client = client::connect(info.kubeconfig("seed")?).await?;
 
-    seed::fill(&client, options).await?;
-    let outcome = rounds::run(options, &client, &info, windlass, &folder).await;
+    seed::fill(&client, sizes).await?;
+    let site = Site {
+        sizes,
+        client: &client,
+        info: &info,
+        windlass,
+        folder: &folder,
+    };
+    let outcome = match sizes.set {
+        Set::Default | Set::Mixed => rounds::run(&site).await,
+        Set::FanOut => fan_out::run(&site).await,
+    };
     let report = match outcome {
         Ok(figures) => {
             say::step("Counting requests in the audit log");
-            let requests = audit::count(&info.audit_log, &figures.windows)?;
-            Ok(report::Report::new(options, &info.version, &figures, requests))
+            let requests = audit::count(&info.audit_log, &figures.phases.windows)?;
+            Ok(report::Report::new(sizes, &info.version, &figures, requests))
         }
         Err(error) => Err(error),
     };
     cluster.stop().await?;
     report
-}
-
-/// The controller with the flags under which it is measured.
-async fn start_controller(windlass: &Path, kubeconfig: &Path, log: &Path) -> Result<Controller> {
-    let mut arguments = vec!["--settle", "0s", "--lease-namespace", SYSTEM_NAMESPACE];
-    // Without rollouts no slot of a budget would ever become free again.
-    if has_flag(windlass, "--max-parallel")? {
-        arguments.extend(["--max-parallel", "0"]);
-    }
-    Controller::start(windlass, kubeconfig, log, &arguments).await
-}
-
-fn has_flag(windlass: &Path, flag: &str) -> Result<bool> {
-    let output = std::process::Command::new(windlass)
-        .args(["controller", "--help"])
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("run {}", windlass.display()))?;
-    if !output.status.success() {
-        bail!("{} controller --help failed ({})", windlass.display(), output.status);
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).contains(flag))
 }
 
 fn write(path: &Path, content: &str) -> Result<()> {

@@ -1,341 +1,210 @@
-//! The order of all measurements. Floor and Windlass take turns and change places each round, so
-//! that neither gains from a machine that becomes slower or quicker.
+//! The order of all measurements in the sets where each change is for one workload.
 
-use std::{
-    collections::BTreeMap,
-    path::Path,
-    process::Stdio,
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use jiff::Timestamp;
-use kube::Client;
-use tokio::{
-    io::{AsyncBufReadExt, BufReader},
-    process::Child,
-    time::{sleep, timeout},
-};
+use tokio::time::sleep;
 
 use super::{
-    NAMESPACE, Options, START_LIMIT,
-    audit::Window,
-    measure::Changer,
-    seed::Subject,
-    start_controller,
-    usage::{self, Memory},
+    figures::{CRON_JOBS, Course, Figures, Pair, QUIET, Round, START, SecretTimes, Singles, WHOLE},
+    layout::{Source, Subject},
+    phases::{Bench, order},
+    sets::Sizes,
+    start::{Running, Site},
+    statistics::percentile,
 };
 use crate::{
-    deployments::{Deployments, Observer},
-    devcluster::Info,
-    process, say,
+    say,
+    workloads::{Observer, Workloads},
 };
 
-/// Changes of each before anything counts: connections are made, caches are warm.
+/// Changes of each before anything counts, per kind of source: connections are made, caches are warm.
 pub const WARM_UP: usize = 10;
+/// Changes of Windlass beside warm-up and rounds: after CronJobs, after the quiet, after the restart.
+pub const SINGLE_CHANGES: usize = 3;
+/// CronJobs whose ConfigMap is changed.
+const CRON_JOB_CHANGES: usize = 50;
 /// After a series of single changes, and after a burst: what follows from them has ended by then.
 const PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_AFTER_BURST: Duration = Duration::from_secs(3);
-/// Names of the windows in which the controller's requests are counted.
-pub const START: &str = "start";
-pub const CHANGES: &str = "changes";
-pub const QUIET: &str = "quiet";
-
-/// A figure of each.
-#[derive(Clone, Default)]
-pub struct Pair<T> {
-    pub floor: T,
-    pub windlass: T,
-}
-
-impl<T> Pair<T> {
-    fn get_mut(&mut self, subject: Subject) -> &mut T {
-        match subject {
-            Subject::Floor => &mut self.floor,
-            Subject::Windlass => &mut self.windlass,
-        }
-    }
-}
-
-/// What one round measured.
-#[derive(Default)]
-pub struct Round {
-    pub one_at_a_time: Pair<Vec<Duration>>,
-    pub after_idle: Pair<Duration>,
-    pub burst: Pair<Duration>,
-}
-
-/// Everything that was measured, except for requests.
-pub struct Figures {
-    pub ready: Pair<Duration>,
-    /// The controller once more, with everything adopted.
-    pub ready_again: Duration,
-    /// From its start until the last workload had its baseline.
-    pub adopted: Duration,
-    pub template_writes_at_adoption: usize,
-    /// In the whole run, beyond one per change.
-    pub template_writes_unasked: usize,
-    pub rounds: Vec<Round>,
-    pub after_quiet: Pair<Duration>,
-    pub memory_at_rest: Pair<Memory>,
-    pub memory_at_end: Pair<Memory>,
-    /// Within the phases of each.
-    pub cpu: Pair<Duration>,
-    /// Of each, within its phases.
-    pub changes: usize,
-    pub windows: Vec<Window>,
-}
 
 /// Runs everything.
-pub async fn run(options: &Options, client: &Client, info: &Info, windlass: &Path, folder: &Path) -> Result<Figures> {
-    let observer = Observer::start(client.clone(), NAMESPACE).await?;
-    if options.rollouts {
-        say::step("Waiting until the pods of all Deployments are ready");
-        let limit = Duration::from_mins(30);
-        let all_ready = |all: &Deployments| all.values().all(|seen| seen.complete.is_some()).then_some(());
-        observer.wait(limit, "all Deployments become ready", all_ready).await?;
+pub async fn run(site: &Site<'_>) -> Result<Figures> {
+    let sizes = site.sizes;
+    let observer = site.observe().await?;
+    if sizes.rollouts {
+        all_ready(&observer).await?;
     }
-
-    say::step("Starting the floor and Windlass");
-    let (floor, floor_ready) = start_floor(info.kubeconfig("floor")?, &folder.join("floor.log")).await?;
-    let start = Timestamp::now();
-    let controller_log = folder.join("controller.log");
-    let mut controller = start_controller(windlass, info.kubeconfig("windlass")?, &controller_log).await?;
-    let windlass_ready = controller.ready(START_LIMIT).await?;
-    say::note(format_args!(
-        "floor ready after {}, Windlass after {}",
-        say::time(floor_ready),
-        say::time(windlass_ready)
-    ));
-    let adopted = adoption(&observer, options.deployments, controller.started()).await?;
-    say::note(format_args!(
-        "{} Deployments adopted after {}",
-        options.deployments,
-        say::time(adopted)
-    ));
+    let running = site.start(&observer).await?;
     sleep(PAUSE).await;
-
-    let mut bench = Bench {
-        observer: &observer,
-        floor: Changer::new(client, &observer, Subject::Floor, options.floor_deployments),
-        windlass: Changer::new(client, &observer, Subject::Windlass, options.deployments),
-        pids: Pair {
-            floor: floor.id().context("the floor has ended")?,
-            windlass: controller.pid()?,
-        },
-        cpu: Pair::default(),
-        windows: vec![window(START, start)],
-    };
+    let mut bench = Bench::new(site, &observer, &running)?;
+    let Running {
+        floor,
+        controller,
+        ready,
+        adopted,
+        from,
+    } = running;
+    bench.count_requests(START, from);
     for subject in [Subject::Floor, Subject::Windlass] {
-        bench.changer(subject).one_at_a_time(WARM_UP).await?;
+        let sources = sources(sizes, subject);
+        bench.changer(subject).one_at_a_time(WARM_UP, sources).await?;
     }
     // Changes made after adoption have had their effect by now, so nothing of it is still to come.
     let template_writes_at_adoption = bench.unasked();
 
     let mut rounds = Vec::new();
-    for number in 1..=options.rounds {
-        say::step(format_args!("Round {number} of {}", options.rounds));
-        let order = if number % 2 == 1 {
-            [Subject::Floor, Subject::Windlass]
-        } else {
-            [Subject::Windlass, Subject::Floor]
-        };
-        rounds.push(bench.round(options, order).await?);
+    for number in 1..=sizes.rounds {
+        say::step(format_args!("Round {number} of {}", sizes.rounds));
+        rounds.push(bench.round(sizes, order(number)).await?);
+    }
+    if sizes.cronjobs > 0 {
+        bench.cron_jobs(sizes).await?;
     }
 
-    say::step(format_args!("Nothing changes for {} s", options.quiet));
+    say::step(format_args!("Nothing changes for {} s", sizes.quiet_seconds));
     sleep(PAUSE).await;
     let quiet = Timestamp::now();
-    sleep(Duration::from_secs(options.quiet)).await;
-    bench.windows.push(window(QUIET, quiet));
+    sleep(Duration::from_secs(sizes.quiet_seconds)).await;
+    bench.count_requests(QUIET, quiet);
     let memory_at_rest = bench.memory()?;
     let after_quiet = Pair {
-        floor: bench.floor.one().await?,
-        windlass: bench.windlass.one().await?,
+        floor: bench.floor.one(Source::ConfigMap).await?,
+        windlass: bench.windlass.one(Source::ConfigMap).await?,
     };
     let memory_at_end = bench.memory()?;
 
     say::step("Stopping Windlass and starting it again");
     controller.stop().await?;
-    let mut controller = start_controller(windlass, info.kubeconfig("windlass")?, &controller_log).await?;
-    let ready_again = controller.ready(START_LIMIT).await?;
-    bench.windlass.one().await?;
+    let (controller, ready_again) = site.start_controller().await?;
+    bench.windlass.one(Source::ConfigMap).await?;
     sleep(PAUSE).await;
     let template_writes_unasked = bench.unasked();
-    let Bench { cpu, windows, .. } = bench;
     controller.stop().await?;
     drop(floor); // the kernel takes it away; it has nothing to finish
+    if sizes.cronjobs > 0 {
+        bench.count_requests(WHOLE, from);
+    }
 
     Ok(Figures {
-        ready: Pair {
-            floor: floor_ready,
-            windlass: windlass_ready,
-        },
-        ready_again,
+        ready,
         adopted,
         template_writes_at_adoption,
         template_writes_unasked,
-        changes: options.rounds * (options.one_at_a_time + 1 + options.burst),
-        rounds,
-        after_quiet,
-        memory_at_rest,
         memory_at_end,
-        cpu,
-        windows,
+        phases: bench.phases,
+        course: Course::Singles(Singles {
+            rounds,
+            ready_again,
+            after_quiet,
+            memory_at_rest,
+        }),
     })
 }
 
-struct Bench<'a> {
-    observer: &'a Observer,
-    floor: Changer<'a>,
-    windlass: Changer<'a>,
-    pids: Pair<u32>,
-    cpu: Pair<Duration>,
-    windows: Vec<Window>,
+async fn all_ready(observer: &Observer) -> Result<()> {
+    say::step("Waiting until the pods of all Deployments are ready");
+    let limit = Duration::from_mins(30);
+    let all_ready = |all: &Workloads| all.values().all(|seen| seen.complete.is_some()).then_some(());
+    observer.wait(limit, "all Deployments become ready", all_ready).await
 }
 
-impl<'a> Bench<'a> {
-    fn changer(&mut self, subject: Subject) -> &mut Changer<'a> {
-        match subject {
-            Subject::Floor => &mut self.floor,
-            Subject::Windlass => &mut self.windlass,
-        }
+/// The floor knows ConfigMaps only.
+fn sources(sizes: &Sizes, subject: Subject) -> &'static [Source] {
+    if subject == Subject::Windlass && sizes.has_secrets() {
+        &[Source::ConfigMap, Source::Secret]
+    } else {
+        &[Source::ConfigMap]
     }
+}
 
-    async fn round(&mut self, options: &Options, order: [Subject; 2]) -> Result<Round> {
-        let mut round = Round::default();
+impl Bench<'_> {
+    async fn round(&mut self, sizes: &Sizes, order: [Subject; 2]) -> Result<Round> {
+        let mut round = Round {
+            secrets: sizes.has_secrets().then(SecretTimes::default),
+            ..Round::default()
+        };
         for subject in order {
             let phase = self.begin(subject)?;
-            *round.one_at_a_time.get_mut(subject) = self.changer(subject).one_at_a_time(options.one_at_a_time).await?;
+            let sources = sources(sizes, subject);
+            let times = self
+                .changer(subject)
+                .one_at_a_time(sizes.one_at_a_time, sources)
+                .await?;
+            *round.one_at_a_time.get_mut(subject) = times.config_maps;
+            if let Some(secrets) = &mut round.secrets {
+                secrets.one_at_a_time.extend(times.secrets);
+            }
             sleep(PAUSE).await;
             self.end(&phase)?;
         }
         for subject in order {
-            sleep(Duration::from_secs(options.idle)).await;
+            sleep(Duration::from_secs(sizes.idle_seconds)).await;
             let phase = self.begin(subject)?;
-            *round.after_idle.get_mut(subject) = self.changer(subject).one().await?;
+            *round.after_idle.get_mut(subject) = self.changer(subject).one(Source::ConfigMap).await?;
             sleep(PAUSE).await;
             self.end(&phase)?;
         }
         for subject in order {
-            let phase = self.begin(subject)?;
-            *round.burst.get_mut(subject) = self.changer(subject).burst(options.burst).await?;
-            sleep(PAUSE_AFTER_BURST).await;
-            self.end(&phase)?;
+            *round.burst.get_mut(subject) = self.burst(sizes, subject, Source::ConfigMap).await?;
         }
-        for (subject, times, idle, burst) in [
-            (
-                Subject::Floor,
-                &round.one_at_a_time.floor,
-                round.after_idle.floor,
-                round.burst.floor,
-            ),
-            (
-                Subject::Windlass,
-                &round.one_at_a_time.windlass,
-                round.after_idle.windlass,
-                round.burst.windlass,
-            ),
-        ] {
-            say::note(format_args!(
-                "{subject:>8}: p50 {}, first after idling {}, burst {}",
-                say::time(super::report::percentile(times, 50)),
-                say::time(idle),
-                say::time(burst),
-            ));
+        if let Some(secrets) = &mut round.secrets {
+            secrets.burst = self.burst(sizes, Subject::Windlass, Source::Secret).await?;
         }
+        tell(&round);
         Ok(round)
     }
 
-    fn begin(&self, subject: Subject) -> Result<Phase> {
-        let pid = self.pid(subject);
-        Ok(Phase {
-            subject,
-            cpu: usage::cpu(pid)?,
-            from: Timestamp::now(),
-        })
+    async fn burst(&mut self, sizes: &Sizes, subject: Subject, source: Source) -> Result<Duration> {
+        let phase = self.begin(subject)?;
+        let time = self.changer(subject).burst(sizes.burst, source).await?;
+        sleep(PAUSE_AFTER_BURST).await;
+        self.end(&phase)?;
+        Ok(time)
     }
 
-    fn end(&mut self, phase: &Phase) -> Result<()> {
-        let used = usage::cpu(self.pid(phase.subject))?.saturating_sub(phase.cpu);
-        *self.cpu.get_mut(phase.subject) += used;
-        if phase.subject == Subject::Windlass {
-            self.windows.push(window(CHANGES, phase.from));
-        }
+    /// That nothing followed from these changes is known once something has followed from a later one.
+    async fn cron_jobs(&mut self, sizes: &Sizes) -> Result<()> {
+        let changes = sizes.cronjobs.min(CRON_JOB_CHANGES);
+        say::step(format_args!("Changing the ConfigMaps of {changes} CronJobs"));
+        let from = Timestamp::now();
+        self.windlass.cron_jobs(changes).await?;
+        self.windlass.one(Source::ConfigMap).await?;
+        sleep(PAUSE).await;
+        self.count_requests(CRON_JOBS, from);
         Ok(())
     }
-
-    fn pid(&self, subject: Subject) -> u32 {
-        match subject {
-            Subject::Floor => self.pids.floor,
-            Subject::Windlass => self.pids.windlass,
-        }
-    }
-
-    fn memory(&self) -> Result<Pair<Memory>> {
-        Ok(Pair {
-            floor: usage::memory(self.pids.floor)?,
-            windlass: usage::memory(self.pids.windlass)?,
-        })
-    }
-
-    /// Writes to pod templates that no change of ours called for.
-    fn unasked(&self) -> usize {
-        let writes: usize = self
-            .observer
-            .all(|all| all.values().map(|seen| seen.template_changes.len()).sum());
-        writes.saturating_sub(self.floor.made() + self.windlass.made())
-    }
 }
 
-/// A time in which one subject is measured.
-struct Phase {
-    subject: Subject,
-    cpu: Duration,
-    from: Timestamp,
-}
-
-fn window(name: &'static str, from: Timestamp) -> Window {
-    Window {
-        name,
-        user: Subject::Windlass.to_string(),
-        from,
-        to: Timestamp::now(),
+fn tell(round: &Round) {
+    let Round {
+        one_at_a_time,
+        after_idle,
+        burst,
+        secrets,
+    } = round;
+    for (subject, times, idle, burst) in [
+        (Subject::Floor, &one_at_a_time.floor, after_idle.floor, burst.floor),
+        (
+            Subject::Windlass,
+            &one_at_a_time.windlass,
+            after_idle.windlass,
+            burst.windlass,
+        ),
+    ] {
+        say::note(format_args!(
+            "{subject:>8}: p50 {}, first after idling {}, burst {}",
+            say::time(percentile(times, 50)),
+            say::time(idle),
+            say::time(burst),
+        ));
     }
-}
-
-async fn adoption(observer: &Observer, expected: usize, started: Instant) -> Result<Duration> {
-    let last = observer
-        .wait(START_LIMIT, "all opted-in Deployments are adopted", |all| {
-            let times: BTreeMap<_, _> = all
-                .iter()
-                .filter_map(|(name, seen)| Some((name, seen.adopted?)))
-                .collect();
-            (times.len() >= expected).then(|| times.into_values().max())?
-        })
-        .await?;
-    Ok(last.saturating_duration_since(started))
-}
-
-/// Starts the floor in a process of its own and waits for its first list.
-async fn start_floor(kubeconfig: &Path, log: &Path) -> Result<(Child, Duration)> {
-    let sink = std::fs::File::create(log).with_context(|| format!("create {}", log.display()))?;
-    let started = Instant::now();
-    let mut child = process::child(Path::new(process::OURSELVES))
-        .args(["bench-floor", "--kubeconfig"])
-        .arg(kubeconfig)
-        .stdout(Stdio::piped())
-        .stderr(sink)
-        .spawn()
-        .context("start the floor")?;
-    let stdout = child.stdout.take().context("the floor has no standard output")?;
-    let mut lines = BufReader::new(stdout).lines();
-    match timeout(START_LIMIT, lines.next_line()).await {
-        Ok(Ok(Some(_))) => {}
-        _ => bail!("the floor is not ready; {}", process::tail(log)),
+    if let Some(SecretTimes { one_at_a_time, burst }) = secrets {
+        say::note(format_args!(
+            " Secrets: p50 {}, burst {}",
+            say::time(percentile(one_at_a_time, 50)),
+            say::time(*burst),
+        ));
     }
-    let ready = started.elapsed();
-    // A closed pipe would end it when it lists again.
-    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-    Ok((child, ready))
 }

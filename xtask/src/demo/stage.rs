@@ -14,7 +14,12 @@ use kube::{
 use serde_json::json;
 use tokio::time::sleep;
 
-use crate::{client, deployments::Observer, devcluster::Info};
+use crate::{
+    client,
+    devcluster::Info,
+    kinds::{Kind, WorkloadRef},
+    workloads::Observer,
+};
 
 /// Nothing in the demo takes a tenth of this on a machine with two cores.
 pub const LIMIT: Duration = Duration::from_mins(1);
@@ -49,7 +54,7 @@ impl Stage {
             .status()
             .context("run kubectl apply")?;
         ensure!(status.success(), "kubectl apply --filename examples/ failed ({status})");
-        let observer = Observer::start(client.clone(), namespace).await?;
+        let observer = Observer::start(&client, namespace, &[Kind::Deployment]).await?;
         Ok(Self {
             client,
             namespace,
@@ -67,7 +72,7 @@ impl Stage {
     pub fn rollouts(&self, deployment: &str) -> Result<usize> {
         let seen = self
             .observer
-            .get(deployment)
+            .get(&WorkloadRef::deployment(deployment))
             .with_context(|| format!("there is no Deployment {deployment}"))?;
         Ok(seen.template_changes.len())
     }
@@ -97,12 +102,13 @@ impl Stage {
 
     /// Waits for the rollout after the first `before` ones to end.
     pub async fn rollout(&self, deployment: &str, before: usize, changed: Instant) -> Result<Rollout> {
+        let workload = WorkloadRef::deployment(deployment);
         self.observer
             .wait(
                 LIMIT,
                 &format!("{deployment} rolls and all its pods become ready"),
                 |all| {
-                    let seen = all.get(deployment)?;
+                    let seen = all.get(&workload)?;
                     let patched = seen.template_changes.get(before)?;
                     Some(Rollout {
                         patched: patched.saturating_duration_since(changed),

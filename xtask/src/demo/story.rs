@@ -12,6 +12,7 @@ use super::stage::{LIMIT, Rollout, Stage, message};
 use crate::{
     controller::Controller,
     devcluster::Info,
+    kinds::WorkloadRef,
     say::{checked, note, step, time},
 };
 
@@ -80,7 +81,10 @@ async fn all_ready(stage: &Stage) -> Result<()> {
         .observer()
         .wait(LIMIT, "the examples become ready", |seen| {
             all.iter()
-                .all(|name| seen.get(*name).is_some_and(|one| one.complete.is_some()))
+                .all(|name| {
+                    seen.get(&WorkloadRef::deployment(name))
+                        .is_some_and(|one| one.complete.is_some())
+                })
                 .then_some(())
         })
         .await?;
@@ -95,7 +99,7 @@ async fn adoption(stage: &Stage, controller: &mut Controller) -> Result<()> {
         .wait(LIMIT, "web and worker are adopted", |all| {
             let times = OPTED_IN
                 .iter()
-                .map(|name| all.get(*name)?.adopted)
+                .map(|name| all.get(&WorkloadRef::deployment(name))?.adopted)
                 .collect::<Option<Vec<_>>>()?;
             times.into_iter().max()
         })
