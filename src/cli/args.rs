@@ -19,7 +19,7 @@ mod tests;
 const ABOUT: &str = "\
 Keeps running workloads true to their configuration.
 
-When a ConfigMap changes, every workload that uses it and asks for this is rolled out, once.";
+When a ConfigMap or Secret changes, every workload that uses it and asks for this is rolled out, once.";
 
 #[derive(Debug, Parser)]
 #[command(
@@ -52,6 +52,39 @@ pub(super) struct ControllerArgs {
     /// Namespaces to work in; empty: all
     #[arg(long, value_name = "NAME,...")]
     pub(super) namespaces: Option<OsString>,
+    /// Namespaces to leave alone
+    #[arg(long, value_name = "NAME,...")]
+    pub(super) exclude_namespaces: Option<OsString>,
+    /// Labels of the namespaces to work in; empty: whatever they bear
+    #[arg(long, value_name = "SELECTOR")]
+    pub(super) namespace_selector: Option<OsString>,
+    /// Kinds of objects whose changes count
+    #[arg(long, value_name = "KIND,...")]
+    pub(super) sources: Option<OsString>,
+    /// Labels of the ConfigMaps and Secrets that count; empty: whatever they bear
+    #[arg(long, value_name = "SELECTOR")]
+    pub(super) source_selector: Option<OsString>,
+    /// Kinds of workloads to work on; Rollout is Argo's, and counts once it is installed
+    #[arg(long, value_name = "KIND,...")]
+    pub(super) workload_kinds: Option<OsString>,
+    /// One more kind of workloads, and where its pod template is; may be given several times
+    #[arg(long, value_name = "GROUP/VERSION/KIND=.PATH")]
+    pub(super) workload_kind: Vec<OsString>,
+    /// Whose annotations to honour besides our own
+    #[arg(long, value_name = "NAME,...")]
+    pub(super) compat: Option<OsString>,
+    /// With --compat reloader: workloads without annotations count as well
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(super) compat_auto_reload_all: Option<OsString>,
+    /// Whether a ConfigMap or Secret that appears is a change for those that did without it
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(super) on_create: Option<OsString>,
+    /// Whether one that goes is a change for those that can do without it
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(super) on_delete: Option<OsString>,
+    /// Whether workloads may name sources of other namespaces that allow it by windlass.dev/allow-from
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(super) allow_cross_namespace: Option<OsString>,
     /// How long to gather further changes, from the first one, before a rollout
     #[arg(long, value_name = "DURATION", allow_negative_numbers = true)]
     pub(super) settle: Option<OsString>,

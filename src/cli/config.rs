@@ -1,13 +1,16 @@
 //! The second layer: text from flags, environment and defaults becomes a validated configuration.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::args::ControllerArgs;
+use super::selector::selector;
 use super::{UsageError, duration};
-use crate::controller::ControllerConfig;
+use crate::controller::{ControllerConfig, Described, Sources, WorkloadKind};
+use crate::core::compat::Compat;
+use crate::core::kind::KindId;
 
 #[cfg(test)]
 mod tests;
@@ -48,6 +51,17 @@ macro_rules! flags {
 
 flags! {
     NAMESPACES: "namespaces", "", "names of namespaces, separated by commas";
+    EXCLUDE_NAMESPACES: "exclude-namespaces", "", "names of namespaces, separated by commas";
+    NAMESPACE_SELECTOR: "namespace-selector", "", "a label selector, such as team=web or env in (dev,test); not together with --namespaces";
+    SOURCES: "sources", "configmaps,secrets", "configmaps, secrets or both, separated by commas";
+    SOURCE_SELECTOR: "source-selector", "", "a label selector, such as team=web or env in (dev,test)";
+    WORKLOAD_KINDS: "workload-kinds", "Deployment,StatefulSet,DaemonSet,CronJob,Rollout", "some of Deployment, StatefulSet, DaemonSet, CronJob and Rollout, separated by commas";
+    WORKLOAD_KIND: "workload-kind", "", "GROUP/VERSION/KIND=.PATH of a kind that is not built in, such as apps.example.org/v1/Service=.spec.template; several separated by commas";
+    COMPAT: "compat", "", "reloader, wave or both, separated by commas";
+    AUTO_RELOAD_ALL: "compat-auto-reload-all", "false", "true or false; true needs --compat reloader";
+    ON_CREATE: "on-create", "true", "true or false";
+    ON_DELETE: "on-delete", "true", "true or false";
+    ALLOW_CROSS_NAMESPACE: "allow-cross-namespace", "false", "true or false";
     SETTLE_FLAG: "settle", "2s", "a duration from 0s to 1h, such as 500ms, 2s or 1m30s";
     WRITE_CONCURRENCY_FLAG: "write-concurrency", "16", "a whole number from 1 to 256";
     RESYNC_FLAG: "resync", "10m", "a duration from 1s to 24h, such as 30s, 10m or 1h30m";
@@ -67,6 +81,17 @@ impl ControllerConfig {
     pub(super) fn new(raw: ControllerArgs, env: &dyn Fn(&str) -> Option<OsString>) -> Result<Self, UsageError> {
         let ControllerArgs {
             namespaces,
+            exclude_namespaces,
+            namespace_selector,
+            sources,
+            source_selector,
+            workload_kinds,
+            workload_kind,
+            compat,
+            compat_auto_reload_all,
+            on_create,
+            on_delete,
+            allow_cross_namespace,
             settle,
             write_concurrency,
             resync,
@@ -80,8 +105,39 @@ impl ControllerConfig {
             context,
         } = raw;
         let setting = |flag, given| Setting::new(flag, given, env);
+        let mut namespaces = setting(NAMESPACES, namespaces).read(namespace_list)?;
+        let exclude_namespaces = setting(EXCLUDE_NAMESPACES, exclude_namespaces).read(namespace_list)?;
+        let named = !namespaces.is_empty();
+        namespaces.retain(|namespace| !exclude_namespaces.contains(namespace));
+        if named && namespaces.is_empty() {
+            return Err(UsageError(
+                "--exclude-namespaces leaves nothing of --namespaces; accepts names of which some are not in the other"
+                    .to_owned(),
+            ));
+        }
+        let by_label = setting(NAMESPACE_SELECTOR, namespace_selector);
+        let namespace_selector = by_label.read_optional(|text| (!named).then(|| selector(text)).flatten())?;
+        let compat = setting(COMPAT, compat).read(compat_list)?;
+        let auto_reload_all = setting(AUTO_RELOAD_ALL, compat_auto_reload_all)
+            .read(|text| text.parse().ok().filter(|on| !on || compat.reloader))?;
+        let described = (!workload_kind.is_empty()).then(|| workload_kind.join(OsStr::new(",")));
+        let mut workload_kinds = setting(WORKLOAD_KINDS, workload_kinds).read(built_in_kinds)?;
+        workload_kinds.extend(setting(WORKLOAD_KIND, described).read(described_kinds)?);
         Ok(Self {
-            namespaces: setting(NAMESPACES, namespaces).read(namespace_list)?,
+            namespaces,
+            exclude_namespaces,
+            namespace_selector,
+            sources: setting(SOURCES, sources).read(sources_list)?,
+            source_selector: setting(SOURCE_SELECTOR, source_selector).read_optional(selector)?,
+            workload_kinds,
+            compat: Compat {
+                auto_reload_all,
+                ..compat
+            },
+            on_create: setting(ON_CREATE, on_create).read(|text| text.parse().ok())?,
+            on_delete: setting(ON_DELETE, on_delete).read(|text| text.parse().ok())?,
+            allow_cross_namespace: setting(ALLOW_CROSS_NAMESPACE, allow_cross_namespace)
+                .read(|text| text.parse().ok())?,
             settle: setting(SETTLE_FLAG, settle).read(|text| duration_in(text, &SETTLE))?,
             write_concurrency: setting(WRITE_CONCURRENCY_FLAG, write_concurrency)
                 .read(|text| text.parse().ok().filter(|n| WRITE_CONCURRENCY.contains(n)))?,
@@ -157,6 +213,71 @@ impl Setting {
 
 fn duration_in(text: &str, range: &RangeInclusive<Duration>) -> Option<Duration> {
     duration::parse(text).filter(|duration| range.contains(duration))
+}
+
+/// The entries of a comma list; none of them empty.
+fn list(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim)
+}
+
+fn sources_list(text: &str) -> Option<Sources> {
+    let mut sources = Sources {
+        configmaps: false,
+        secrets: false,
+    };
+    for word in list(text) {
+        match word {
+            "configmaps" => sources.configmaps = true,
+            "secrets" => sources.secrets = true,
+            _ => return None,
+        }
+    }
+    Some(sources)
+}
+
+fn compat_list(text: &str) -> Option<Compat> {
+    let mut compat = Compat::default();
+    if text.trim().is_empty() {
+        return Some(compat);
+    }
+    for word in list(text) {
+        match word {
+            "reloader" => compat.reloader = true,
+            "wave" => compat.wave = true,
+            _ => return None,
+        }
+    }
+    Some(compat)
+}
+
+fn built_in_kinds(text: &str) -> Option<Vec<WorkloadKind>> {
+    let mut kinds = list(text).map(KindId::named).collect::<Option<Vec<_>>>()?;
+    kinds.sort_unstable();
+    kinds.dedup();
+    Some(kinds.into_iter().map(WorkloadKind::BuiltIn).collect())
+}
+
+fn described_kinds(text: &str) -> Option<Vec<WorkloadKind>> {
+    if text.trim().is_empty() {
+        return Some(Vec::new());
+    }
+    list(text).map(described_kind).collect()
+}
+
+/// `GROUP/VERSION/KIND=.PATH`, of the core group `VERSION/KIND=.PATH`.
+fn described_kind(text: &str) -> Option<WorkloadKind> {
+    let (name, path) = text.split_once('=')?;
+    let parts: Vec<&str> = name.split('/').collect();
+    let (group, version, kind) = match parts.as_slice() {
+        [version, kind] => ("", *version, *kind),
+        [group, version, kind] if is_subdomain(group) => (*group, *version, *kind),
+        _ => return None,
+    };
+    let is_word = |text: &str| !text.is_empty() && text.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_');
+    let fields: Vec<String> = path.strip_prefix('.')?.split('.').map(str::to_owned).collect();
+    let built_in = KindId::named(kind).is_some_and(|known| known.row().group == group);
+    let good = is_label(version) && is_word(kind) && !built_in && fields.iter().all(|field| is_word(field));
+    good.then(|| WorkloadKind::Described(Described::new(group, version, kind, fields)))
 }
 
 fn namespace_list(text: &str) -> Option<Vec<String>> {

@@ -14,6 +14,7 @@ use crate::ops::logging::{self, LogFormat};
 mod args;
 mod config;
 mod duration;
+mod selector;
 
 /// What the arguments ask for.
 #[derive(Debug)]

@@ -3,14 +3,13 @@
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-use super::index::How;
+use super::index::{How, Rules};
 use crate::core::baseline::Baseline;
 use crate::core::decide::{Change, Foreign, Trusted};
-use crate::core::glob;
-use crate::core::name::{Key, Name, SourceKind, SourceRef, Version};
-use crate::core::optin::OptIn;
+use crate::core::name::{Key, Namespace, SourceKind, SourceRef, Version};
+use crate::core::optin::{Meant, OptIn, Origin, Referenced};
 use crate::core::reason::{Reason, State};
 use crate::core::reference::{Use, Uses};
 use crate::core::time::Second;
@@ -19,12 +18,16 @@ use crate::core::workload::Workload;
 /// Names of changed keys that are kept for one workload until it is decided.
 const KEYS_KEPT: usize = 64;
 
+/// For how long another controller that was seen to restart a workload is taken to go on: it does so
+/// only when something changes, and an operator who ended it should not have to wait for a day.
+const RIVAL_REMEMBERED: SignedDuration = SignedDuration::from_hours(1);
+
 /// A workload with all that is remembered of it.
 pub struct WorkloadEntry {
     /// As the cluster shows it.
     pub workload: Workload,
     /// What it asks for; its last good word if the present one cannot be used.
-    pub opt_in: Option<OptIn>,
+    pub opt_in: Option<Arc<OptIn>>,
     /// The last baseline of ours that was seen or written.
     pub remembered: Option<Arc<str>>,
     /// Whether older revisions were searched for a baseline.
@@ -43,8 +46,10 @@ pub struct WorkloadEntry {
     pub status: Option<(State, Reason)>,
     /// What was last said about it.
     pub said: Option<(Reason, u64)>,
-    /// What was last said about an annotation of it that cannot be used.
-    pub said_invalid: Option<Box<str>>,
+    /// What was last said of its annotations besides.
+    pub complained: u64,
+    /// Who else was seen to restart it, and when.
+    pub rival: Option<(Origin, Timestamp)>,
     /// Since when it is not current.
     pub stale_since: Option<Timestamp>,
     /// Failed writes in a row.
@@ -57,14 +62,16 @@ pub struct WorkloadEntry {
     pub proved_at: Option<Timestamp>,
     /// What counts besides patterns: the template's uses without the excluded, plus what is named.
     pub(super) uses: Arc<[Use]>,
+    patterns: bool,
     pub(super) generation: u32,
 }
 
 impl WorkloadEntry {
-    pub(super) fn new(workload: Workload, generation: u32) -> Self {
+    pub(super) fn new(workload: Workload, generation: u32, rules: &Rules) -> Self {
         let opt_in = workload.opt_in.as_ref().ok().cloned().flatten();
         let mut entry = Self {
             uses: Arc::default(),
+            patterns: false,
             remembered: None,
             opt_in,
             workload,
@@ -76,7 +83,8 @@ impl WorkloadEntry {
             expected: None,
             status: None,
             said: None,
-            said_invalid: None,
+            complained: 0,
+            rival: None,
             stale_since: None,
             failures: 0,
             refused: None,
@@ -84,12 +92,12 @@ impl WorkloadEntry {
             proved_at: None,
             generation,
         };
-        entry.refresh();
+        entry.refresh(rules);
         entry
     }
 
     /// The same workload at a later version. Gives whether that is of any consequence.
-    pub(super) fn update(&mut self, workload: Workload, how: How) -> bool {
+    pub(super) fn update(&mut self, workload: Workload, how: How, rules: &Rules, now: Timestamp) -> bool {
         let old = &self.workload;
         let consequence = old.opt_in != workload.opt_in
             || old.observed != workload.observed
@@ -97,8 +105,18 @@ impl WorkloadEntry {
             || old.uses != workload.uses
             || old.fingerprint != workload.fingerprint
             || old.evidence != workload.evidence
+            || old.marks != workload.marks
+            || old.paused_at != workload.paused_at
             || self.expected.is_some();
-        if old.fingerprint != workload.fingerprint {
+        let rival = workload
+            .marks
+            .as_ref()
+            .filter(|marks| marks.moved_since(old.marks.as_deref()))
+            .map(|marks| marks.origin);
+        if let Some(rival) = rival {
+            self.rival = Some((rival, now));
+        }
+        if old.fingerprint != workload.fingerprint || rival.is_some() {
             // In a list the change may be older than the version that shows it: then it proves nothing.
             self.foreign = (how == How::Watched).then_some(Foreign {
                 version: workload.version,
@@ -110,23 +128,36 @@ impl WorkloadEntry {
         }
         self.expected = self.expected.filter(|(version, _)| workload.version < *version);
         self.workload = workload;
-        self.refresh();
+        self.refresh(rules);
         consequence
     }
 
     /// What follows from the workload itself.
-    fn refresh(&mut self) {
-        let opt_in = self.opt_in.clone().unwrap_or_default();
+    fn refresh(&mut self, rules: &Rules) {
+        let own = &self.workload.reference.namespace;
         let mut uses = Uses::default();
-        for used in &*self.workload.uses {
-            // Secrets are not watched by this version.
-            if used.kind == SourceKind::ConfigMap && !opt_in.excludes_configmap(used.name.as_str()) {
-                uses.add(used);
+        if let Some(opt_in) = &self.opt_in {
+            for used in &*self.workload.uses {
+                let selection = opt_in.selection(used.kind);
+                let may_count = rules.counts(used.kind)
+                    && selection.referenced != Referenced::None
+                    && !selection.excludes(own, &used.source(own));
+                if may_count {
+                    uses.add(used);
+                }
             }
-        }
-        for name in opt_in.configmaps.iter().filter(|name| !glob::is_pattern(name)) {
-            if !opt_in.excludes_configmap(name) {
-                uses.name_whole(SourceKind::ConfigMap, Name::from(&**name));
+            for kind in [SourceKind::ConfigMap, SourceKind::Secret] {
+                let selection = opt_in.selection(kind);
+                for (pattern, name) in selection.named.iter().filter_map(|it| Some((it, it.name()?))) {
+                    let source = SourceRef {
+                        namespace: pattern.namespace.as_ref().unwrap_or(own).clone(),
+                        kind,
+                        name,
+                    };
+                    if rules.counts(kind) && !selection.excludes(own, &source) {
+                        uses.name_whole(pattern.namespace.clone(), kind, source.name);
+                    }
+                }
             }
         }
         let uses: Arc<[Use]> = uses.finish().into();
@@ -136,6 +167,10 @@ impl WorkloadEntry {
         } else {
             uses
         };
+        self.patterns = self.opt_in.as_ref().is_some_and(|opt_in| {
+            let named = |kind| rules.counts(kind) && opt_in.selection(kind).named.iter().any(|it| it.name().is_none());
+            named(SourceKind::ConfigMap) || named(SourceKind::Secret)
+        });
         let ours = self
             .workload
             .observed
@@ -146,30 +181,49 @@ impl WorkloadEntry {
         }
     }
 
-    pub(super) fn source(&self, used: &Use) -> SourceRef {
-        SourceRef {
-            namespace: self.workload.reference.namespace.clone(),
-            kind: used.kind,
-            name: used.name.clone(),
-        }
-    }
-
     pub(super) fn has_patterns(&self) -> bool {
-        self.opt_in
-            .as_ref()
-            .is_some_and(|opt_in| opt_in.configmaps.iter().any(|name| glob::is_pattern(name)))
+        self.patterns
     }
 
+    /// Where its patterns look for sources.
+    pub(super) fn pattern_places(&self) -> Vec<(SourceKind, Namespace)> {
+        let Some(opt_in) = self.opt_in.as_ref().filter(|_| self.patterns) else {
+            return Vec::new();
+        };
+        let own = &self.workload.reference.namespace;
+        let mut places = Vec::new();
+        for kind in [SourceKind::ConfigMap, SourceKind::Secret] {
+            for pattern in opt_in.selection(kind).named.iter().filter(|it| it.name().is_none()) {
+                let place = (kind, pattern.namespace.as_ref().unwrap_or(own).clone());
+                if !places.contains(&place) {
+                    places.push(place);
+                }
+            }
+        }
+        places
+    }
+
+    /// Whether one of its patterns names the source and nothing excludes it.
     pub(super) fn matches_pattern(&self, source: &SourceRef) -> bool {
-        self.opt_in.as_ref().is_some_and(|opt_in| {
-            source.kind == SourceKind::ConfigMap
-                && source.namespace == self.workload.reference.namespace
-                && !opt_in.excludes_configmap(source.name.as_str())
-                && opt_in
-                    .configmaps
-                    .iter()
-                    .any(|pattern| glob::is_pattern(pattern) && glob::matches(pattern, source.name.as_str()))
-        })
+        self.patterns && self.meant(source, false, false) == Some(Meant::Whole)
+    }
+
+    /// Whether the source counts for it.
+    pub(super) fn means(&self, source: &SourceRef, referenced: bool, marked: bool) -> bool {
+        self.meant(source, referenced, marked).is_some()
+    }
+
+    fn meant(&self, source: &SourceRef, referenced: bool, marked: bool) -> Option<Meant> {
+        let own = &self.workload.reference.namespace;
+        let selection = self.opt_in.as_ref()?.selection(source.kind);
+        selection.meant(own, source, referenced, marked)
+    }
+
+    /// Who else restarts it, if that was seen a short while ago.
+    #[must_use]
+    pub fn rival(&self, now: Timestamp) -> Option<Origin> {
+        let (who, at) = self.rival?;
+        (now.duration_since(at) < RIVAL_REMEMBERED).then_some(who)
     }
 
     pub(super) fn note_change<'a>(

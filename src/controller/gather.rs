@@ -8,9 +8,10 @@ use jiff::Timestamp;
 use kube::Client;
 
 use super::index::Index;
-use crate::core::decide::{Input, Need, Plan, Settings, decide};
+use crate::core::annotation::ALLOW_FROM;
+use crate::core::decide::{Action, Input, Need, Plan, Settings, decide};
 use crate::core::digest::KeyRing;
-use crate::core::name::{Uid, Version, WorkloadRef};
+use crate::core::name::{SourceRef, Uid, Version, WorkloadRef};
 use crate::core::proof::Proof;
 use crate::core::reason::{Reason, State};
 use crate::k8s::error::ApiError;
@@ -76,6 +77,8 @@ pub struct Decided {
     pub version: Version,
     /// The newest version among its sources.
     pub horizon: Version,
+    /// What has to be said of its annotations besides.
+    pub complaints: Vec<(Reason, String)>,
 }
 
 /// What stands in the way of a decision.
@@ -85,6 +88,8 @@ pub enum Undecided {
     Gone,
     /// Our own last write has not been seen yet; its event will bring the workload back here.
     OutOfDate,
+    /// Secrets that it uses have to be read first; that will bring it back here.
+    Unread(Vec<SourceRef>),
 }
 
 /// Decides one workload on what the index knows and, if given, on what was read for it.
@@ -100,30 +105,31 @@ pub fn decide_now(context: &Context, reference: &WorkloadRef, proof: Option<&Pro
     }
     let uid = entry.workload.uid.clone();
     let version = entry.workload.version;
-    let Some(opt_in) = &entry.opt_in else {
-        let detail = entry
-            .workload
-            .opt_in
-            .as_ref()
-            .err()
-            .map(ToString::to_string)
-            .unwrap_or_default();
-        let plan = Plan {
-            action: crate::core::decide::Action::Hold,
+    let held = |reason, detail| Decided {
+        plan: Plan {
+            action: Action::Hold,
             state: State::Held,
-            reason: Reason::InvalidAnnotation,
+            reason,
             detail,
             not_before: None,
-        };
-        return Ok(Decided {
-            plan,
-            uid,
-            version,
-            horizon: Version::default(),
-        });
+        },
+        uid: uid.clone(),
+        version,
+        horizon: Version::default(),
+        complaints: Vec::new(),
     };
-    let uses = index.uses(entry);
-    let views = index.views(&uses, entry.verified);
+    let invalid = entry.workload.opt_in.as_ref().err().map(ToString::to_string);
+    let Some(opt_in) = &entry.opt_in else {
+        return Ok(held(Reason::InvalidAnnotation, invalid.unwrap_or_default()));
+    };
+    let counted = index.counted(entry);
+    if let Some((source, why)) = counted.unreadable.first() {
+        return Ok(held(Reason::SourceUnreadable, format!("{source}: {why}")));
+    }
+    if !counted.unread.is_empty() {
+        return Err(Undecided::Unread(counted.unread));
+    }
+    let views = index.views(&counted, entry.verified);
     let plan = decide(&Input {
         workload: &entry.workload,
         opt_in,
@@ -133,6 +139,7 @@ pub fn decide_now(context: &Context, reference: &WorkloadRef, proof: Option<&Pro
         change: entry.change.as_ref(),
         foreign: entry.foreign,
         trusted: entry.trusted,
+        rival: entry.rival(now),
         proof,
         settings: &context.settings,
         ring: &context.ring,
@@ -143,11 +150,22 @@ pub fn decide_now(context: &Context, reference: &WorkloadRef, proof: Option<&Pro
         .filter_map(|view| Some(view.source?.version))
         .max()
         .unwrap_or_default();
+    let invalid = invalid.map(|invalid| (Reason::InvalidAnnotation, format!("{invalid}; it goes on as before")));
+    let left_out = opt_in
+        .left_out
+        .iter()
+        .map(|invalid| (Reason::InvalidAnnotation, invalid.to_string()));
+    let not_shared = counted.not_shared.iter().map(|source| {
+        let (of, own) = (&source.namespace, &reference.namespace);
+        let name = format!("{} {of}/{}", source.kind.word(), source.name);
+        (Reason::NotShared, format!("{name}; it has to bear {ALLOW_FROM}: {own}"))
+    });
     Ok(Decided {
         plan,
         uid,
         version,
         horizon,
+        complaints: invalid.into_iter().chain(left_out).chain(not_shared).collect(),
     })
 }
 
@@ -163,7 +181,8 @@ pub async fn prove(
 ) -> Result<Option<Proof>, ApiError> {
     match need {
         Need::History => {
-            let history = evidence::history(&context.client, reference, uid, context.timeout).await?;
+            let (whose, uid) = context.index().runs_pods_of(reference, uid);
+            let history = evidence::history(&context.client, &whose, &uid, context.timeout).await?;
             if let Some(entry) = context.index().workload_mut(reference) {
                 entry.searched = true;
                 if entry.remembered.is_none() {
@@ -173,7 +192,8 @@ pub async fn prove(
             Ok(None)
         }
         Need::Pods => {
-            let proof = evidence::proof(&context.client, reference, uid, context.timeout).await?;
+            let (whose, uid) = context.index().runs_pods_of(reference, uid);
+            let proof = evidence::proof(&context.client, &whose, &uid, context.timeout).await?;
             if let Some(entry) = context.index().workload_mut(reference) {
                 entry.proved_at = Some(context.clock.now());
             }

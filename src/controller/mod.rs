@@ -15,9 +15,11 @@ use tracing::{info, warn};
 
 use crate::core::decide::Settings;
 use crate::core::digest::KeyRing;
-use crate::core::kind::{DEPLOYMENT, KINDS};
-use crate::core::name::WorkloadRef;
+use crate::core::kind::KindId;
+use crate::core::name::{Namespace, SourceKind, WorkloadRef};
+use crate::core::optin::Reading;
 use crate::core::reason::{REASONS, STATES};
+use crate::core::time::Second;
 use crate::k8s::client;
 use crate::k8s::events::WorkloadEvent;
 use crate::k8s::heartbeat::{self, Heartbeat};
@@ -28,14 +30,20 @@ pub mod entry;
 mod feed;
 pub mod gather;
 pub mod index;
+mod kinds;
 pub mod observe;
+mod places;
 pub mod queue;
+mod reading;
 pub mod reconcile;
 mod startup;
+mod troubles;
 
-pub use config::ControllerConfig;
+pub use config::{ControllerConfig, Described, Sources, WorkloadKind};
+use feed::{Announced, Feed};
 use gather::{Clock, Context};
-use index::Index;
+use index::{Feeds, Index, Rules, Wanted};
+use kinds::{Kinds, Prepared, Relists};
 use observe::Observer;
 use queue::Queue;
 use reconcile::Reconciler;
@@ -113,14 +121,19 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
 
     let context = Arc::new(context(&config, installation, ring, client.clone(), clock)?);
     let queue: Arc<Queue<WorkloadRef>> = Arc::default();
-    let mut watches = feed::start(&context, &queue, &metrics, &config.namespaces, last_watched);
-    if stop
-        .run_until_cancelled(feed::synced(&context, &mut watches))
-        .await
-        .is_none()
-    {
+    let reading: Arc<Queue<Wanted>> = Arc::default();
+    let feed = Feed {
+        context: context.clone(),
+        queue: queue.clone(),
+        reading: reading.clone(),
+        metrics: metrics.clone(),
+        progress: Arc::default(),
+        excluded: excluded(&config.exclude_namespaces),
+        source_labels: config.source_selector.clone(),
+    };
+    let Some(watches) = stop.run_until_cancelled(watch(&config, &feed, last_watched)).await else {
         return finish(background).await;
-    }
+    };
     if stop
         .run_until_cancelled(startup::recover_baselines(&context, &config.namespaces))
         .await
@@ -134,17 +147,18 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
         let index = context.index();
         info!(
             workloads = index.workloads().count(),
-            sources = index.source_count(),
+            configmaps = index.source_count(SourceKind::ConfigMap),
+            secrets = index.source_count(SourceKind::Secret),
             "in sync"
         );
     }
 
     let (events, queued_events) = mpsc::channel(EVENTS_QUEUED);
     let observer = Arc::new(Observer::new(metrics.clone(), events));
-    observe::gauge(&metrics, &context.index(), DEPLOYMENT);
     let reconciler = Reconciler {
         context: context.clone(),
         queue: queue.clone(),
+        reading,
         observer,
         observe_only: config.observe_only,
         resync: config.resync,
@@ -152,6 +166,11 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
     let resync = resync(context.clone(), queue.clone(), metrics.clone(), config.resync);
     background.spawn(resync);
     let workers = start_workers(reconciler, config.write_concurrency, &stop);
+    let reader = Arc::new(reading::Reader::new(feed));
+    for _ in 0..reading::READERS {
+        let reader = reader.clone();
+        background.spawn(async move { reader.run().await });
+    }
     if !config.observe_only {
         background.spawn(beat(context, heart.clone(), metrics.clone()));
     }
@@ -176,6 +195,72 @@ fn announce(config: &ControllerConfig, cluster: &kube::Config, installation: &st
         config.namespaces.join(",")
     };
     info!(version = crate::ops::VERSION, server = %cluster.cluster_url, installation, namespaces, "starting");
+}
+
+/// Opens all watches and waits until each has finished its first list.
+async fn watch(config: &ControllerConfig, feed: &Feed, last_watched: Option<Second>) -> JoinSet<()> {
+    let mut watches = JoinSet::new();
+    let gained = Arc::<places::Gained>::default();
+    if let Some(selector) = &config.namespace_selector {
+        feed.context.index().select_namespaces();
+        let places = places::Places {
+            feed: feed.clone(),
+            selector: selector.clone(),
+            excluded: config
+                .exclude_namespaces
+                .iter()
+                .map(|name| Namespace::from(name.as_str()))
+                .collect(),
+            gained: gained.clone(),
+        };
+        watches.spawn(places.watch());
+        gained.listed().await;
+    }
+    let scopes: Vec<Option<Namespace>> = if config.namespaces.is_empty() {
+        vec![None]
+    } else {
+        let names = config.namespaces.iter();
+        names.map(|name| Some(Namespace::from(name.as_str()))).collect()
+    };
+    let kinds = Kinds {
+        feed: feed.clone(),
+        scopes: scopes.clone(),
+        relists: Relists::default(),
+    };
+    let prepared: Vec<Prepared> = kinds.prepare(&config.workload_kinds).await;
+    let Sources { configmaps, secrets } = config.sources;
+    let of_sources = [(configmaps, SourceKind::ConfigMap), (secrets, SourceKind::Secret)];
+    let mut relists = Vec::new();
+    let announced: Vec<Announced> = of_sources
+        .into_iter()
+        .filter_map(|(on, kind)| on.then_some(Feeds::Sources(kind)))
+        .flat_map(|feeds| scopes.iter().map(move |scope| (feeds, scope.clone())))
+        .map(|(feeds, scope)| feed.announce(feeds, scope, last_watched))
+        .collect();
+    for announced in announced {
+        relists.push(announced.relist.clone());
+        watches.spawn(feed.clone().run(announced));
+    }
+    if config.namespace_selector.is_some() {
+        watches.spawn(places::take_up(feed.clone(), gained, relists, kinds.relists.clone()));
+    }
+    watches.spawn(kinds.run(prepared));
+    loop {
+        let progress = feed.progress.notified();
+        if feed.context.index().started() {
+            return watches;
+        }
+        progress.await;
+    }
+}
+
+/// Namespaces that the server leaves out of every list and watch.
+fn excluded(namespaces: &[String]) -> Option<String> {
+    let each: Vec<String> = namespaces
+        .iter()
+        .map(|name| format!("metadata.namespace!={name}"))
+        .collect();
+    (!each.is_empty()).then(|| each.join(","))
 }
 
 fn start_workers(reconciler: Reconciler, count: usize, stop: &CancellationToken) -> JoinSet<()> {
@@ -204,10 +289,21 @@ fn context(
     clock: Clock,
 ) -> anyhow::Result<Context> {
     Ok(Context {
-        index: std::sync::Mutex::new(Index::new(config.observe_only)),
+        index: std::sync::Mutex::new(Index::new(Rules {
+            reading: Reading {
+                compat: config.compat,
+                cross_namespace: config.allow_cross_namespace,
+            },
+            configmaps: config.sources.configmaps,
+            secrets: config.sources.secrets,
+            selected_sources: config.source_selector.is_some(),
+            observe_only: config.observe_only,
+        })),
         settings: Settings {
             installation: installation.into(),
             settle: SignedDuration::try_from(config.settle).context("settle")?,
+            on_create: config.on_create,
+            on_delete: config.on_delete,
         },
         ring,
         client,
@@ -242,8 +338,10 @@ async fn resync(context: Arc<Context>, queue: Arc<Queue<WorkloadRef>>, metrics: 
         let now = context.clock.now();
         let index = context.index();
         // What went without a decision, a deleted workload, shows only here.
-        observe::gauge(&metrics, &index, DEPLOYMENT);
-        metrics.sources("ConfigMap", index.source_count());
+        observe::gauges(&metrics, &index);
+        for kind in [SourceKind::ConfigMap, SourceKind::Secret] {
+            metrics.sources(kind.word(), index.source_count(kind));
+        }
         metrics.write_queue_depth(queue.depth());
         let oldest = index.workloads().filter_map(|(_, entry)| entry.stale_since).min();
         metrics.oldest_stale(
@@ -329,23 +427,26 @@ fn metrics() -> Metrics {
         .map(|reason| reason.word())
         .collect();
     let states: Vec<&str> = STATES.iter().map(|state| state.word()).collect();
-    let watched: Vec<&str> = std::iter::once("configmaps")
-        .chain(KINDS.iter().map(|row| row.plural))
+    let plurals: Vec<&str> = KindId::built_in().map(|kind| kind.row().plural).collect();
+    let watched: Vec<&str> = ["configmaps", "secrets"].iter().chain(&plurals).copied().collect();
+    let requests: Vec<(Verb, &str)> = watched
+        .iter()
+        .map(|plural| (Verb::Watch, *plural))
+        .chain(plurals.iter().map(|plural| (Verb::Patch, *plural)))
+        .chain([
+            (Verb::Get, "secrets"),
+            (Verb::Create, "events"),
+            (Verb::Patch, "leases"),
+        ])
         .collect();
     Metrics::new(&Vocabulary {
         workload_kinds: &observe::kind_words(),
-        source_kinds: &["ConfigMap"],
+        source_kinds: &["ConfigMap", "Secret"],
         states: &states,
         held_reasons: &reasons,
         error_reasons: crate::k8s::error::WORDS,
         watched: &watched,
-        requests: &[
-            (Verb::Watch, "configmaps"),
-            (Verb::Watch, "deployments"),
-            (Verb::Patch, "deployments"),
-            (Verb::Create, "events"),
-            (Verb::Patch, "leases"),
-        ],
+        requests: &requests,
     })
 }
 

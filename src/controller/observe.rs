@@ -1,6 +1,5 @@
 //! Observe: the one place where an outcome becomes a log line, an Event and a metric.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -9,7 +8,7 @@ use tracing::{debug, info, warn};
 
 use super::gather::{Context, Decided};
 use crate::core::decide::{Action, Change, Plan};
-use crate::core::kind::{KINDS, KindId};
+use crate::core::kind::KindId;
 use crate::core::name::{Version, WorkloadRef};
 use crate::core::reason::{REASONS, Reason, STATES, State};
 use crate::k8s::error::ApiError;
@@ -76,6 +75,7 @@ impl Observer {
             uid,
             version: _,
             horizon: _,
+            complaints,
         } = decided;
         let restart = matches!(plan.action, Action::Restart(_));
         self.count(workload.kind, &plan, outcome);
@@ -130,11 +130,16 @@ impl Observer {
             };
             entry.stale_since.get_or_insert(from);
         }
-        let invalid = entry.workload.opt_in.as_ref().err().map(ToString::to_string);
+        let complaint = complaints.iter().map(|(_, text)| super::entry::same_words(text));
+        let complained = complaint.fold(0, |all, one| all ^ one.rotate_left(1));
+        let new_complaints = std::mem::replace(&mut entry.complained, complained) != complained;
         let said = (reason, super::entry::same_words(&detail));
         // A write is always said; a state once, until it is another one.
         let news =
-            matches!(outcome, Outcome::Written { .. } | Outcome::Observed(_)) || entry.said.as_ref() != Some(&said);
+            // Nothing marks that a CronJob's change was dealt with but that it is said, each time.
+            matches!(outcome, Outcome::Written { .. } | Outcome::Observed(_))
+                || reason == Reason::NextRun
+                || entry.said.as_ref() != Some(&said);
         if news {
             entry.said = Some(said);
         }
@@ -160,10 +165,11 @@ impl Observer {
             }
             self.say(workload, &uid, state, reason, &note, before, now);
         }
-        if let Some(invalid) = invalid
-            && reason != Reason::InvalidAnnotation
-        {
-            self.say_invalid(context, workload, &uid, &invalid, now);
+        if new_complaints {
+            // They are not where the workload stands, which goes on with whatever can be used.
+            for (reason, text) in complaints {
+                self.say(workload, &uid, State::Held, reason, &text, None, now);
+            }
         }
     }
 
@@ -225,29 +231,6 @@ impl Observer {
             self.metrics.event_dropped();
         }
     }
-
-    /// An annotation that cannot be used, on a workload that goes on with its last good word.
-    fn say_invalid(
-        &self,
-        context: &Context,
-        workload: &WorkloadRef,
-        uid: &crate::core::name::Uid,
-        invalid: &str,
-        now: Timestamp,
-    ) {
-        {
-            let mut index = context.index();
-            let Some(entry) = index.workload_mut(workload) else {
-                return;
-            };
-            if entry.said_invalid.as_deref() == Some(invalid) {
-                return;
-            }
-            entry.said_invalid = Some(invalid.into());
-        }
-        let note = format!("{invalid}; it goes on as before");
-        self.say(workload, uid, State::Held, Reason::InvalidAnnotation, &note, None, now);
-    }
 }
 
 /// Sets the gauges that follow from the index.
@@ -257,6 +240,13 @@ pub fn gauge(metrics: &Metrics, index: &super::index::Index, kind: KindId) {
     }
     for reason in REASONS.iter().filter(|reason| is_hold(**reason)) {
         metrics.held(reason.word(), index.count_reason(*reason));
+    }
+}
+
+/// The same for every kind.
+pub fn gauges(metrics: &Metrics, index: &super::index::Index) {
+    for kind in index.counted_kinds() {
+        gauge(metrics, index, kind);
     }
 }
 
@@ -272,6 +262,12 @@ pub fn is_hold(reason: Reason) -> bool {
             | Reason::Ignored
             | Reason::InvalidAnnotation
             | Reason::OtherInstallation
+            | Reason::OnDelete
+            | Reason::Partitioned
+            | Reason::AwaitsPromotion
+            | Reason::Reverted
+            | Reason::OtherController
+            | Reason::SourceUnreadable
     )
 }
 
@@ -287,7 +283,11 @@ fn severity(reason: Reason) -> Option<Severity> {
         | Reason::OtherInstallation
         | Reason::Forbidden
         | Reason::Rejected
-        | Reason::RolloutFailed => Some(Severity::Warning),
+        | Reason::RolloutFailed
+        | Reason::Reverted
+        | Reason::OtherController
+        | Reason::SourceUnreadable
+        | Reason::NotShared => Some(Severity::Warning),
         Reason::Adopted
         | Reason::Restored
         | Reason::Reshaped
@@ -298,6 +298,12 @@ fn severity(reason: Reason) -> Option<Severity> {
         | Reason::Restarted
         | Reason::StartedMeanwhile
         | Reason::Paused
+        | Reason::NextRun
+        | Reason::PausePeriod
+        | Reason::Resumed
+        | Reason::OnDelete
+        | Reason::Partitioned
+        | Reason::AwaitsPromotion
         | Reason::Ignored => Some(Severity::Normal),
     }
 }
@@ -319,7 +325,7 @@ fn word(kind: KindId) -> &'static str {
 /// The words of all kinds, for metrics that start at zero.
 #[must_use]
 pub fn kind_words() -> Vec<&'static str> {
-    KINDS.iter().map(|row| row.kind).collect()
+    KindId::built_in().map(|kind| kind.row().kind).collect()
 }
 
 fn since(from: Timestamp, now: Timestamp) -> Duration {
@@ -342,6 +348,3 @@ impl std::fmt::Display for Named<'_> {
         write!(f, "{} {}/{}", word(self.0.kind), self.0.namespace, self.0.name)
     }
 }
-
-/// The reports of one process.
-pub type Shared = Arc<Observer>;

@@ -9,9 +9,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::gather::{Context, Decided, Undecided, decide_now, prove};
+use super::index::Wanted;
 use super::observe::{Observer, Outcome};
 use super::queue::Queue;
-use crate::core::decide::{Action, Plan};
+use crate::core::baseline::Baseline;
+use crate::core::decide::{Action, Plan, Trusted, mark_of};
+use crate::core::kind::Progress;
 use crate::core::name::WorkloadRef;
 use crate::core::reason::State;
 use crate::k8s::error::ApiError;
@@ -39,6 +42,8 @@ pub struct Reconciler {
     pub context: Arc<Context>,
     /// What has to be decided.
     pub queue: Arc<Queue<WorkloadRef>>,
+    /// What has to be read before.
+    pub reading: Arc<Queue<Wanted>>,
     /// Where outcomes are reported.
     pub observer: Arc<Observer>,
     /// Decide and report, write nothing.
@@ -71,6 +76,12 @@ impl Reconciler {
                 Ok(decided) => decided,
                 // Its event is on the way; should it never come, there is the resync.
                 Err(Undecided::Gone | Undecided::OutOfDate) => return None,
+                Err(Undecided::Unread(sources)) => {
+                    for source in sources {
+                        self.reading.push(Wanted::Source(source));
+                    }
+                    return None;
+                }
             };
             self.observer.decided(started.elapsed());
             let Action::Prove(need) = decided.plan.action else {
@@ -104,11 +115,13 @@ impl Reconciler {
             Action::Nothing | Action::Hold | Action::Prove(_) => return Outcome::Nothing,
             Action::Adopt(observed) => Write::Baseline(observed.clone()),
             Action::Restart(restart) => Write::Restart(restart.clone()),
+            Action::Resume => Write::Resume,
         };
         if self.observe_only {
             return Outcome::Observed(match write {
                 Write::Baseline(observed) => observed,
-                Write::Restart(restart) => restart.observed,
+                Write::Restart(restart) => unmarked(restart.observed),
+                Write::Resume => return Outcome::Refused,
             });
         }
         if self.was_refused(workload, &decided.plan) {
@@ -166,10 +179,13 @@ impl Reconciler {
             Outcome::Nothing if decided.plan.state == State::Current => {
                 entry.change = None;
                 entry.verified = entry.verified.max(decided.horizon);
-                let revision = entry.workload.evidence.revision;
-                entry.trusted = Some(crate::core::decide::Trusted {
+                let (evidence, witness) = (entry.workload.evidence, entry.workload.witness.as_deref());
+                entry.trusted = Some(Trusted {
                     version: entry.workload.version,
-                    revision,
+                    revision: evidence.revision,
+                    mark: witness
+                        .filter(|_| evidence.progress == Progress::Complete)
+                        .and_then(mark_of),
                 });
             }
             Outcome::Written { version, .. } => {
@@ -182,7 +198,7 @@ impl Reconciler {
                 entry.remembered = match &decided.plan.action {
                     Action::Adopt(observed) => Some(observed.as_str().into()),
                     Action::Restart(restart) => Some(restart.observed.as_str().into()),
-                    Action::Nothing | Action::Hold | Action::Prove(_) => entry.remembered.take(),
+                    Action::Nothing | Action::Hold | Action::Prove(_) | Action::Resume => entry.remembered.take(),
                 };
             }
             Outcome::Observed(observed) => {
@@ -231,12 +247,20 @@ impl Reconciler {
     }
 }
 
+/// A baseline of a restart that did not happen: no digest is to be looked for on the template.
+fn unmarked(observed: String) -> String {
+    match Baseline::parse(&observed) {
+        Ok(baseline) => Baseline { mark: None, ..baseline }.print(),
+        Err(_) => observed,
+    }
+}
+
 /// Tells a write from another one for the same workload; the time in it does not count.
 fn identity(plan: &Plan) -> String {
     match &plan.action {
         Action::Restart(restart) => restart.digest.clone(),
         Action::Adopt(_) => plan.reason.word().to_owned(),
-        Action::Nothing | Action::Hold | Action::Prove(_) => String::new(),
+        Action::Nothing | Action::Hold | Action::Prove(_) | Action::Resume => String::new(),
     }
 }
 

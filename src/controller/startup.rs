@@ -1,5 +1,6 @@
 //! What has to be known before the first decision, waited for as long as it takes.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use kube::Client;
@@ -7,6 +8,7 @@ use tracing::{error, info, warn};
 
 use super::gather::{Clock, Context};
 use crate::core::digest::KeyRing;
+use crate::core::kind::{DEPLOYMENT, History};
 use crate::core::name::Uid;
 use crate::core::time::Second;
 use crate::k8s::error::ApiError;
@@ -71,30 +73,36 @@ impl Begin<'_> {
     }
 }
 
-/// Workloads may have lost their baseline while nobody watched; their `ReplicaSet`s have kept a
-/// copy. One LIST answers for all of them, and none is made when no workload lacks one.
+/// Workloads may have lost their baseline while nobody watched; their `ReplicaSet`s and
+/// `ControllerRevision`s have kept a copy. One LIST of these answers for all of them, and none is
+/// made when no workload lacks one.
 pub async fn recover_baselines(context: &Context, namespaces: &[String]) {
-    let lacking = context
+    let lacking: HashSet<History> = context
         .index()
         .workloads()
         .filter(|(_, entry)| entry.remembered.is_none() && entry.workload.evidence.revision.is_some())
-        .count();
-    if lacking == 0 {
-        return;
-    }
+        .map(|(reference, _)| list_of(reference.kind.row().history))
+        .filter(|history| *history != History::Nowhere)
+        .collect();
     let scopes: Vec<Option<&str>> = if namespaces.is_empty() {
         vec![None]
     } else {
         namespaces.iter().map(|namespace| Some(namespace.as_str())).collect()
     };
     let mut pause = FIRST_PAUSE;
-    for scope in scopes {
+    let lists = lacking
+        .iter()
+        .flat_map(|history| scopes.iter().map(|scope| (*history, *scope)));
+    for (history, scope) in lists {
         loop {
-            match evidence::all_observed(&context.client, scope, context.timeout).await {
+            match evidence::all_observed(&context.client, history, scope, context.timeout).await {
                 Ok(mut found) => {
                     let mut index = context.index();
                     for entry in index.workloads_mut() {
-                        if scope.is_some_and(|scope| scope != entry.workload.reference.namespace.as_str()) {
+                        let reference = &entry.workload.reference;
+                        if list_of(reference.kind.row().history) != history
+                            || scope.is_some_and(|scope| scope != reference.namespace.as_str())
+                        {
                             continue;
                         }
                         entry.searched = true;
@@ -111,11 +119,19 @@ pub async fn recover_baselines(context: &Context, namespaces: &[String]) {
                     break;
                 }
                 Err(problem) => {
-                    info!(error = %problem, retry_in = ?pause, "waiting for the list of ReplicaSets");
+                    info!(error = %problem, retry_in = ?pause, "waiting for the list of older revisions");
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
             }
         }
+    }
+}
+
+/// Kinds that keep their revisions in `ReplicaSet`s differ in what these are numbered by only.
+fn list_of(history: History) -> History {
+    match history {
+        History::ReplicaSets(_) => DEPLOYMENT.row().history,
+        History::ControllerRevisions | History::Nowhere => history,
     }
 }

@@ -50,6 +50,11 @@ pub struct Baseline {
     pub held: Option<Unsure>,
     /// Our last restarts, in seconds since 1970, the newest last.
     pub restarts: Vec<i64>,
+    /// The beginning of the digest that our last restart left on the template: as long as pods may
+    /// still run an older one.
+    pub mark: Option<[u8; 6]>,
+    /// How many of our restarts its owner took back.
+    pub reverts: u32,
 }
 
 /// Why a baseline does not vouch for the pods.
@@ -59,6 +64,8 @@ pub enum Unsure {
     Undone,
     /// Nothing tells what they were started with.
     Unproven,
+    /// Its owner takes our restarts back.
+    Reverted,
 }
 
 /// The digests of a baseline, in the most telling form that there is room for.
@@ -221,6 +228,8 @@ impl Baseline {
             stale,
             held,
             restarts,
+            mark,
+            reverts,
         } = self;
         let (mut src, mut packed, mut all) = (None, None, None);
         match recorded {
@@ -257,6 +266,8 @@ impl Baseline {
             stale: stale.map(millis),
             held: *held,
             restarts: restarts.clone(),
+            mark: mark.map(|mark| BASE64.encode(mark)),
+            reverts: *reverts,
         };
         serde_json::to_string(&wire).expect("strings, numbers and maps of strings always have a JSON form")
     }
@@ -293,6 +304,8 @@ impl Baseline {
             stale: wire.stale,
             held: wire.held,
             restarts: wire.restarts,
+            mark: wire.mark.as_deref().and_then(decode),
+            reverts: wire.reverts,
         })
     }
 }
@@ -389,4 +402,13 @@ struct Wire {
     held: Option<Unsure>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     restarts: Vec<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mark: Option<String>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    reverts: u32,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde hands over a reference.
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }

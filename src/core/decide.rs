@@ -8,8 +8,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::baseline::{Baseline, Difference, Present};
 use super::digest::{KeyRing, WorkloadKey};
+use super::kind::Pods;
+use super::marks::Marks;
 use super::name::{Key, SourceRef, Version};
-use super::optin::OptIn;
+use super::optin::{OptIn, Origin};
 use super::proof::Proof;
 use super::reason::{Reason, State};
 use super::reference::Use;
@@ -20,14 +22,21 @@ mod checks;
 mod describe;
 mod known;
 mod make;
+mod reverts;
 #[cfg(test)]
 mod tests;
 
 use checks::{
-    absorbed, ignored, nothing_runs, paused, reshaped_meanwhile, settling, started_meanwhile, unchanged, undone, unsure,
+    absorbed, ignored, nothing_runs, paused, pausing, reshaped_meanwhile, rival, settling, started_meanwhile,
+    unchanged, undone, unscheduled, unsure,
 };
 use known::{Known, incomparable, known_baseline, source_missing};
-use make::{HintDetail, fresh, list, present, restart};
+pub use make::mark_of;
+use make::{HintDetail, adopt, fresh, list, present, restart};
+use reverts::{given_up, reverted};
+
+/// `NAMESPACE/LEASE-NAME` is never longer.
+const MAX_INSTALLATION: usize = 63 + 1 + 253;
 
 /// A source that counts for a workload, as it is now.
 #[derive(Clone, Debug)]
@@ -71,6 +80,8 @@ pub struct Trusted {
     pub version: Version,
     /// Its revision then: no rollout up to it can be due to a later change.
     pub revision: Option<u64>,
+    /// The mark of our restart that was complete then.
+    pub mark: Option<[u8; 6]>,
 }
 
 /// What holds for all workloads.
@@ -80,6 +91,10 @@ pub struct Settings {
     pub installation: Box<str>,
     /// How long a change waits for others.
     pub settle: SignedDuration,
+    /// Whether a source that appears is a change for those that did without it.
+    pub on_create: bool,
+    /// Whether a source that goes is a change for those that can do without it.
+    pub on_delete: bool,
 }
 
 /// Everything that a decision depends on.
@@ -100,6 +115,8 @@ pub struct Input<'a> {
     pub foreign: Option<Foreign>,
     /// When it was last seen to be current.
     pub trusted: Option<Trusted>,
+    /// Whose marks moved a short while ago without our doing.
+    pub rival: Option<Origin>,
     /// Pods and revisions, if they were read.
     pub proof: Option<&'a Proof>,
     /// What holds for all.
@@ -110,6 +127,14 @@ pub struct Input<'a> {
     pub now: Timestamp,
 }
 
+impl Input<'_> {
+    /// Whether a restart sets `spec.restartAt` instead of changing the template.
+    fn restarts_at(&self) -> bool {
+        // With a workloadRef the opt-in is a Rollout's and the template a Deployment's.
+        self.opt_in.restart_at && self.workload.reference.kind.row().delegate.is_some()
+    }
+}
+
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -118,7 +143,9 @@ pub enum Action {
     /// Write the baseline and restart nothing.
     Adopt(String),
     /// Restart, and write the baseline in the same patch.
-    Restart(Restart),
+    Restart(Box<Restart>),
+    /// End a pause in which a restart was gathered.
+    Resume,
     /// Wait: for time, for the workload's own controller, or for a person.
     Hold,
     /// Read from the cluster what the decision needs, and decide again.
@@ -134,6 +161,32 @@ pub struct Restart {
     pub digest: String,
     /// The cause on the template.
     pub cause: String,
+    /// What makes the pods be replaced.
+    pub by: By,
+    /// Reloader's mark, for those who look for it.
+    pub reloaded_from: Option<String>,
+    /// Marks of other controllers that go with it.
+    pub marks: Option<Box<Marks>>,
+    /// Whether it begins or ends a pause.
+    pub pause: Option<Pause>,
+}
+
+/// What makes the pods be replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// The template's change.
+    Template,
+    /// An Argo Rollout's `spec.restartAt`.
+    RestartAt(Timestamp),
+}
+
+/// A pause around a restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pause {
+    /// From now on.
+    Begin(Timestamp),
+    /// It ends with this restart.
+    End,
 }
 
 /// What has to be read.
@@ -186,8 +239,16 @@ impl Plan {
 /// Decides.
 #[must_use]
 pub fn decide(input: &Input<'_>) -> Plan {
+    if let Some(plan) = checks::left_paused(input) {
+        return plan;
+    }
+    if input.workload.reference.kind.row().pods == Pods::NextRun {
+        return source_missing(input).unwrap_or_else(|| checks::next_run(input));
+    }
     let known = known_baseline(input);
     if let Known::Others(installation) = &known {
+        // Whoever may annotate a workload may have written anything there.
+        let installation: String = installation.chars().take(MAX_INSTALLATION).collect();
         return Plan::hold(
             Reason::OtherInstallation,
             format!("{installation}; to hand it over, remove the annotation windlass.dev/observed"),
@@ -212,12 +273,13 @@ pub fn decide(input: &Input<'_>) -> Plan {
     };
     let key = key.for_workload(&input.workload.uid);
     let present = present(input, &key, HintDetail::All);
-    let Some(difference) = baseline.compare(&key, &input.workload.reference.namespace, &present) else {
+    let Some(mut difference) = baseline.compare(&key, &input.workload.reference.namespace, &present) else {
         return incomparable(
             input,
             "it uses other sources than before, too many to be recorded one by one",
         );
     };
+    let taken_as_they_are = known::take_as_they_are(input, &baseline, &key, &mut difference);
     let case = Case {
         input,
         baseline: &baseline,
@@ -226,6 +288,9 @@ pub fn decide(input: &Input<'_>) -> Plan {
         difference: &difference,
         restore,
     };
+    if taken_as_they_are && difference.changed.is_empty() {
+        return adopt(&case, Reason::Reshaped);
+    }
     CHECKS
         .iter()
         .find_map(|check| check(&case))
@@ -244,11 +309,16 @@ struct Case<'a> {
 
 /// In this order; the first that has an answer gives it. None: restart.
 const CHECKS: &[fn(&Case<'_>) -> Option<Plan>] = &[
+    pausing,
+    unscheduled,
     unsure,
+    reverted,
     unchanged,
     nothing_runs,
     ignored,
     absorbed,
+    rival,
+    given_up,
     reshaped_meanwhile,
     settling,
     started_meanwhile,

@@ -1,12 +1,20 @@
 //! The table of workload kinds: where the pod template is, and how a rollout shows its progress.
 //!
-//! A kind is a row here and nothing else anywhere.
+//! A kind is a row here and nothing else anywhere. Rows of kinds that an operator names by flag are
+//! made while the process runs, once what the API server calls them is known.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use serde_json::Value;
 
-/// A row of [`KINDS`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct KindId(u8);
+mod evidence;
+#[cfg(test)]
+mod tests;
+
+/// A row of the table. Two are equal when they are of the same group and kind.
+#[derive(Clone, Copy)]
+pub struct KindId(&'static Kind);
 
 /// What the rules and the adapters must know of a kind of workload.
 #[derive(Debug)]
@@ -21,30 +29,205 @@ pub struct Kind {
     pub plural: &'static str,
     /// Field names from the object's root down to the pod template.
     pub template: &'static [&'static str],
+    /// What tells one rolled out template from the next.
+    pub revision: RevisionFrom,
+    /// Where the templates that were rolled out before are kept.
+    pub history: History,
+    /// When pods get a changed template.
+    pub pods: Pods,
+    /// Where it may name another object that has the template in its stead.
+    pub delegate: Option<&'static [&'static str]>,
+    /// Whether patches know lists of named items, which those of custom resources do not.
+    pub strategic_patch: bool,
     /// Reads the kind's own evidence.
     evidence: fn(&Object<'_>) -> Evidence,
 }
 
-/// All kinds that are served.
-pub const KINDS: &[Kind] = &[Kind {
-    group: "apps",
-    version: "v1",
-    kind: "Deployment",
-    plural: "deployments",
-    template: &["spec", "template"],
-    evidence: deployment,
-}];
+/// What tells one rolled out template from the next: a number that grows with each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RevisionFrom {
+    /// An annotation that the kind's controller counts in.
+    Annotation(&'static str),
+    /// `metadata.generation`, for kinds where no write to metadata moves it. It moves with other
+    /// fields than the template as well, so it proves that nothing was rolled, never that something was.
+    Generation,
+}
+
+/// Where the templates that were rolled out before are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum History {
+    /// `ReplicaSet`s, numbered by this annotation.
+    ReplicaSets(&'static str),
+    /// `ControllerRevision`s.
+    ControllerRevisions,
+    /// Nowhere that we know of.
+    Nowhere,
+}
+
+/// When pods get a changed template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pods {
+    /// The kind's controller replaces them.
+    Replaced,
+    /// Those that run end by themselves, and the next ones start with what is there then.
+    NextRun,
+}
+
+const DEPLOYMENT_REVISION: &str = "deployment.kubernetes.io/revision";
+const ROLLOUT_REVISION: &str = "rollout.argoproj.io/revision";
+const DAEMON_SET_REVISION: &str = "deprecated.daemonset.template.generation";
+
+/// Annotations by which kinds count their revisions.
+pub const REVISION_ANNOTATIONS: &[&str] = &[DEPLOYMENT_REVISION, ROLLOUT_REVISION, DAEMON_SET_REVISION];
 
 /// `apps/v1` Deployment.
-pub const DEPLOYMENT: KindId = KindId(0);
+pub const DEPLOYMENT: KindId = KindId(&KINDS[0]);
+
+/// All kinds that are served without being described.
+pub static KINDS: [Kind; 5] = [
+    Kind {
+        group: "apps",
+        version: "v1",
+        kind: "Deployment",
+        plural: "deployments",
+        template: &["spec", "template"],
+        revision: RevisionFrom::Annotation(DEPLOYMENT_REVISION),
+        history: History::ReplicaSets(DEPLOYMENT_REVISION),
+        pods: Pods::Replaced,
+        delegate: None,
+        strategic_patch: true,
+        evidence: evidence::deployment,
+    },
+    Kind {
+        group: "apps",
+        version: "v1",
+        kind: "StatefulSet",
+        plural: "statefulsets",
+        template: &["spec", "template"],
+        revision: RevisionFrom::Generation,
+        history: History::ControllerRevisions,
+        pods: Pods::Replaced,
+        delegate: None,
+        strategic_patch: true,
+        evidence: evidence::stateful_set,
+    },
+    Kind {
+        group: "apps",
+        version: "v1",
+        kind: "DaemonSet",
+        plural: "daemonsets",
+        template: &["spec", "template"],
+        revision: RevisionFrom::Annotation(DAEMON_SET_REVISION),
+        history: History::ControllerRevisions,
+        pods: Pods::Replaced,
+        delegate: None,
+        strategic_patch: true,
+        evidence: evidence::daemon_set,
+    },
+    Kind {
+        group: "batch",
+        version: "v1",
+        kind: "CronJob",
+        plural: "cronjobs",
+        template: &["spec", "jobTemplate", "spec", "template"],
+        revision: RevisionFrom::Generation,
+        history: History::Nowhere,
+        pods: Pods::NextRun,
+        delegate: None,
+        strategic_patch: true,
+        evidence: evidence::next_run,
+    },
+    Kind {
+        group: "argoproj.io",
+        version: "v1alpha1",
+        kind: "Rollout",
+        plural: "rollouts",
+        template: &["spec", "template"],
+        revision: RevisionFrom::Annotation(ROLLOUT_REVISION),
+        history: History::ReplicaSets(ROLLOUT_REVISION),
+        pods: Pods::Replaced,
+        delegate: Some(&["spec", "workloadRef"]),
+        strategic_patch: false,
+        evidence: evidence::rollout,
+    },
+];
 
 impl KindId {
     /// The row.
     #[must_use]
     pub fn row(self) -> &'static Kind {
-        KINDS
-            .get(usize::from(self.0))
-            .expect("ids are only made in this file, one for each row")
+        self.0
+    }
+
+    /// The kinds of [`KINDS`].
+    pub fn built_in() -> impl ExactSizeIterator<Item = Self> {
+        KINDS.iter().map(Self)
+    }
+
+    /// A built-in kind by its word.
+    #[must_use]
+    pub fn named(kind: &str) -> Option<Self> {
+        Self::built_in().find(|known| known.row().kind == kind)
+    }
+
+    /// A row for a kind that an operator described. It stays for as long as the process runs, so
+    /// each is to be made once.
+    #[must_use]
+    pub fn described(group: &str, version: &str, kind: &str, plural: &str, template: &[String]) -> Self {
+        let fields: Vec<&'static str> = template.iter().map(|field| forever(field)).collect();
+        Self(Box::leak(Box::new(Kind {
+            group: forever(group),
+            version: forever(version),
+            kind: forever(kind),
+            plural: forever(plural),
+            template: fields.leak(),
+            revision: RevisionFrom::Generation,
+            history: History::Nowhere,
+            pods: Pods::Replaced,
+            delegate: None,
+            strategic_patch: false,
+            evidence: evidence::any,
+        })))
+    }
+
+    fn identity(self) -> (&'static str, &'static str) {
+        (self.0.group, self.0.kind)
+    }
+}
+
+fn forever(text: &str) -> &'static str {
+    text.to_owned().leak()
+}
+
+impl PartialEq for KindId {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self.0, other.0) || self.identity() == other.identity()
+    }
+}
+
+impl Eq for KindId {}
+
+impl PartialOrd for KindId {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for KindId {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.identity().cmp(&other.identity())
+    }
+}
+
+impl Hash for KindId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.kind.hash(state);
+    }
+}
+
+impl fmt::Debug for KindId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.kind)
     }
 }
 
@@ -52,8 +235,8 @@ impl KindId {
 pub struct Object<'a> {
     /// `metadata.generation`.
     pub generation: i64,
-    /// The kind's revision annotation, if it has one.
-    pub revision: Option<&'a str>,
+    /// The number that [`RevisionFrom`] names.
+    pub revision: Option<u64>,
     /// `spec`.
     pub spec: &'a Value,
     /// `status`.
@@ -69,6 +252,19 @@ pub enum Progress {
     Progressing,
     /// The kind's controller gave it up.
     Failed,
+    /// Pods of an older template stay until somebody does something.
+    Waiting(Waiting),
+}
+
+/// For what a rollout waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// For pods to be deleted: `updateStrategy: OnDelete`.
+    Delete,
+    /// For the `partition` to be lowered.
+    Partition,
+    /// For a paused canary to be promoted.
+    Promotion,
 }
 
 /// What a workload's own controller says about it.
@@ -90,41 +286,13 @@ impl Kind {
     pub fn evidence(&self, object: &Object<'_>) -> Evidence {
         (self.evidence)(object)
     }
-}
 
-/// As `kubectl rollout status` reads it, with one difference: once the controller has said
-/// `NewReplicaSetAvailable`, a pod that becomes unready later does not reopen the rollout.
-fn deployment(object: &Object<'_>) -> Evidence {
-    let number = |value: &Value, field: &str| value.get(field).and_then(Value::as_i64);
-    let (spec, status) = (object.spec, object.status);
-    let wanted = number(spec, "replicas").unwrap_or(1);
-    let have = number(status, "replicas").unwrap_or(0);
-    let updated = number(status, "updatedReplicas").unwrap_or(0);
-    let available = number(status, "availableReplicas").unwrap_or(0);
-    let seen = number(status, "observedGeneration").unwrap_or(0) >= object.generation;
-    let said = status
-        .get("conditions")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .find(|condition| condition.get("type").and_then(Value::as_str) == Some("Progressing"));
-    let reason = said
-        .and_then(|condition| condition.get("reason"))
-        .and_then(Value::as_str);
-    let progress = if !seen {
-        Progress::Progressing
-    } else if reason == Some("ProgressDeadlineExceeded") {
-        Progress::Failed
-    } else if updated >= wanted && have == updated && (available >= updated || reason == Some("NewReplicaSetAvailable"))
-    {
-        Progress::Complete
-    } else {
-        Progress::Progressing
-    };
-    Evidence {
-        revision: object.revision.and_then(|text| text.parse().ok()),
-        progress,
-        paused: spec.get("paused").and_then(Value::as_bool).unwrap_or(false),
-        empty: seen && wanted == 0 && have == 0,
+    /// The revision by annotations and generation.
+    #[must_use]
+    pub fn revision<'a>(&self, get: impl Fn(&str) -> Option<&'a str>, generation: i64) -> Option<u64> {
+        match self.revision {
+            RevisionFrom::Annotation(name) => get(name)?.parse().ok(),
+            RevisionFrom::Generation => u64::try_from(generation).ok().filter(|number| *number > 0),
+        }
     }
 }

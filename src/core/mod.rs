@@ -6,13 +6,16 @@
 
 pub mod annotation;
 pub mod baseline;
+pub mod compat;
 pub mod content;
 pub mod decide;
 pub mod digest;
 pub mod glob;
 pub mod kind;
+pub mod marks;
 pub mod name;
 pub mod optin;
+pub mod pattern;
 pub mod proof;
 pub mod reason;
 pub mod reference;

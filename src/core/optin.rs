@@ -1,10 +1,15 @@
-//! What a workload's own annotations ask for.
+//! What a workload asks for: which sources count for it, and what a change of them does.
 
 use std::fmt;
+use std::sync::Arc;
+
+use jiff::SignedDuration;
 
 use super::annotation;
-use super::glob;
-use super::name::Namespace;
+use super::compat::{self, Compat};
+use super::kind::KindId;
+use super::name::{Namespace, SourceKind, SourceRef};
+use super::pattern::Pattern;
 
 #[cfg(test)]
 mod tests;
@@ -19,31 +24,126 @@ pub enum Strategy {
     Ignore,
 }
 
+/// In whose words a workload asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// Our own annotations.
+    #[default]
+    Windlass,
+    /// Those of Reloader.
+    Reloader,
+    /// Those of Wave.
+    Wave,
+}
+
 /// A workload that asked for Windlass, and how.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OptIn {
+    /// In whose words.
+    pub origin: Origin,
     /// What a change does.
     pub strategy: Strategy,
-    /// Names and patterns of `ConfigMap`s that count besides those of the template.
-    pub configmaps: Box<[Box<str>]>,
-    /// Names and patterns of `ConfigMap`s that do not count.
-    pub exclude_configmaps: Box<[Box<str>]>,
+    /// Which `ConfigMap`s count.
+    pub configmaps: Selection,
+    /// Which Secrets count.
+    pub secrets: Selection,
+    /// An Argo Rollout is restarted by `spec.restartAt` instead of its template.
+    pub restart_at: bool,
+    /// How long a Deployment stays paused after a restart.
+    pub pause: Option<SignedDuration>,
+    /// What of its annotations is left out because it cannot be used.
+    pub left_out: Box<[InvalidAnnotation]>,
+}
+
+/// Which sources of one kind count.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// Those that the pod template refers to.
+    pub referenced: Referenced,
+    /// These, whether referred to or not, with all their keys.
+    pub named: Box<[Pattern]>,
+    /// But never these.
+    pub excluded: Box<[Pattern]>,
+}
+
+/// Whether a reference in the pod template counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Referenced {
+    /// Each does.
+    #[default]
+    All,
+    /// Where the source is marked for it.
+    Marked,
+    /// None does.
+    None,
+}
+
+/// How a source is meant by a selection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meant {
+    /// As a whole.
+    Whole,
+    /// As the pod template refers to it.
+    AsReferenced,
 }
 
 impl OptIn {
-    /// Whether an exclusion covers the `ConfigMap`.
+    /// Which sources of this kind count.
     #[must_use]
-    pub fn excludes_configmap(&self, name: &str) -> bool {
-        self.exclude_configmaps
-            .iter()
-            .any(|pattern| glob::matches(pattern, name))
+    pub fn selection(&self, kind: SourceKind) -> &Selection {
+        match kind {
+            SourceKind::ConfigMap => &self.configmaps,
+            SourceKind::Secret => &self.secrets,
+        }
+    }
+}
+
+impl Selection {
+    /// One by which nothing counts.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self {
+            referenced: Referenced::None,
+            ..Self::default()
+        }
+    }
+
+    /// Whether nothing can count by it.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        self.referenced == Referenced::None && self.named.is_empty()
+    }
+
+    /// Whether a source is excluded, for a workload in the namespace `own`.
+    #[must_use]
+    pub fn excludes(&self, own: &Namespace, source: &SourceRef) -> bool {
+        self.excluded.iter().any(|pattern| pattern.matches(own, source))
+    }
+
+    /// How a source counts; `None`: not at all. `referenced`: the pod template refers to it.
+    /// `marked`: it bears the mark that [`Referenced::Marked`] asks for.
+    #[must_use]
+    pub fn meant(&self, own: &Namespace, source: &SourceRef, referenced: bool, marked: bool) -> Option<Meant> {
+        if self.excludes(own, source) {
+            return None;
+        }
+        if self.named.iter().any(|pattern| pattern.matches(own, source)) {
+            return Some(Meant::Whole);
+        }
+        let counts = referenced
+            && match self.referenced {
+                Referenced::All => true,
+                Referenced::Marked => marked,
+                Referenced::None => false,
+            };
+        counts.then_some(Meant::AsReferenced)
     }
 }
 
 /// An annotation whose value cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidAnnotation {
-    annotation: &'static str,
+    annotation: Box<str>,
     value: Box<str>,
     accepted: &'static str,
 }
@@ -61,27 +161,64 @@ impl fmt::Display for InvalidAnnotation {
 impl std::error::Error for InvalidAnnotation {}
 
 impl InvalidAnnotation {
-    fn new(annotation: &'static str, value: &str, accepted: &'static str) -> Self {
+    pub(super) fn new(annotation: &str, value: &str, accepted: &'static str) -> Self {
         // A value is somebody's text of up to 256 KiB, and this goes into logs and Events.
         Self {
-            annotation,
+            annotation: annotation.into(),
             value: value.chars().take(64).collect::<String>().into(),
             accepted,
         }
     }
 }
 
-/// Reads a workload's annotations, given by lookup. `None`: it did not ask for Windlass.
+/// What a workload asks for, or why that cannot be told. `Ok(None)`: nothing.
+pub type Asked = Result<Option<Arc<OptIn>>, Box<InvalidAnnotation>>;
+
+/// A workload's annotations, by lookup.
+pub struct Annotations<'a> {
+    /// Of the workload itself.
+    pub workload: &'a dyn Fn(&str) -> Option<&'a str>,
+    /// Of its pod template.
+    pub template: &'a dyn Fn(&str) -> Option<&'a str>,
+}
+
+/// How annotations are read, the same for all workloads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// Whose annotations besides our own count.
+    pub compat: Compat,
+    /// `namespace/name` may name a source of another namespace.
+    pub cross_namespace: bool,
+}
+
+/// Reads what a workload asks for: our own annotations first, then those of whom we stand in for.
 ///
 /// # Errors
-/// The first annotation whose value is not among those accepted.
-pub fn read<'a>(
-    get: impl Fn(&str) -> Option<&'a str>,
+/// The first of our own annotations whose value is not among those accepted.
+pub fn read(
+    annotations: &Annotations<'_>,
+    kind: KindId,
     namespace: &Namespace,
+    reading: Reading,
 ) -> Result<Option<OptIn>, InvalidAnnotation> {
+    match own(annotations, namespace, reading)? {
+        Own::Asked(opt_in) => Ok(Some(opt_in)),
+        Own::HandsOff => Ok(None),
+        Own::Silent => Ok(compat::read(annotations, kind, namespace, reading)),
+    }
+}
+
+enum Own {
+    Asked(OptIn),
+    HandsOff,
+    Silent,
+}
+
+fn own(annotations: &Annotations<'_>, namespace: &Namespace, reading: Reading) -> Result<Own, InvalidAnnotation> {
+    let get = annotations.workload;
     match get(annotation::ENABLED) {
         Some("true") => {}
-        Some("false") => return Ok(None),
+        Some("false") => return Ok(Own::HandsOff),
         Some(other) => {
             return Err(InvalidAnnotation::new(
                 annotation::ENABLED,
@@ -92,7 +229,7 @@ pub fn read<'a>(
         // A named policy opts in as well; without the kind being served here there is nothing that it
         // could name, and falling back to something looser is what a policy must never do.
         None if get(annotation::POLICY).is_some() => {}
-        None => return Ok(None),
+        None => return Ok(Own::Silent),
     }
     if let Some(name) = get(annotation::POLICY) {
         return Err(InvalidAnnotation::new(
@@ -112,50 +249,65 @@ pub fn read<'a>(
             ));
         }
     };
-    Ok(Some(OptIn {
+    let list = |annotation| names(annotation, get(annotation), namespace, reading.cross_namespace);
+    let selection = |named, excluded| {
+        Ok(Selection {
+            referenced: Referenced::All,
+            named: list(named)?,
+            excluded: list(excluded)?,
+        })
+    };
+    Ok(Own::Asked(OptIn {
         strategy,
-        configmaps: names(annotation::CONFIGMAPS, get(annotation::CONFIGMAPS), namespace)?,
-        exclude_configmaps: names(
-            annotation::EXCLUDE_CONFIGMAPS,
-            get(annotation::EXCLUDE_CONFIGMAPS),
-            namespace,
-        )?,
+        configmaps: selection(annotation::CONFIGMAPS, annotation::EXCLUDE_CONFIGMAPS)?,
+        secrets: selection(annotation::SECRETS, annotation::EXCLUDE_SECRETS)?,
+        ..OptIn::default()
     }))
 }
 
-/// What a list of names may hold, in words for people.
-const NAMES: &str = "a comma-separated list of ConfigMap names of this namespace, * and ? as wildcards";
+const OWN_NAMES: &str = "a comma-separated list of names of this namespace, * and ? as wildcards; names of other \
+                         namespaces need --allow-cross-namespace";
+const ALL_NAMES: &str = "a comma-separated list of NAME or NAMESPACE/NAME, * and ? as wildcards in NAME";
 
-fn names(
-    annotation: &'static str,
+/// A comma list of `name` or `namespace/name`.
+pub(super) fn names(
+    annotation: &str,
     value: Option<&str>,
-    namespace: &Namespace,
-) -> Result<Box<[Box<str>]>, InvalidAnnotation> {
-    let Some(value) = value else {
-        return Ok(Box::default());
-    };
-    value
-        .split(',')
-        .map(str::trim)
-        .filter(|entry| !entry.is_empty())
+    own: &Namespace,
+    cross_namespace: bool,
+) -> Result<Box<[Pattern]>, InvalidAnnotation> {
+    entries(value)
         .map(|entry| {
-            let name = match entry.split_once('/') {
-                Some((of, name)) if of == namespace.as_str() => name,
-                Some(_) => return Err(InvalidAnnotation::new(annotation, entry, NAMES)),
-                None => entry,
-            };
-            if is_name_or_pattern(name) {
-                Ok(name.into())
-            } else {
-                Err(InvalidAnnotation::new(annotation, entry, NAMES))
-            }
+            name_pattern(entry, own, cross_namespace).ok_or_else(|| unusable_name(annotation, entry, cross_namespace))
         })
         .collect()
 }
 
-/// DNS-1123 subdomain characters, wildcards allowed in place of any of them.
-fn is_name_or_pattern(name: &str) -> bool {
-    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.*?".contains(c);
-    let edge = |c: Option<char>| c.is_some_and(|c| c != '-' && c != '.');
-    name.len() <= 253 && name.chars().all(allowed) && edge(name.chars().next()) && edge(name.chars().next_back())
+pub(super) fn unusable_name(annotation: &str, entry: &str, cross_namespace: bool) -> InvalidAnnotation {
+    InvalidAnnotation::new(annotation, entry, if cross_namespace { ALL_NAMES } else { OWN_NAMES })
+}
+
+/// The entries of a comma list.
+pub(super) fn entries(value: Option<&str>) -> impl Iterator<Item = &str> {
+    value
+        .unwrap_or_default()
+        .split(',')
+        .map(str::trim)
+        .filter(|entry| !entry.is_empty())
+}
+
+pub(super) fn name_pattern(entry: &str, own: &Namespace, cross_namespace: bool) -> Option<Pattern> {
+    let (namespace, name) = match entry.split_once('/') {
+        Some((of, name)) if of == own.as_str() => (None, name),
+        Some((of, name)) if cross_namespace && is_namespace(of) => (Some(Namespace::from(of)), name),
+        Some(_) => return None,
+        None => (None, entry),
+    };
+    Pattern::glob(namespace, name)
+}
+
+/// A DNS-1123 label.
+fn is_namespace(text: &str) -> bool {
+    let allowed = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+    !text.is_empty() && text.len() <= 63 && text.bytes().all(allowed) && !text.starts_with('-') && !text.ends_with('-')
 }

@@ -8,12 +8,22 @@ use super::time::Second;
 pub struct Revision {
     /// Its number; 0 when it has none yet.
     pub number: u64,
+    /// Whether it is the newest, for kinds that do not say themselves which one they are at.
+    pub newest: Option<bool>,
     /// When it was first rolled out.
     pub created: Second,
     /// The digest that our restart left on its pod template.
     pub witness: Option<Box<str>>,
     /// The baseline that the workload had when this was its present revision.
     pub observed: Option<Box<str>>,
+}
+
+impl Revision {
+    /// Whether a workload that says to be at `number` is at this one.
+    #[must_use]
+    pub fn is_present(&self, number: Option<u64>) -> bool {
+        self.newest.unwrap_or(Some(self.number) == number)
+    }
 }
 
 /// One pod of a workload.
@@ -30,8 +40,8 @@ pub struct Pod {
 pub struct Proof {
     /// All revisions that the cluster still keeps.
     pub revisions: Vec<Revision>,
-    /// All pods that are not being deleted.
-    pub pods: Vec<Pod>,
+    /// All pods that are not being deleted. `None`: nothing tells which are the workload's.
+    pub pods: Option<Vec<Pod>>,
 }
 
 impl Proof {
@@ -39,25 +49,23 @@ impl Proof {
     #[must_use]
     pub fn all_started_after(&self, change: Second) -> bool {
         self.pods
-            .iter()
-            .flat_map(|pod| &pod.started)
-            .all(|started| *started > change)
+            .as_ref()
+            .is_some_and(|pods| pods.iter().flat_map(|pod| &pod.started).all(|at| *at > change))
     }
 
     /// Whether any container may have been started between the two.
     #[must_use]
     pub fn any_started_between(&self, from: Second, to: Second) -> bool {
+        let within = |at: &Second| (from..=to).contains(at);
         self.pods
-            .iter()
-            .flat_map(|pod| &pod.started)
-            .any(|started| (from..=to).contains(started))
+            .as_ref()
+            .is_none_or(|pods| pods.iter().flat_map(|pod| &pod.started).any(within))
     }
 
     /// The revision that the workload is at.
     #[must_use]
     pub fn present(&self, number: Option<u64>) -> Option<&Revision> {
-        let number = number?;
-        self.revisions.iter().find(|revision| revision.number == number)
+        self.revisions.iter().find(|revision| revision.is_present(number))
     }
 
     /// The last baseline that a revision kept a copy of.

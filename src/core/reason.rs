@@ -109,6 +109,26 @@ reasons! {
     Undone: "the rollout for this content was undone while pods were still waiting for it",
     /// Nothing to compare with.
     Unproven: "nothing tells whether its pods run the present content",
+    /// Pods of a `CronJob` come and go by themselves.
+    NextRun: "its next run reads the present content; no Job is started or stopped",
+    /// As Reloader's pause-period asks.
+    PausePeriod: "it stays paused for its pause-period, in which further changes are gathered",
+    /// The pause-period is over.
+    Resumed: "its pause-period is over and it was resumed",
+    /// `updateStrategy: OnDelete`.
+    OnDelete: "its pods keep the old content until they are deleted (updateStrategy OnDelete)",
+    /// A partition.
+    Partitioned: "pods below its partition keep the old content until the partition is lowered",
+    /// A canary that waits.
+    AwaitsPromotion: "its rollout is paused at a step and waits to be promoted",
+    /// Its owner puts the template back.
+    Reverted: "its owner took the restart back twice, so it is left alone",
+    /// Reloader or Wave still runs.
+    OtherController: "another controller that restarts workloads is at work on it",
+    /// A Secret cannot be read.
+    SourceUnreadable: "a source that it uses cannot be read",
+    /// A source of another namespace.
+    NotShared: "a source of another namespace does not exist or does not allow this namespace, and does not count",
     /// The Deployment is paused.
     Paused: "it is paused, so a changed template would not roll",
     /// Its strategy says so.

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::name::{Key, Name, SourceKind};
+use super::name::{Key, Name, Namespace, SourceKind, SourceRef};
 
 #[cfg(test)]
 mod tests;
@@ -69,6 +69,8 @@ impl Consumed {
 /// All that a workload takes from one source.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Use {
+    /// The source's namespace, where it is another one than the workload's own.
+    pub namespace: Option<Namespace>,
     /// `ConfigMap` or Secret.
     pub kind: SourceKind,
     /// The source's name.
@@ -83,9 +85,29 @@ pub struct Use {
     pub channels: Channels,
 }
 
+impl Use {
+    /// Which source that is for a workload in the namespace `own`.
+    #[must_use]
+    pub fn source(&self, own: &Namespace) -> SourceRef {
+        SourceRef {
+            namespace: self.namespace.as_ref().unwrap_or(own).clone(),
+            kind: self.kind,
+            name: self.name.clone(),
+        }
+    }
+
+    /// Whether that is this source.
+    #[must_use]
+    pub fn is_of(&self, own: &Namespace, source: &SourceRef) -> bool {
+        self.kind == source.kind
+            && self.name == source.name
+            && *self.namespace.as_ref().unwrap_or(own) == source.namespace
+    }
+}
+
 /// Uses while they are being put together, one entry a source.
 #[derive(Debug, Default)]
-pub struct Uses(BTreeMap<(SourceKind, Name), Draft>);
+pub struct Uses(BTreeMap<(Option<Namespace>, SourceKind, Name), Draft>);
 
 #[derive(Debug, Default)]
 struct Draft {
@@ -98,15 +120,16 @@ struct Draft {
 
 impl Uses {
     /// Adds a source that an annotation names: all its keys count, and a pod starts without it.
-    pub fn name_whole(&mut self, kind: SourceKind, name: Name) {
-        let draft = self.0.entry((kind, name)).or_default();
+    pub fn name_whole(&mut self, namespace: Option<Namespace>, kind: SourceKind, name: Name) {
+        let draft = self.0.entry((namespace, kind, name)).or_default();
         draft.whole = true;
         draft.channels.insert(Channel::Named);
     }
 
     /// Adds what is known of a source already.
     pub fn add(&mut self, found: &Use) {
-        let draft = self.0.entry((found.kind, found.name.clone())).or_default();
+        let key = (found.namespace.clone(), found.kind, found.name.clone());
+        let draft = self.0.entry(key).or_default();
         match &found.consumed {
             Consumed::Whole => draft.whole = true,
             Consumed::Keys(keys) => draft.keys.extend(keys.iter().cloned()),
@@ -116,12 +139,13 @@ impl Uses {
         draft.channels.0 |= found.channels.0;
     }
 
-    /// The uses in order of kind and name.
+    /// The uses in order of namespace, own first, kind and name.
     #[must_use]
     pub fn finish(self) -> Box<[Use]> {
         self.0
             .into_iter()
-            .map(|((kind, name), draft)| Use {
+            .map(|((namespace, kind, name), draft)| Use {
+                namespace,
                 kind,
                 name,
                 consumed: if draft.whole {
@@ -306,7 +330,7 @@ impl Uses {
     /// `None` for a reference without a name, which old API versions allowed and no kubelet follows.
     fn draft(&mut self, kind: SourceKind, name: Option<&str>) -> Option<&mut Draft> {
         let name = name.filter(|name| !name.is_empty())?;
-        Some(self.0.entry((kind, Name::from(name))).or_default())
+        Some(self.0.entry((None, kind, Name::from(name))).or_default())
     }
 }
 

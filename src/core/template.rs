@@ -4,6 +4,10 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::annotation;
+use super::marks::{is_mark, is_mark_variable};
+
+#[cfg(test)]
+mod tests;
 
 /// Tells two pod templates apart, our own annotations left out, so that a restart of ours does not
 /// look like somebody else's change.
@@ -16,9 +20,9 @@ pub struct Fingerprint([u8; 16]);
 impl Fingerprint {
     /// Of a pod template. The order of fields does not matter.
     #[must_use]
-    pub fn of(template: &Value) -> Self {
+    pub fn of(template: &Value, marks: Marks) -> Self {
         let mut hash = Sha256::new();
-        walk(template, &mut Vec::new(), &mut hash);
+        walk(template, &mut Vec::new(), marks, &mut hash);
         let mut short = [0; 16];
         for (to, from) in short.iter_mut().zip(hash.finalize()) {
             *to = from;
@@ -27,21 +31,66 @@ impl Fingerprint {
     }
 }
 
-fn walk<'a>(value: &'a Value, path: &mut Vec<&'a str>, hash: &mut Sha256) {
+/// Whether the marks of Reloader and Wave count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Marks {
+    /// As anything else does.
+    Count,
+    /// We stand in for them: their marks come and go with our own patches.
+    LeftOut,
+}
+
+const ANNOTATIONS: [&str; 2] = ["metadata", "annotations"];
+
+/// Whether a field is left out.
+fn is_left_out(path: &[&str], name: &str, field: &Value, marks: Marks) -> bool {
+    if path == ANNOTATIONS {
+        return is_ours(name, marks);
+    }
+    // None at all and only such are the same to everybody else.
+    if path == ["metadata"] && name == "annotations" {
+        let fields = field.as_object();
+        return fields.is_none_or(|fields| fields.keys().all(|name| is_ours(name, marks)));
+    }
+    // Templates of custom resources may have no metadata before we write into it.
+    if path.is_empty() && name == "metadata" {
+        let fields = field.as_object();
+        let left_out = |(name, field): (&String, _)| is_left_out(&["metadata"], name, field, marks);
+        return fields.is_none_or(|fields| fields.iter().all(left_out));
+    }
+    if marks == Marks::Count {
+        return false;
+    }
+    match path {
+        ["spec"] => name == "schedulerName",
+        ["spec", "containers" | "initContainers", "[]"] if name == "env" => {
+            let items = field.as_array();
+            items.is_none_or(|items| items.iter().all(|item| is_variable_mark(item)))
+        }
+        _ => false,
+    }
+}
+
+fn is_ours(annotation: &str, marks: Marks) -> bool {
+    annotation.starts_with(annotation::PREFIX) || (marks == Marks::LeftOut && is_mark(annotation))
+}
+
+fn is_variable_mark(item: &Value) -> bool {
+    item.get("name").and_then(Value::as_str).is_some_and(is_mark_variable)
+}
+
+fn walk<'a>(value: &'a Value, path: &mut Vec<&'a str>, marks: Marks, hash: &mut Sha256) {
     match value {
         Value::Object(fields) => {
             let mut sorted: Vec<(&String, &Value)> = fields.iter().collect();
             sorted.sort_unstable_by_key(|(name, _)| *name);
             for (name, field) in sorted {
-                let ours = path.as_slice() == ["metadata", "annotations"] && name.starts_with(annotation::PREFIX);
-                // No annotations and only ours are the same to everybody else.
-                let empty = name == "annotations" && path.as_slice() == ["metadata"] && only_ours(field);
-                if ours || empty {
+                if is_left_out(path, name, field, marks) {
                     continue;
                 }
                 chunk(hash, b'k', name.as_bytes());
                 path.push(name);
-                walk(field, path, hash);
+                walk(field, path, marks, hash);
                 path.pop();
             }
             hash.update(b"}");
@@ -49,8 +98,11 @@ fn walk<'a>(value: &'a Value, path: &mut Vec<&'a str>, hash: &mut Sha256) {
         Value::Array(items) => {
             hash.update(b"[");
             path.push("[]");
+            let variables = marks == Marks::LeftOut && path.ends_with(&["env", "[]"]);
             for item in items {
-                walk(item, path, hash);
+                if !(variables && is_variable_mark(item)) {
+                    walk(item, path, marks, hash);
+                }
             }
             path.pop();
             hash.update(b"]");
@@ -61,12 +113,6 @@ fn walk<'a>(value: &'a Value, path: &mut Vec<&'a str>, hash: &mut Sha256) {
         Value::Bool(false) => hash.update(b"f"),
         Value::Null => hash.update(b"0"),
     }
-}
-
-fn only_ours(annotations: &Value) -> bool {
-    annotations
-        .as_object()
-        .is_none_or(|fields| fields.keys().all(|name| name.starts_with(annotation::PREFIX)))
 }
 
 fn chunk(hash: &mut Sha256, kind: u8, bytes: &[u8]) {

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::content::Contents;
 use super::kind::Evidence;
-use super::name::{SourceRef, Uid, Version, WorkloadRef};
-use super::optin::{InvalidAnnotation, OptIn};
+use super::marks::Marks;
+use super::name::{Namespace, SourceRef, Uid, Version, WorkloadRef};
+use super::optin::Asked;
 use super::reference::Use;
 use super::template::Fingerprint;
 use super::time::Second;
@@ -20,7 +21,7 @@ pub struct Workload {
     /// The version that all of this was read at.
     pub version: Version,
     /// What its annotations ask for. `Ok(None)`: nothing.
-    pub opt_in: Result<Option<OptIn>, InvalidAnnotation>,
+    pub opt_in: Asked,
     /// The baseline annotation, as it stands. Shared with whoever remembers it.
     pub observed: Option<Arc<str>>,
     /// Our digest on its pod template.
@@ -31,6 +32,23 @@ pub struct Workload {
     pub fingerprint: Fingerprint,
     /// What its own controller says.
     pub evidence: Evidence,
+    /// The object that manages it, as `KIND NAME`.
+    pub owner: Option<Box<str>>,
+    /// What Reloader and Wave left on it.
+    pub marks: Option<Box<Marks>>,
+    /// Since when it is paused in Reloader's way.
+    pub paused_at: Option<Second>,
+    /// The Argo Rollout that runs its pods instead of its own controller.
+    pub runs_for: Option<Box<RunsFor>>,
+}
+
+/// An object that runs the pods of another one's template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunsFor {
+    /// Which one.
+    pub reference: WorkloadRef,
+    /// Which one of that name.
+    pub uid: Uid,
 }
 
 /// A source as the cluster shows it.
@@ -44,6 +62,12 @@ pub struct Source {
     pub version: Version,
     /// Marked so that its changes never count.
     pub ignored: bool,
+    /// Marked so in Reloader's words.
+    pub ignored_by_reloader: bool,
+    /// Bears the mark that Reloader's `search` asks for.
+    pub marked: bool,
+    /// The other namespaces whose workloads may name it.
+    pub allow_from: Box<[Namespace]>,
     /// Its keys.
     pub contents: Contents,
     /// The latest time at which a field manager wrote its content, by the API server's clock.

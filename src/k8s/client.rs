@@ -119,6 +119,7 @@ pub fn client(config: &Config, observer: Observer) -> Result<Client, ClientError
             .build(tls);
     let service = ServiceBuilder::new()
         .map_request(newest_list)
+        .map_request(metadata_only)
         .layer_fn(move |inner| Observed {
             inner,
             observer: observer.clone(),
@@ -149,6 +150,30 @@ fn newest_list<B>(mut request: Request<B>) -> Request<B> {
         if let Ok(uri) = Uri::from_parts(parts) {
             *request.uri_mut() = uri;
         }
+    }
+    request
+}
+
+/// What the API server sends of each object when no more than its metadata is asked for
+/// (<https://kubernetes.io/docs/reference/using-api/api-concepts/#receiving-resources-as-partial-metadata>).
+const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+const METADATA_LIST: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+
+/// Of which resources nothing but metadata is ever listed or watched. For Secrets this is a promise:
+/// no list of values enters this process.
+const METADATA_OF: &[&str] = &["secrets", "namespaces", "customresourcedefinitions"];
+
+fn metadata_only<B>(mut request: Request<B>) -> Request<B> {
+    let (verb, resource) = classify(request.method(), request.uri());
+    let accept = match verb {
+        "watch" => METADATA,
+        "list" => METADATA_LIST,
+        _ => return request,
+    };
+    if METADATA_OF.contains(&resource) {
+        request
+            .headers_mut()
+            .insert(http::header::ACCEPT, http::HeaderValue::from_static(accept));
     }
     request
 }
@@ -197,7 +222,14 @@ where
 pub const RESOURCES: &[&str] = &[
     "configmaps",
     "deployments",
+    "statefulsets",
+    "daemonsets",
+    "cronjobs",
+    "rollouts",
     "replicasets",
+    "controllerrevisions",
+    "namespaces",
+    "customresourcedefinitions",
     "pods",
     "events",
     "secrets",

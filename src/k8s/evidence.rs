@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use kube::Client;
-use kube::api::{DynamicObject, GetParams, ListParams};
+use kube::api::{ApiResource, DynamicObject, GetParams, ListParams};
 use kube::core::{Request, Resource as _};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::error::{ApiError, send};
-use super::lean::{REVISION, resource, workload_resource};
+use super::lean::{resource, workload_resource};
 use crate::core::annotation;
+use crate::core::kind::History;
 use crate::core::name::{Uid, WorkloadRef};
 use crate::core::proof::{Pod, Proof, Revision};
 use crate::core::time::Second;
@@ -24,59 +26,75 @@ const PAGE: u32 = 100;
 /// # Errors
 /// See [`ApiError`].
 pub async fn proof(client: &Client, workload: &WorkloadRef, uid: &Uid, timeout: Duration) -> Result<Proof, ApiError> {
-    let (selector, revisions) = selector_and_revisions(client, workload, uid, timeout).await?;
-    let owners: Vec<&str> = revisions.iter().map(|(uid, _)| uid.as_str()).collect();
-    let mut pods = Vec::new();
-    let url = DynamicObject::url_path(&resource("", "v1", "Pod", "pods"), Some(workload.namespace.as_str()));
-    list(client, &url, &selector, timeout, |pod: WirePod| {
-        let owned = pod
-            .metadata
-            .owner()
-            .is_some_and(|owner| owners.contains(&owner.uid.as_str()));
-        if owned && pod.metadata.deletion_timestamp.is_none() && !pod.status.ended() {
-            pods.push(Pod {
-                started: pod.status.started(),
-                uid: Uid::from(&*pod.metadata.uid),
-            });
-        }
-    })
-    .await?;
+    let found = get(client, workload, uid, timeout).await?;
+    let revisions = revisions(client, workload, &found, timeout).await?;
+    let owners: Option<Vec<&str>> = match workload.kind.row().history {
+        // Each pod belongs to one of the ReplicaSets, which belong to the workload.
+        History::ReplicaSets(_) => Some(revisions.iter().map(|(uid, _)| uid.as_str()).collect()),
+        History::ControllerRevisions => Some(vec![uid.as_str()]),
+        // Whatever is between it and its pods: all that bear its labels count.
+        History::Nowhere => None,
+    };
+    let pods = if found.selector.is_empty() {
+        None
+    } else {
+        let mut pods = Vec::new();
+        let url = DynamicObject::url_path(&resource("", "v1", "Pod", "pods"), Some(workload.namespace.as_str()));
+        list(client, &url, &found.selector, timeout, |pod: WirePod| {
+            let owner = pod.metadata.owner().map_or("", |owner| owner.uid.as_str());
+            let owned = owners.as_ref().is_none_or(|owners| owners.contains(&owner));
+            if owned && pod.metadata.deletion_timestamp.is_none() && !pod.status.ended() {
+                pods.push(Pod {
+                    started: pod.status.started(),
+                    uid: Uid::from(&*pod.metadata.uid),
+                });
+            }
+        })
+        .await?;
+        Some(pods)
+    };
     Ok(Proof {
         revisions: revisions.into_iter().map(|(_, revision)| revision).collect(),
         pods,
     })
 }
 
-/// Reads only the revisions: one GET and one LIST.
+/// Reads only the revisions: one GET and one LIST, or nothing for kinds that keep none.
 ///
 /// # Errors
 /// See [`ApiError`].
 pub async fn history(client: &Client, workload: &WorkloadRef, uid: &Uid, timeout: Duration) -> Result<Proof, ApiError> {
-    let (_, revisions) = selector_and_revisions(client, workload, uid, timeout).await?;
+    if workload.kind.row().history == History::Nowhere {
+        return Ok(Proof::default());
+    }
+    let found = get(client, workload, uid, timeout).await?;
+    let revisions = revisions(client, workload, &found, timeout).await?;
     Ok(Proof {
         revisions: revisions.into_iter().map(|(_, revision)| revision).collect(),
-        pods: Vec::new(),
+        pods: None,
     })
 }
 
-/// The last baseline that each Deployment's `ReplicaSet`s kept, by the Deployment's uid: one paged
-/// LIST instead of one for each workload, for the first start in a cluster that has thousands.
+/// The last baseline that the revisions of each workload kept, by the workload's uid: one paged LIST
+/// instead of one for each workload, for the first start in a cluster that has thousands.
 ///
 /// # Errors
 /// See [`ApiError`].
 pub async fn all_observed(
     client: &Client,
+    history: History,
     namespace: Option<&str>,
     timeout: Duration,
 ) -> Result<HashMap<Uid, Box<str>>, ApiError> {
     let mut found: HashMap<Uid, (u64, Box<str>)> = HashMap::new();
-    let url = DynamicObject::url_path(&replica_sets(), namespace);
-    list(client, &url, "", timeout, |set: WireReplicaSet| {
-        let (number, owner) = (
-            set.metadata.number(),
-            set.metadata.owner().map(|owner| owner.uid.clone()),
-        );
-        if let (Some(owner), Some(observed)) = (owner, set.metadata.annotations.get(annotation::OBSERVED)) {
+    let Some(row) = kept_as(history) else {
+        return Ok(HashMap::new());
+    };
+    let url = DynamicObject::url_path(&row, namespace);
+    list(client, &url, "", timeout, |kept: WireRevision| {
+        let number = kept.number(history);
+        let owner = kept.metadata.owner().map(|owner| owner.uid.clone());
+        if let (Some(owner), Some(observed)) = (owner, kept.metadata.annotations.get(annotation::OBSERVED)) {
             let newest = found.entry(Uid::from(&*owner)).or_default();
             if newest.1.is_empty() || number > newest.0 {
                 *newest = (number, observed.as_str().into());
@@ -87,30 +105,75 @@ pub async fn all_observed(
     Ok(found.into_iter().map(|(uid, (_, observed))| (uid, observed)).collect())
 }
 
-async fn selector_and_revisions(
-    client: &Client,
-    workload: &WorkloadRef,
-    uid: &Uid,
-    timeout: Duration,
-) -> Result<(String, Vec<(String, Revision)>), ApiError> {
+/// What a workload says of its own pods and revisions.
+struct Found {
+    uid: String,
+    /// As a `labelSelector`; empty: nothing tells which pods are its own.
+    selector: String,
+}
+
+async fn get(client: &Client, workload: &WorkloadRef, uid: &Uid, timeout: Duration) -> Result<Found, ApiError> {
+    let row = workload.kind.row();
     let url = DynamicObject::url_path(&workload_resource(workload.kind), Some(workload.namespace.as_str()));
     let request = Request::new(url)
         .get(workload.name.as_str(), &GetParams::default())
         .map_err(|_| ApiError::Unexpected("no such request"))?;
-    let found: WireDeployment = send(client, request, timeout).await?;
-    if found.metadata.uid != uid.as_str() {
+    let object: Value = send(client, request, timeout).await?;
+    let meta = Meta::deserialize(object.get("metadata").unwrap_or(&Value::Null)).unwrap_or_default();
+    if meta.uid != uid.as_str() {
         return Err(ApiError::Replaced);
     }
-    let selector = found.spec.selector.print();
+    let template = row.template.iter().try_fold(&object, |value, field| value.get(field));
+    let selector = object
+        .pointer("/spec/selector")
+        .and_then(|selector| Selector::deserialize(selector).ok())
+        .filter(|selector| !selector.print().is_empty())
+        .or_else(|| {
+            let labels = template?.pointer("/metadata/labels")?;
+            Some(Selector {
+                match_labels: BTreeMap::deserialize(labels).ok()?,
+                match_expressions: Vec::new(),
+            })
+        });
+    Ok(Found {
+        uid: meta.uid,
+        selector: selector.map(|selector| selector.print()).unwrap_or_default(),
+    })
+}
+
+fn kept_as(history: History) -> Option<ApiResource> {
+    match history {
+        History::ReplicaSets(_) => Some(resource("apps", "v1", "ReplicaSet", "replicasets")),
+        History::ControllerRevisions => Some(resource("apps", "v1", "ControllerRevision", "controllerrevisions")),
+        History::Nowhere => None,
+    }
+}
+
+async fn revisions(
+    client: &Client,
+    workload: &WorkloadRef,
+    found: &Found,
+    timeout: Duration,
+) -> Result<Vec<(String, Revision)>, ApiError> {
+    let history = workload.kind.row().history;
+    let Some(row) = kept_as(history) else {
+        return Ok(Vec::new());
+    };
     let mut revisions = Vec::new();
-    let url = DynamicObject::url_path(&replica_sets(), Some(workload.namespace.as_str()));
-    list(client, &url, &selector, timeout, |set: WireReplicaSet| {
-        if set.metadata.owner().is_some_and(|owner| owner.uid == uid.as_str()) {
-            revisions.push((set.metadata.uid.clone(), set.revision()));
+    let url = DynamicObject::url_path(&row, Some(workload.namespace.as_str()));
+    list(client, &url, &found.selector, timeout, |kept: WireRevision| {
+        if kept.metadata.owner().is_some_and(|owner| owner.uid == found.uid) {
+            revisions.push((kept.metadata.uid.clone(), kept.revision(history)));
         }
     })
     .await?;
-    Ok((selector, revisions))
+    if history == History::ControllerRevisions {
+        let newest = revisions.iter().map(|(_, revision)| revision.number).max();
+        for (_, revision) in &mut revisions {
+            revision.newest = Some(newest == Some(revision.number));
+        }
+    }
+    Ok(revisions)
 }
 
 /// Lists page by page; a page is gone before the next one comes.
@@ -151,20 +214,23 @@ async fn list<T: DeserializeOwned>(
     }
 }
 
-fn replica_sets() -> kube::api::ApiResource {
-    resource("apps", "v1", "ReplicaSet", "replicasets")
-}
-
 // ---- the parts that are read --------------------------------------------------------------------
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Meta {
     uid: String,
+    #[serde(deserialize_with = "or_default")]
     creation_timestamp: String,
     deletion_timestamp: Option<String>,
+    #[serde(deserialize_with = "or_default")]
     annotations: BTreeMap<String, String>,
     owner_references: Vec<Owner>,
+}
+
+/// `null` is as good as nothing: a `ControllerRevision` keeps templates with a creation time of null.
+fn or_default<'de, D: serde::Deserializer<'de>, T: Default + Deserialize<'de>>(from: D) -> Result<T, D::Error> {
+    Option::deserialize(from).map(Option::unwrap_or_default)
 }
 
 #[derive(Default, Deserialize)]
@@ -178,26 +244,6 @@ impl Meta {
     fn owner(&self) -> Option<&Owner> {
         self.owner_references.iter().find(|owner| owner.controller)
     }
-
-    fn number(&self) -> u64 {
-        self.annotations
-            .get(REVISION)
-            .and_then(|text| text.parse().ok())
-            .unwrap_or(0)
-    }
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct WireDeployment {
-    metadata: Meta,
-    spec: WireDeploymentSpec,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct WireDeploymentSpec {
-    selector: Selector,
 }
 
 #[derive(Default, Deserialize)]
@@ -235,16 +281,28 @@ impl Selector {
     }
 }
 
+/// A `ReplicaSet` or a `ControllerRevision`.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct WireReplicaSet {
+struct WireRevision {
     metadata: Meta,
-    spec: WireReplicaSetSpec,
+    /// Of a `ReplicaSet`.
+    spec: WireSpec,
+    /// Of a `ControllerRevision`: the part of the workload that it would put back.
+    data: WireData,
+    /// Of a `ControllerRevision`.
+    revision: u64,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct WireReplicaSetSpec {
+struct WireData {
+    spec: WireSpec,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct WireSpec {
     template: WireTemplate,
 }
 
@@ -254,18 +312,29 @@ struct WireTemplate {
     metadata: Meta,
 }
 
-impl WireReplicaSet {
-    fn revision(mut self) -> Revision {
+impl WireRevision {
+    fn number(&self, history: History) -> u64 {
+        match history {
+            History::ReplicaSets(counted_in) => {
+                let text = self.metadata.annotations.get(counted_in);
+                text.and_then(|text| text.parse().ok()).unwrap_or(0)
+            }
+            History::ControllerRevisions => self.revision,
+            History::Nowhere => 0,
+        }
+    }
+
+    fn revision(mut self, history: History) -> Revision {
+        let template = match history {
+            History::ReplicaSets(_) | History::Nowhere => &mut self.spec.template,
+            History::ControllerRevisions => &mut self.data.spec.template,
+        };
+        let witness = template.metadata.annotations.remove(annotation::CONFIG_DIGEST);
         Revision {
-            number: self.metadata.number(),
+            number: self.number(history),
+            newest: None,
             created: Second::parse(&self.metadata.creation_timestamp).unwrap_or(Second::new(0)),
-            witness: self
-                .spec
-                .template
-                .metadata
-                .annotations
-                .remove(annotation::CONFIG_DIGEST)
-                .map(Into::into),
+            witness: witness.map(Into::into),
             observed: self.metadata.annotations.remove(annotation::OBSERVED).map(Into::into),
         }
     }

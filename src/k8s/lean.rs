@@ -1,35 +1,29 @@
 //! Objects as they are watched: digested while they are decoded, and nothing else kept.
 //!
-//! A `ConfigMap` of 1 MiB costs 32 bytes a key here. Values are hashed as the decoder passes by; no
-//! copy of one is made that outlives the call.
+//! A `ConfigMap` of 1 MiB costs 32 bytes a key here, a Secret that nobody uses its name. Values are
+//! hashed as the decoder passes by; no copy of one is made that outlives the call.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use base64::Engine as _;
 use kube::api::{ApiResource, DynamicObject};
 use kube::core::{DynamicResourceScope, ObjectMeta, Resource};
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 
 use crate::core::annotation;
-use crate::core::content::{Contents, ValueDigest};
-use crate::core::kind::{KindId, Object};
-use crate::core::name::{Key, Name, Namespace, SourceKind, SourceRef, Uid, Version, WorkloadRef};
-use crate::core::optin;
-use crate::core::reference;
-use crate::core::template::Fingerprint;
+use crate::core::kind::KindId;
+use crate::core::name::{Name, Namespace, SourceKind, Uid, Version};
 use crate::core::time::Second;
-use crate::core::workload::{Source, Workload};
 
+mod source;
 #[cfg(test)]
 mod tests;
+mod workload;
 
-/// Where the Deployment controller counts the templates that it rolled out.
-pub const REVISION: &str = "deployment.kubernetes.io/revision";
+pub use source::{ReadSecret, Watched, WatchedConfigMap, WatchedSecret};
+pub use workload::{Delegation, Role, WatchedWorkload};
 
 /// The metadata that we read.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -44,6 +38,15 @@ struct WireMeta {
     annotations: BTreeMap<String, String>,
     #[serde(deserialize_with = "content_written")]
     managed_fields: Option<Second>,
+    owner_references: Vec<WireOwner>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct WireOwner {
+    kind: String,
+    name: String,
+    controller: bool,
 }
 
 impl WireMeta {
@@ -81,7 +84,7 @@ impl WireMeta {
     }
 }
 
-/// Keeps our own annotations and the revision; others can be a quarter of a megabyte.
+/// Keeps the annotations that some rule reads; others can be a quarter of a megabyte.
 fn ours<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
     struct Ours;
     impl<'de> Visitor<'de> for Ours {
@@ -98,7 +101,7 @@ fn ours<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, S
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
             let mut kept = BTreeMap::new();
             while let Some(name) = map.next_key::<Cow<'de, str>>()? {
-                if name.starts_with(annotation::PREFIX) || name == REVISION {
+                if annotation::is_read(&name) {
                     kept.insert(name.into_owned(), map.next_value()?);
                 } else {
                     map.next_value::<IgnoredAny>()?;
@@ -159,219 +162,31 @@ impl<'de> Deserialize<'de> for WritesContent {
     }
 }
 
-// ---- sources ------------------------------------------------------------------------------------
-
-/// A `ConfigMap` as it is watched.
-#[derive(Clone, Debug)]
-pub struct WatchedSource {
-    meta: ObjectMeta,
-    /// What is kept of it.
-    pub source: Source,
-}
-
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WireSource {
+struct WireMetadata {
     metadata: WireMeta,
-    #[serde(default)]
-    data: Values<Text>,
-    #[serde(default)]
-    binary_data: Values<Base64>,
 }
 
-impl<'de> Deserialize<'de> for WatchedSource {
+/// An object of which only its name matters: a namespace, a definition of custom resources.
+#[derive(Clone, Debug)]
+pub struct WatchedName {
+    meta: ObjectMeta,
+}
+
+impl<'de> Deserialize<'de> for WatchedName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let WireSource {
-            metadata,
-            data,
-            binary_data,
-        } = WireSource::deserialize(deserializer)?;
-        let mut entries = data.0;
-        entries.extend(binary_data.0);
-        let source = Source {
-            reference: SourceRef {
-                namespace: metadata.namespace(),
-                kind: SourceKind::ConfigMap,
-                name: metadata.name(),
-            },
-            uid: metadata.uid(),
-            version: metadata.version(),
-            ignored: metadata.annotation(annotation::IGNORE) == Some("true"),
-            contents: Contents::new(entries),
-            changed_at: metadata.managed_fields,
-        };
+        let WireMetadata { metadata } = WireMetadata::deserialize(deserializer)?;
         Ok(Self {
             meta: metadata.object_meta(),
-            source,
         })
     }
 }
 
-/// How a value is written in JSON.
-trait Encoding {
-    fn digest(text: &str) -> ValueDigest;
-}
-
-struct Text;
-struct Base64;
-
-impl Encoding for Text {
-    fn digest(text: &str) -> ValueDigest {
-        ValueDigest::new(Sha256::digest(text).into())
-    }
-}
-
-impl Encoding for Base64 {
-    /// Of the bytes, so that a key that moves from `data` to `binaryData` unchanged is no change.
-    fn digest(text: &str) -> ValueDigest {
-        match base64::engine::general_purpose::STANDARD.decode(text) {
-            Ok(bytes) => ValueDigest::new(Sha256::digest(bytes).into()),
-            // The API server does not let this through; whatever it is, it is told apart.
-            Err(_) => Text::digest(text),
-        }
-    }
-}
-
-struct Values<E>(Vec<(Key, ValueDigest)>, std::marker::PhantomData<E>);
-
-impl<E> Default for Values<E> {
-    fn default() -> Self {
-        Self(Vec::new(), std::marker::PhantomData)
-    }
-}
-
-impl<'de, E: Encoding> Deserialize<'de> for Values<E> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct All<E>(std::marker::PhantomData<E>);
-        impl<'de, E: Encoding> Visitor<'de> for All<E> {
-            type Value = Values<E>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a map of values")
-            }
-
-            fn visit_unit<Err>(self) -> Result<Self::Value, Err> {
-                Ok(Values::default())
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut entries = Vec::new();
-                while let Some(key) = map.next_key::<Cow<'de, str>>()? {
-                    let Hashed(digest, _) = map.next_value::<Hashed<E>>()?;
-                    entries.push((Key::from(&*key), digest));
-                }
-                Ok(Values(entries, std::marker::PhantomData))
-            }
-        }
-        deserializer.deserialize_any(All(std::marker::PhantomData))
-    }
-}
-
-/// One value, hashed in place.
-struct Hashed<E>(ValueDigest, std::marker::PhantomData<E>);
-
-impl<'de, E: Encoding> Deserialize<'de> for Hashed<E> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct One<E>(std::marker::PhantomData<E>);
-        impl<E: Encoding> Visitor<'_> for One<E> {
-            type Value = Hashed<E>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a value")
-            }
-
-            fn visit_str<Err>(self, text: &str) -> Result<Self::Value, Err> {
-                Ok(Hashed(E::digest(text), std::marker::PhantomData))
-            }
-
-            fn visit_unit<Err>(self) -> Result<Self::Value, Err> {
-                Ok(Hashed(E::digest(""), std::marker::PhantomData))
-            }
-        }
-        deserializer.deserialize_any(One(std::marker::PhantomData))
-    }
-}
-
-// ---- workloads ----------------------------------------------------------------------------------
-
-/// A workload as it is watched: the parts that its row in the table of kinds is asked about.
-#[derive(Clone, Debug)]
-pub struct WatchedWorkload {
-    meta: ObjectMeta,
-    wire: WireMeta,
-    spec: Value,
-    status: Value,
-}
-
-#[derive(Deserialize)]
-struct WireWorkload {
-    metadata: WireMeta,
-    #[serde(default)]
-    spec: Value,
-    #[serde(default)]
-    status: Value,
-}
-
-impl<'de> Deserialize<'de> for WatchedWorkload {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let WireWorkload { metadata, spec, status } = WireWorkload::deserialize(deserializer)?;
-        Ok(Self {
-            meta: metadata.object_meta(),
-            wire: metadata,
-            spec,
-            status,
-        })
-    }
-}
-
-impl WatchedWorkload {
-    /// Which workload it is.
+impl WatchedName {
+    /// The name.
     #[must_use]
-    pub fn reference(&self, kind: KindId) -> WorkloadRef {
-        WorkloadRef {
-            namespace: self.wire.namespace(),
-            kind,
-            name: self.wire.name(),
-        }
-    }
-
-    /// What the rules need of it.
-    #[must_use]
-    pub fn workload(&self, kind: KindId) -> Workload {
-        let row = kind.row();
-        let template = row
-            .template
-            .iter()
-            .skip(1)
-            .try_fold(&self.spec, |value, field| value.get(field))
-            .unwrap_or(&Value::Null);
-        let witness = template
-            .get("metadata")
-            .and_then(|metadata| metadata.get("annotations"))
-            .and_then(|annotations| annotations.get(annotation::CONFIG_DIGEST))
-            .and_then(Value::as_str);
-        let object = Object {
-            generation: self.wire.generation.unwrap_or(0),
-            revision: self.wire.annotation(REVISION),
-            spec: &self.spec,
-            status: &self.status,
-        };
-        let namespace = self.wire.namespace();
-        Workload {
-            uid: self.wire.uid(),
-            version: self.wire.version(),
-            opt_in: optin::read(|name| self.wire.annotation(name), &namespace),
-            observed: self.wire.annotation(annotation::OBSERVED).map(Into::into),
-            witness: witness.map(Into::into),
-            uses: reference::discover(template).into(),
-            fingerprint: Fingerprint::of(template),
-            evidence: row.evidence(&object),
-            reference: WorkloadRef {
-                namespace,
-                kind,
-                name: self.wire.name(),
-            },
-        }
+    pub fn name(&self) -> &str {
+        self.meta.name.as_deref().unwrap_or_default()
     }
 }
 
@@ -408,8 +223,19 @@ macro_rules! resource {
     };
 }
 
-resource!(WatchedSource);
+resource!(WatchedConfigMap);
+resource!(WatchedSecret);
+resource!(WatchedName);
 resource!(WatchedWorkload);
+
+/// How kube addresses a kind of source.
+#[must_use]
+pub fn source_resource(kind: SourceKind) -> ApiResource {
+    match kind {
+        SourceKind::ConfigMap => resource("", "v1", "ConfigMap", "configmaps"),
+        SourceKind::Secret => resource("", "v1", "Secret", "secrets"),
+    }
+}
 
 /// How kube addresses a kind of workload.
 #[must_use]

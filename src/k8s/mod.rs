@@ -3,6 +3,7 @@
 //! Each file holds one conversation with the API server. None of them decides anything.
 
 pub mod client;
+pub mod discovery;
 pub mod error;
 pub mod events;
 pub mod evidence;
@@ -12,4 +13,5 @@ pub mod lean;
 #[cfg(test)]
 pub mod mock;
 pub mod patch;
+pub mod read;
 pub mod watch;

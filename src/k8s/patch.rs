@@ -1,8 +1,8 @@
-//! The two writes to a workload: its baseline alone, or a restart with the baseline in it.
+//! The writes to a workload: its baseline alone, a restart with the baseline in it, the end of a pause.
 //!
-//! Both are JSON merge patches with nothing in them but our own keys, so that a GitOps tool sees no
-//! field of its own moved, and both carry uid and resourceVersion: a workload that was changed or
-//! replaced since it was looked at is not touched.
+//! All are patches with nothing in them but our own keys and the marks that we stand in for, so that
+//! a GitOps tool sees no field of its own moved, and all carry uid and resourceVersion: a workload
+//! that was changed or replaced since it was looked at is not touched.
 
 use std::time::Duration;
 
@@ -10,12 +10,13 @@ use kube::Client;
 use kube::api::{DynamicObject, Patch, PatchParams};
 use kube::core::{Request, Resource as _};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::error::{ApiError, send};
 use super::lean::workload_resource;
-use crate::core::annotation;
-use crate::core::decide::Restart;
+use crate::core::annotation::{self, reloader, wave};
+use crate::core::decide::{By, Pause, Restart};
+use crate::core::marks::Marks;
 use crate::core::name::{Uid, Version, WorkloadRef};
 
 #[cfg(test)]
@@ -30,7 +31,9 @@ pub enum Write {
     /// The baseline; no pod is touched.
     Baseline(String),
     /// A new pod template and the baseline.
-    Restart(Restart),
+    Restart(Box<Restart>),
+    /// The end of a pause; the template stays as it is.
+    Resume,
 }
 
 /// A write with what it was decided on.
@@ -47,39 +50,111 @@ pub struct WorkloadPatch {
 }
 
 impl WorkloadPatch {
-    /// The merge patch.
+    /// The patch.
     #[must_use]
     pub fn body(&self) -> Value {
-        let (observed, template) = match &self.write {
-            Write::Baseline(observed) => (observed, None),
-            Write::Restart(Restart {
-                observed,
-                digest,
-                cause,
-            }) => (observed, Some((digest, cause))),
-        };
-        let mut body = json!({
-            "metadata": {
+        let mut annotations = Map::new();
+        let mut body = json!({});
+        match &self.write {
+            Write::Baseline(observed) => {
+                annotations.insert(annotation::OBSERVED.into(), observed.as_str().into());
+            }
+            Write::Resume => {
+                annotations.insert(reloader::PAUSED_AT.into(), Value::Null);
+                put(&mut body, &["spec", "paused"], Value::Null);
+            }
+            Write::Restart(restart) => self.restart(restart, &mut annotations, &mut body),
+        }
+        put(
+            &mut body,
+            &["metadata"],
+            json!({
                 "uid": self.uid.as_str(),
                 "resourceVersion": self.version.to_string(),
-                "annotations": { annotation::OBSERVED: observed },
-            },
-        });
-        if let Some((digest, cause)) = template {
-            let marks = json!({
-                "metadata": { "annotations": { annotation::CONFIG_DIGEST: digest, annotation::CAUSE: cause } },
-            });
-            let path = self.workload.kind.row().template;
-            let nested = path
-                .iter()
-                .skip(1)
-                .rev()
-                .fold(marks, |inner, field| json!({ *field: inner }));
-            if let (Some(root), Some(fields)) = (path.first(), body.as_object_mut()) {
-                fields.insert((*root).to_owned(), nested);
+                "annotations": annotations,
+            }),
+        );
+        body
+    }
+
+    fn restart(&self, restart: &Restart, annotations: &mut Map<String, Value>, body: &mut Value) {
+        let Restart {
+            observed,
+            digest,
+            cause,
+            by,
+            reloaded_from,
+            marks,
+            pause,
+        } = restart;
+        annotations.insert(annotation::OBSERVED.into(), observed.as_str().into());
+        match pause {
+            Some(Pause::Begin(at)) => {
+                annotations.insert(reloader::PAUSED_AT.into(), format!("{at:.0}").into());
+                put(body, &["spec", "paused"], true.into());
+            }
+            Some(Pause::End) => {
+                annotations.insert(reloader::PAUSED_AT.into(), Value::Null);
+                put(body, &["spec", "paused"], Value::Null);
+            }
+            None => {}
+        }
+        match by {
+            By::RestartAt(at) => put(body, &["spec", "restartAt"], format!("{at:.0}").into()),
+            By::Template => {
+                let template = self.template(digest, cause, reloaded_from.as_deref(), marks.as_deref());
+                put(body, self.workload.kind.row().template, template);
             }
         }
-        body
+        if marks.as_ref().is_some_and(|marks| marks.scheduler.is_some()) {
+            annotations.insert(wave::SCHEDULING_DISABLED.into(), Value::Null);
+        }
+    }
+
+    fn template(&self, digest: &str, cause: &str, reloaded_from: Option<&str>, marks: Option<&Marks>) -> Value {
+        let mut annotations = Map::new();
+        annotations.insert(annotation::CONFIG_DIGEST.into(), digest.into());
+        annotations.insert(annotation::CAUSE.into(), cause.into());
+        for mark in marks.into_iter().flat_map(|marks| &marks.annotations) {
+            annotations.insert((*mark).into(), Value::Null);
+        }
+        if let Some(text) = reloaded_from {
+            annotations.insert(reloader::LAST_RELOADED_FROM.into(), text.into());
+        }
+        let mut template = json!({ "metadata": { "annotations": annotations } });
+        let Some(marks) = marks else { return template };
+        if let Some(scheduler) = &marks.scheduler {
+            let name = Some(&**scheduler).filter(|name| !name.is_empty());
+            put(&mut template, &["spec", "schedulerName"], name.into());
+        }
+        if self.is_strategic() {
+            for variable in &marks.variables {
+                let gone = json!({ "name": &*variable.name, "$patch": "delete" });
+                let list = template
+                    .as_object_mut()
+                    .map(|fields| fields.entry("spec").or_insert_with(|| json!({})))
+                    .and_then(Value::as_object_mut)
+                    .map(|spec| spec.entry(variable.list).or_insert_with(|| json!([])))
+                    .and_then(Value::as_array_mut);
+                let Some(list) = list else { continue };
+                let known = list.iter_mut().find(|it| it["name"] == *variable.container);
+                match known.and_then(|it| it.get_mut("env")).and_then(Value::as_array_mut) {
+                    Some(env) => env.push(gone),
+                    None => list.push(json!({ "name": &*variable.container, "env": [gone] })),
+                }
+            }
+        }
+        template
+    }
+
+    /// Variables that others put into containers are taken out by name, which only a strategic merge
+    /// patch can; elsewhere they stay, and do nothing.
+    fn is_strategic(&self) -> bool {
+        let Write::Restart(restart) = &self.write else {
+            return false;
+        };
+        let variables = restart.marks.as_ref().is_some_and(|marks| !marks.variables.is_empty());
+        variables && self.workload.kind.row().strategic_patch
     }
 
     /// Sends it. Gives the version that the workload has by it.
@@ -104,10 +179,28 @@ impl WorkloadPatch {
             field_manager: Some(FIELD_MANAGER.into()),
             ..PatchParams::default()
         };
+        let patch = if self.is_strategic() {
+            Patch::Strategic(self.body())
+        } else {
+            Patch::Merge(self.body())
+        };
         let request = Request::new(url)
-            .patch(self.workload.name.as_str(), &params, &Patch::Merge(self.body()))
+            .patch(self.workload.name.as_str(), &params, &patch)
             .map_err(|_| ApiError::Unexpected("the patch cannot be put into a request"))?;
         let answer: Answer = send(client, request, timeout).await?;
         Version::parse(&answer.metadata.resource_version).ok_or(ApiError::Unexpected("its version is no number"))
     }
+}
+
+/// Puts a value at a path, making the objects on the way.
+fn put(root: &mut Value, path: &[&str], value: Value) {
+    let mut at = root;
+    for field in path {
+        if !at.is_object() {
+            *at = json!({});
+        }
+        let Some(fields) = at.as_object_mut() else { return };
+        at = fields.entry(*field).or_insert(Value::Null);
+    }
+    *at = value;
 }

@@ -5,6 +5,7 @@
 //! it drops although the store is then no longer what the cluster is.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -12,6 +13,7 @@ use kube::runtime::watcher::{self, Config, Event};
 use kube::runtime::{WatchStreamExt as _, watcher as start};
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
+use tokio::sync::Notify;
 
 use super::error::ApiError;
 
@@ -53,6 +55,8 @@ pub enum Seen<K> {
 pub enum Trouble {
     /// The right to list or watch is missing.
     Forbidden(String),
+    /// The server knows no such kind.
+    NotServed,
     /// The server has forgotten our place: 410.
     Expired,
     /// The server knows no streaming lists.
@@ -76,22 +80,60 @@ enum After {
     Continue,
     Paged,
     Relist,
+    End,
 }
 
-/// Watches for ever and hands over what is seen, in order. Ends only when dropped.
-pub async fn follow<K>(api: Api<K>, mut sink: impl FnMut(Seen<K>))
+/// What is watched of a kind, and when to begin anew.
+#[derive(Clone, Debug, Default)]
+pub struct Watching {
+    /// A field selector.
+    pub fields: Option<String>,
+    /// A label selector.
+    pub labels: Option<String>,
+    /// Makes the list again when it is told to.
+    pub relist: Option<Arc<Notify>>,
+}
+
+impl Watching {
+    fn config(&self, listing: Listing) -> Config {
+        let mut config = match listing {
+            Listing::Streaming => Config::default().streaming_lists(),
+            Listing::Paged => Config::default().page_size(PAGE),
+        };
+        if let Some(fields) = &self.fields {
+            config = config.fields(fields);
+        }
+        if let Some(labels) = &self.labels {
+            config = config.labels(labels);
+        }
+        config.timeout(WATCH_SECONDS)
+    }
+
+    async fn told_to_relist(&self) {
+        match &self.relist {
+            Some(relist) => relist.notified().await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Watches and hands over what is seen, in order. Ends when the server knows no such kind, else only
+/// when dropped.
+pub async fn follow<K>(api: Api<K>, watching: Watching, mut sink: impl FnMut(Seen<K>))
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
     let mut listing = Listing::Streaming;
     loop {
-        let config = match listing {
-            Listing::Streaming => Config::default().streaming_lists(),
-            Listing::Paged => Config::default().page_size(PAGE),
-        };
-        let mut stream = std::pin::pin!(start(api.clone(), config.timeout(WATCH_SECONDS)).backoff(Backoff::default()));
+        let config = watching.config(listing);
+        let mut stream = std::pin::pin!(start(api.clone(), config).backoff(Backoff::default()));
         let mut listed = false;
-        while let Some(event) = stream.next().await {
+        loop {
+            let event = tokio::select! {
+                event = stream.next() => event,
+                () = watching.told_to_relist() => break,
+            };
+            let Some(event) = event else { break };
             match event {
                 Ok(Event::Init) => sink(Seen::ListStart),
                 Ok(Event::InitApply(object)) => sink(Seen::Listed(object)),
@@ -114,6 +156,7 @@ where
                             tokio::time::sleep(RELIST_PAUSE).await;
                             break;
                         }
+                        After::End => return,
                     }
                 }
             }
@@ -125,6 +168,7 @@ fn judge(error: &watcher::Error, listing: Listing, listed: bool) -> (Trouble, Af
     use watcher::Error;
     let of_kube = |error: &kube::Error, starting: bool| match error {
         kube::Error::Api(status) if status.code == 410 => (Trouble::Expired, After::Continue),
+        kube::Error::Api(status) if status.code == 404 => (Trouble::NotServed, After::End),
         // 400 and 422: before 1.34, or with the feature switched off, the server refuses the parameters.
         kube::Error::Api(status)
             if starting && listing == Listing::Streaming && !listed && matches!(status.code, 400 | 422) =>

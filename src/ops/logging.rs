@@ -17,7 +17,10 @@ mod tests;
 
 /// kube logs a whole response body under this target, at WARN, when it cannot decode it. The body
 /// may be a Secret, so nothing under the target is ever logged, whatever level was asked for.
-const NEVER_LOGGED: &str = "kube_client::client";
+///
+/// Its watcher repeats every failure at every try, with all that the server said; what is wrong with
+/// a watch is said by us, once.
+const NEVER_LOGGED: [&str; 2] = ["kube_client::client", "kube_runtime::watcher"];
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -148,7 +151,8 @@ where
 fn filter(level: &LogLevel) -> FilterFn<impl Fn(&Metadata<'_>) -> bool + use<>> {
     let targets = level.targets.clone();
     filter_fn(move |metadata| {
-        !metadata.target().starts_with(NEVER_LOGGED) && targets.would_enable(metadata.target(), metadata.level())
+        let never = NEVER_LOGGED.iter().any(|target| metadata.target().starts_with(target));
+        !never && targets.would_enable(metadata.target(), metadata.level())
     })
     .with_max_level_hint(level.most)
 }

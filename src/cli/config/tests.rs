@@ -21,6 +21,21 @@ fn the_defaults_are_the_documented_ones() {
         defaults(),
         ControllerConfig {
             namespaces: Vec::new(),
+            exclude_namespaces: Vec::new(),
+            namespace_selector: None,
+            sources: Sources {
+                configmaps: true,
+                secrets: true,
+            },
+            source_selector: None,
+            workload_kinds: ["DaemonSet", "Deployment", "StatefulSet", "Rollout", "CronJob"]
+                .iter()
+                .map(|kind| WorkloadKind::BuiltIn(KindId::named(kind).expect("a built-in kind")))
+                .collect(),
+            compat: Compat::default(),
+            on_create: true,
+            on_delete: true,
+            allow_cross_namespace: false,
             settle: Duration::from_secs(2),
             write_concurrency: 16,
             resync: Duration::from_mins(10),

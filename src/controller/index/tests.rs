@@ -1,8 +1,12 @@
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::core::kind::DEPLOYMENT;
-use crate::k8s::lean::{WatchedSource, WatchedWorkload};
+use crate::core::name::Name;
+use crate::core::time::Second;
+use crate::core::workload::{Source, Workload};
+use crate::k8s::lean::{WatchedConfigMap, WatchedWorkload};
 
 const NOW: i64 = 1_800_000_000;
 
@@ -20,21 +24,25 @@ struct Fed {
 impl Fed {
     fn new() -> Self {
         let mut index = Index::default();
-        let sources = index.add_source_watch(None, Some(Second::new(NOW - 100)));
-        let workloads = index.add_workload_watch(None);
+        let sources = index.add_watch(
+            Feeds::Sources(SourceKind::ConfigMap),
+            None,
+            Some(Second::new(NOW - 100)),
+        );
+        let workloads = index.add_watch(Feeds::Workloads(DEPLOYMENT), None, None);
         let mut fed = Self {
             index,
             sources,
             workloads,
         };
         fed.list_sources(&[]);
-        fed.index.workload_list_start(workloads);
-        fed.index.workload_list_end(workloads, now());
+        fed.index.list_start(workloads);
+        fed.index.list_end(workloads, now());
         fed
     }
 
     fn list_sources(&mut self, listed: &[Source]) -> Vec<String> {
-        self.index.source_list_start(self.sources);
+        self.index.list_start(self.sources);
         let mut touched = Vec::new();
         for source in listed {
             touched.extend(
@@ -42,7 +50,7 @@ impl Fed {
                     .apply_source(self.sources, source.clone(), How::Listed, now()),
             );
         }
-        touched.extend(self.index.source_list_end(self.sources, now()));
+        touched.extend(self.index.list_end(self.sources, now()));
         names(&touched)
     }
 
@@ -60,7 +68,7 @@ impl Fed {
     }
 
     fn workload(&mut self, workload: Workload) -> bool {
-        self.index.apply_workload(self.workloads, workload, How::Watched)
+        self.index.apply_workload(self.workloads, workload, How::Watched, now())
     }
 
     fn entry(&self, name: &str) -> &WorkloadEntry {
@@ -93,7 +101,7 @@ fn config_map(name: &str, uid: &str, version: u64, data: &[(&str, &str)]) -> Sou
         "metadata": { "name": name, "namespace": "shop", "uid": uid, "resourceVersion": version.to_string() },
         "data": data,
     });
-    serde_json::from_str::<WatchedSource>(&object.to_string())
+    serde_json::from_str::<WatchedConfigMap>(&object.to_string())
         .expect("it decodes")
         .source
 }
@@ -112,7 +120,7 @@ fn deployment(name: &str, uid: &str, version: u64, annotations: Value, container
     }
     serde_json::from_str::<WatchedWorkload>(&object.to_string())
         .expect("it decodes")
-        .workload(DEPLOYMENT)
+        .workload(DEPLOYMENT, Reading::default())
 }
 
 fn env(source: &str, key: &str) -> Value {
@@ -171,7 +179,7 @@ fn a_new_list_is_a_comparison() {
         config_map("changed", "u", 8, &[("a", "2")]),
     ]);
     assert_eq!(touched, ["changed", "gone"]);
-    assert_eq!(fed.index.source_count(), 2);
+    assert_eq!(fed.index.source_count(SourceKind::ConfigMap), 2);
 }
 
 #[test]
@@ -181,7 +189,7 @@ fn what_was_written_unwatched_and_reads_the_same_is_looked_into() {
     fed.workload(deployment("web", "1", 6, Value::Null, env("web", "a")));
     assert_eq!(fed.list_sources(&[config_map("web", "u", 9, &[("a", "1")])]), ["web"]);
     assert!(fed.entry("web").change.is_none(), "nothing is known to have changed");
-    let uses = fed.index.uses(fed.entry("web"));
+    let uses = fed.index.counted(fed.entry("web"));
     let unseen = |verified| {
         fed.index
             .views(&uses, Version::new(verified))
@@ -197,16 +205,16 @@ fn a_list_that_begins_again_in_the_middle_forgets_nothing() {
     let mut fed = Fed::new();
     fed.see(config_map("a", "u", 5, &[]));
     fed.see(config_map("b", "u", 5, &[]));
-    fed.index.source_list_start(fed.sources);
+    fed.index.list_start(fed.sources);
     fed.index
         .apply_source(fed.sources, config_map("a", "u", 5, &[]), How::Listed, now());
-    fed.index.source_list_start(fed.sources);
+    fed.index.list_start(fed.sources);
     fed.index
         .apply_source(fed.sources, config_map("b", "u", 5, &[]), How::Listed, now());
     fed.index
         .apply_source(fed.sources, config_map("a", "u", 5, &[]), How::Listed, now());
-    fed.index.source_list_end(fed.sources, now());
-    assert_eq!(fed.index.source_count(), 2);
+    fed.index.list_end(fed.sources, now());
+    assert_eq!(fed.index.source_count(SourceKind::ConfigMap), 2);
 }
 
 #[test]
@@ -215,7 +223,7 @@ fn a_required_source_that_goes_and_comes_back_the_same_is_no_change() {
     fed.see(config_map("web", "u", 5, &[("a", "1")]));
     fed.workload(deployment("web", "1", 6, Value::Null, env("web", "a")));
     assert_eq!(fed.lose("web", 7), ["web"]);
-    assert_eq!(fed.index.source_count(), 0);
+    assert_eq!(fed.index.source_count(SourceKind::ConfigMap), 0);
     assert_eq!(fed.see(config_map("web", "u2", 8, &[("a", "1")])), ["web"]);
     assert!(fed.entry("web").change.is_none());
     fed.lose("web", 9);
@@ -257,9 +265,12 @@ fn a_pattern_takes_up_what_comes_later_and_an_exclusion_leaves_it_out() {
     assert_eq!(fed.see(config_map("web-a", "u", 7, &[("a", "1")])), ["web"]);
     assert!(fed.see(config_map("web-x", "u", 8, &[("a", "1")])).is_empty());
     assert!(fed.see(config_map("other", "u", 9, &[("a", "1")])).is_empty());
-    let uses = fed.index.uses(fed.entry("web"));
+    let uses = fed.index.counted(fed.entry("web"));
     assert_eq!(
-        uses.iter().map(|(source, _)| source.to_string()).collect::<Vec<_>>(),
+        uses.uses
+            .iter()
+            .map(|(source, _)| source.to_string())
+            .collect::<Vec<_>>(),
         ["ConfigMap web-a"]
     );
 }
@@ -271,7 +282,7 @@ fn an_ignored_source_does_not_count() {
     ignored.ignored = true;
     fed.see(ignored);
     fed.workload(deployment("web", "1", 6, Value::Null, env("web", "a")));
-    let uses = fed.index.uses(fed.entry("web"));
+    let uses = fed.index.counted(fed.entry("web"));
     assert!(fed.index.views(&uses, Version::default()).is_empty());
 }
 
@@ -325,12 +336,11 @@ fn a_bad_annotation_leaves_the_last_good_word() {
     )));
     let entry = fed.entry("web");
     assert!(entry.workload.opt_in.is_err());
-    assert!(
-        entry
-            .opt_in
-            .as_ref()
-            .is_some_and(|opt_in| opt_in.excludes_configmap("x"))
-    );
+    assert!(entry.opt_in.as_ref().is_some_and(|opt_in| {
+        opt_in
+            .configmaps
+            .excludes(&Namespace::from("shop"), &config_map("x", "u", 1, &[]).reference)
+    }));
 }
 
 #[test]
@@ -357,7 +367,7 @@ fn a_foreign_template_change_is_dated_when_it_was_watched() {
         Some(Version::new(9))
     );
     let later = deployment("web", "1", 12, Value::Null, env("web", "c"));
-    fed.index.apply_workload(fed.workloads, later, How::Listed);
+    fed.index.apply_workload(fed.workloads, later, How::Listed, now());
     assert_eq!(
         fed.entry("web").foreign,
         None,

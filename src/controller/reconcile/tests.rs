@@ -4,13 +4,14 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::controller::gather::Clock;
-use crate::controller::index::{How, Index, WatchId};
+use crate::controller::index::{Feeds, How, Index, Rules, WatchId};
 use crate::core::decide::Settings;
 use crate::core::digest::KeyRing;
 use crate::core::kind::DEPLOYMENT;
-use crate::core::name::{Name, Namespace};
+use crate::core::name::{Name, Namespace, SourceKind};
+use crate::core::optin::Reading;
 use crate::k8s::events::WorkloadEvent;
-use crate::k8s::lean::{WatchedSource, WatchedWorkload};
+use crate::k8s::lean::{WatchedConfigMap, WatchedWorkload};
 use crate::k8s::mock::{Answer, Api};
 use crate::ops::{Metrics, Vocabulary};
 
@@ -28,13 +29,17 @@ struct Bench {
 
 impl Bench {
     fn new(api: &Api, observe_only: bool) -> Self {
-        let mut index = Index::new(observe_only);
-        let (sources, workloads) = (index.add_source_watch(None, None), index.add_workload_watch(None));
+        let mut index = Index::new(Rules {
+            observe_only,
+            ..Rules::default()
+        });
+        let sources = index.add_watch(Feeds::Sources(SourceKind::ConfigMap), None, None);
+        let workloads = index.add_watch(Feeds::Workloads(DEPLOYMENT), None, None);
         let now = Timestamp::now();
-        index.source_list_start(sources);
-        index.source_list_end(sources, now);
-        index.workload_list_start(workloads);
-        index.workload_list_end(workloads, now);
+        index.list_start(sources);
+        index.list_end(sources, now);
+        index.list_start(workloads);
+        index.list_end(workloads, now);
         let (sender, events) = mpsc::channel(16);
         let metrics = Metrics::new(&Vocabulary {
             workload_kinds: &["Deployment"],
@@ -50,6 +55,8 @@ impl Bench {
             settings: Settings {
                 installation: "ops/windlass".into(),
                 settle: SignedDuration::ZERO,
+                on_create: true,
+                on_delete: true,
             },
             ring: KeyRing::new([("k1".into(), [1; 32])]).expect("one key"),
             client: api.client(),
@@ -59,6 +66,7 @@ impl Bench {
         let reconciler = Reconciler {
             context: Arc::new(context),
             queue: Arc::default(),
+            reading: Arc::default(),
             observer: Arc::new(Observer::new(metrics, sender)),
             observe_only,
             resync: Duration::from_mins(10),
@@ -82,7 +90,7 @@ impl Bench {
             "metadata": { "name": "web", "namespace": "shop", "uid": "c", "resourceVersion": self.version.to_string() },
             "data": { "level": value },
         });
-        let source = serde_json::from_str::<WatchedSource>(&object.to_string())
+        let source = serde_json::from_str::<WatchedConfigMap>(&object.to_string())
             .expect("it decodes")
             .source;
         let now = Timestamp::now();
@@ -109,10 +117,12 @@ impl Bench {
             ] } } },
         });
         let workload = serde_json::from_str::<WatchedWorkload>(&object.to_string()).expect("it decodes");
-        self.reconciler
-            .context
-            .index()
-            .apply_workload(self.workloads, workload.workload(DEPLOYMENT), How::Watched);
+        self.reconciler.context.index().apply_workload(
+            self.workloads,
+            workload.workload(DEPLOYMENT, Reading::default()),
+            How::Watched,
+            Timestamp::now(),
+        );
     }
 
     /// What the API server made of a patch, as the event that tells it.

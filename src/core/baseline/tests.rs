@@ -50,6 +50,8 @@ fn recorded(present: &[Present<'_>]) -> Baseline {
         stale: None,
         held: None,
         restarts: vec![1_795_258_671; RESTARTS_KEPT],
+        mark: Some([7; 6]),
+        reverts: 1,
     };
     baseline.record(&key(), &namespace(), present);
     baseline

@@ -3,12 +3,76 @@
 use jiff::Timestamp;
 
 use super::known::unproven_advice;
-use super::make::{adopt, changed, fresh, hold_stale, is_of_present, last_change, list, stale_since, witness};
-use super::{Action, Case, Need, Plan, Reason, State};
+use super::make::{adopt, changed, fresh, hold_stale, is_of_present, last_change, list, restart, stale_since, witness};
+use super::{Action, Case, Input, Need, Plan, Reason, State, describe, reverts};
 use crate::core::baseline::Unsure;
-use crate::core::kind::Progress;
+use crate::core::kind::{Progress, RevisionFrom, Waiting};
 use crate::core::optin::Strategy;
 use crate::core::time::Second;
+
+/// Paused in Reloader's way although nobody asks for it any more: never left behind.
+pub(super) fn left_paused(input: &Input<'_>) -> Option<Plan> {
+    let asks_nothing = input.opt_in.configmaps.is_nothing() && input.opt_in.secrets.is_nothing();
+    let paused = input.workload.paused_at.is_some() && input.workload.evidence.paused;
+    (asks_nothing && paused).then(|| Plan::new(Action::Resume, State::Rolling, Reason::Resumed))
+}
+
+/// Nothing is to be done: it is only said.
+pub(super) fn next_run(input: &Input<'_>) -> Plan {
+    match input.change {
+        Some(change) => {
+            let seen = describe::seen(change);
+            Plan::new(Action::Nothing, State::Current, Reason::NextRun).about(seen)
+        }
+        None => Plan::new(Action::Nothing, State::Current, Reason::Unchanged),
+    }
+}
+
+/// In a pause-period changes are gathered; at its end they roll, all in one.
+pub(super) fn pausing(case: &Case<'_>) -> Option<Plan> {
+    let workload = case.input.workload;
+    let at = workload.paused_at.filter(|_| workload.evidence.paused)?;
+    let since = Timestamp::from_second(at.unix()).ok()?;
+    let until = case
+        .input
+        .opt_in
+        .pause
+        .and_then(|period| since.checked_add(period).ok());
+    if let Some(until) = until.filter(|until| case.input.now < *until) {
+        return Some(Plan {
+            not_before: Some(until),
+            ..Plan::new(Action::Hold, State::Pending, Reason::PausePeriod).about(changed(case))
+        });
+    }
+    if case.difference.changed.is_empty() {
+        return Some(Plan::new(Action::Resume, State::Rolling, Reason::Resumed));
+    }
+    Some(restart(case))
+}
+
+/// Wave keeps pods from being scheduled until their sources are there, and is not there any more to
+/// let them go.
+pub(super) fn unscheduled(case: &Case<'_>) -> Option<Plan> {
+    let marks = case.input.workload.marks.as_ref()?;
+    marks.scheduler.as_ref()?;
+    Some(restart(case))
+}
+
+/// Whoever else restarts it on changes is not fought.
+pub(super) fn rival(case: &Case<'_>) -> Option<Plan> {
+    let rival = case.input.rival?;
+    let who = format!("{rival:?}; end it, or take its annotations off this workload");
+    (!case.difference.changed.is_empty()).then(|| hold_stale(case, Reason::OtherController, who))
+}
+
+/// What a rollout that waits for somebody is called.
+pub(super) fn waiting(waiting: Waiting) -> Reason {
+    match waiting {
+        Waiting::Delete => Reason::OnDelete,
+        Waiting::Partition => Reason::Partitioned,
+        Waiting::Promotion => Reason::AwaitsPromotion,
+    }
+}
 
 /// Recorded as not vouching for the pods: only pods that are all younger, or new content, end that.
 pub(super) fn unsure(case: &Case<'_>) -> Option<Plan> {
@@ -30,6 +94,7 @@ pub(super) fn unsure(case: &Case<'_>) -> Option<Plan> {
     let (reason, detail) = match held {
         Unsure::Undone => (Reason::Undone, undone_advice()),
         Unsure::Unproven => (Reason::Unproven, unproven_advice("nothing can be compared")),
+        Unsure::Reverted => (Reason::Reverted, reverts::advice(case)),
     };
     Some(Plan::hold(reason, detail))
 }
@@ -45,14 +110,19 @@ pub(super) fn unchanged(case: &Case<'_>) -> Option<Plan> {
         return Some(adopt(case, Reason::Reshaped));
     }
     let evidence = case.input.workload.evidence;
-    // A rollout by somebody else is theirs to watch.
+    // A rollout by somebody else is theirs to watch. A generation moves with a scale-up as well.
+    let counts_templates = case.input.workload.reference.kind.row().revision != RevisionFrom::Generation;
     let ours = !case.baseline.restarts.is_empty()
-        && evidence.revision.unwrap_or(0) <= case.baseline.revision
-        && case.input.workload.witness.as_deref() == Some(&*witness(case.baseline, case.key, case.present));
+        && (!counts_templates || evidence.revision.unwrap_or(0) <= case.baseline.revision)
+        && (case.input.restarts_at()
+            || case.input.workload.witness.as_deref() == Some(&*witness(case.baseline, case.key, case.present)));
     let (state, reason) = match evidence.progress {
+        Progress::Waiting(for_what) if ours => (State::Held, waiting(for_what)),
         Progress::Failed if ours => (State::Failed, Reason::RolloutFailed),
         Progress::Progressing if ours => (State::Rolling, Reason::Rolling),
-        Progress::Failed | Progress::Progressing | Progress::Complete => (State::Current, Reason::Unchanged),
+        Progress::Failed | Progress::Progressing | Progress::Complete | Progress::Waiting(_) => {
+            (State::Current, Reason::Unchanged)
+        }
     };
     Some(Plan::new(Action::Nothing, state, reason))
 }
@@ -158,6 +228,7 @@ pub(super) fn absorbing(case: &Case<'_>, progress: Progress) -> Plan {
         Progress::Complete | Progress::Progressing => {
             Plan::new(Action::Hold, State::Rolling, Reason::Absorbing).about(changed(case))
         }
+        Progress::Waiting(for_what) => hold_stale(case, waiting(for_what), changed(case)),
     }
 }
 
@@ -200,7 +271,7 @@ pub(super) fn undone(case: &Case<'_>) -> Option<Plan> {
         return Some(adopt(case, Reason::Absorbed));
     }
     let rolled_and_left = proof.revisions.iter().any(|revision| {
-        Some(revision.number) != evidence.revision
+        !revision.is_present(evidence.revision)
             && revision.created >= change
             && revision
                 .witness
@@ -212,15 +283,22 @@ pub(super) fn undone(case: &Case<'_>) -> Option<Plan> {
         return Some(absorbing(case, evidence.progress));
     }
     if rolled_and_left {
-        let mut baseline = fresh(case.input, Some(case.baseline));
-        baseline.held = Some(Unsure::Undone);
-        baseline.stale = Some(case.baseline.stale.unwrap_or_else(|| stale_since(case.input)));
-        return Some(Plan::new(Action::Adopt(baseline.print()), State::Held, Reason::Undone).about(undone_advice()));
+        return Some(hold_unsure(case, Unsure::Undone, 0, Reason::Undone, undone_advice()));
     }
     let since = proof
         .present(evidence.revision)
         .is_some_and(|revision| revision.created > change);
     since.then(|| absorbing(case, evidence.progress))
+}
+
+/// Records the present content as what is wanted, and that pods are not known to run it.
+pub(super) fn hold_unsure(case: &Case<'_>, why: Unsure, reverts: u32, reason: Reason, detail: String) -> Plan {
+    let mut baseline = fresh(case.input, Some(case.baseline));
+    baseline.held = Some(why);
+    baseline.mark = None;
+    baseline.reverts = reverts;
+    baseline.stale = Some(case.baseline.stale.unwrap_or_else(|| stale_since(case.input)));
+    Plan::new(Action::Adopt(baseline.print()), State::Held, reason).about(detail)
 }
 
 pub(super) fn undone_advice() -> String {

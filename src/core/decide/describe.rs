@@ -5,8 +5,8 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Case, Reason};
-use crate::core::name::{Key, SourceRef};
+use super::{Case, Input, Reason};
+use crate::core::name::{Key, SourceKind, SourceRef};
 use crate::core::reference::Consumed;
 
 /// How many names an Event or an annotation lists before it only counts.
@@ -92,6 +92,48 @@ impl<'a> Changed<'a> {
         };
         serde_json::to_string(&cause).expect("names and a time always have a JSON form")
     }
+
+    /// The annotation by which Reloader says what it restarted a workload for. Its hash is our
+    /// keyed digest: a plain one would let people test guesses.
+    pub(super) fn reloaded_from(&self, input: &Input<'_>, digest: &str) -> Option<String> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Mark<'a> {
+            #[serde(rename = "type")]
+            of: &'static str,
+            name: &'a str,
+            namespace: &'a str,
+            hash: &'a str,
+            container_refs: [&'a str; 0],
+            observed_at: i64,
+        }
+        let first = input.sources.first().map(|view| view.reference);
+        let source = self.0.first().map(|(source, _)| *source).or(first)?;
+        let mark = Mark {
+            of: match source.kind {
+                SourceKind::ConfigMap => "CONFIGMAP",
+                SourceKind::Secret => "SECRET",
+            },
+            name: source.name.as_str(),
+            namespace: source.namespace.as_str(),
+            hash: digest,
+            container_refs: [],
+            observed_at: input.now.as_second(),
+        };
+        serde_json::to_string(&mark).ok()
+    }
+}
+
+/// What was seen to change, where there is no baseline to compare with.
+pub(super) fn seen(change: &super::Change) -> String {
+    let mut found: Vec<(&SourceRef, Vec<Key>)> = Vec::new();
+    for (source, key) in &change.keys {
+        match found.iter_mut().find(|(of, _)| *of == source) {
+            Some((_, keys)) => keys.push(key.clone()),
+            None => found.push((source, vec![key.clone()])),
+        }
+    }
+    Changed(found).to_string()
 }
 
 fn seen_live(case: &Case<'_>, source: &SourceRef) -> Vec<Key> {

@@ -1,8 +1,46 @@
 //! What is known of a workload's past, and what follows when that is not enough to compare.
 
 use super::make::{fresh, last_change, list, stale_since};
-use super::{Action, Input, Need, Plan, Reason, State, describe};
-use crate::core::baseline::{Baseline, Unsure};
+use super::{Action, Input, Need, Plan, Reason, Settings, State, describe};
+use crate::core::baseline::{Baseline, Difference, Present, Unsure};
+use crate::core::digest::WorkloadKey;
+
+/// Sources that came or went where that is no change: they are taken as they are. Gives whether
+/// there are any.
+pub(super) fn take_as_they_are(
+    input: &Input<'_>,
+    baseline: &Baseline,
+    key: &WorkloadKey,
+    difference: &mut Difference,
+) -> bool {
+    let Settings {
+        on_create, on_delete, ..
+    } = input.settings;
+    if *on_create && *on_delete {
+        return false;
+    }
+    let absent: Vec<Present<'_>> = input
+        .sources
+        .iter()
+        .map(|view| Present {
+            source: view.reference,
+            tag: key.shape(view.reference, view.used),
+            digest: key.source(view.reference, &view.used.consumed, None),
+            hints: Vec::new(),
+        })
+        .collect();
+    let was_there = baseline
+        .compare(key, &input.workload.reference.namespace, &absent)
+        .map(|difference| difference.changed)
+        .unwrap_or_default();
+    let before = difference.changed.len();
+    difference.changed.retain(|at| {
+        let there = input.sources.get(*at).is_some_and(|view| view.source.is_some());
+        let came = there && !was_there.contains(at);
+        !((came && !on_create) || (!there && !on_delete))
+    });
+    difference.changed.len() < before
+}
 
 pub(super) enum Known {
     /// On the workload.

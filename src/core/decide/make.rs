@@ -3,9 +3,10 @@
 use jiff::Timestamp;
 
 use super::describe::Changed;
-use super::{Action, Case, Input, Plan, Reason, Restart, State, View, describe};
+use super::{Action, By, Case, Input, Pause, Plan, Reason, Restart, State, View, describe};
 use crate::core::baseline::{Baseline, Present, Recorded};
 use crate::core::digest::{Digest, RingKey, WorkloadKey};
+use crate::core::optin::Origin;
 use crate::core::reference::Consumed;
 use crate::core::time::Second;
 
@@ -13,23 +14,56 @@ use crate::core::time::Second;
 const HINTED_KEYS: usize = 24;
 
 pub(super) fn restart(case: &Case<'_>) -> Plan {
+    restart_after(case, case.baseline.reverts)
+}
+
+/// The same restart once more, after it was taken back.
+pub(super) fn restart_again(case: &Case<'_>, reverts: u32) -> Plan {
+    restart_after(case, reverts)
+}
+
+fn restart_after(case: &Case<'_>, reverts: u32) -> Plan {
     let input = case.input;
     let mut baseline = fresh(input, Some(case.baseline));
+    baseline.reverts = reverts;
     baseline.revision = input.workload.evidence.revision.unwrap_or(0).saturating_add(1);
     baseline.push_restart(input.now);
     let key = input.ring.newest().for_workload(&input.workload.uid);
     let present = present(input, &key, HintDetail::None);
-    let reason = if case.difference.changed.is_empty() {
+    let waits_for_us = input
+        .workload
+        .marks
+        .as_ref()
+        .is_some_and(|marks| marks.scheduler.is_some());
+    let reason = if case.difference.changed.is_empty() && reverts == case.baseline.reverts && !waits_for_us {
         Reason::StartedMeanwhile
     } else {
         Reason::Restarted
     };
     let changed = Changed::of(case);
-    let action = Action::Restart(Restart {
+    let digest = witness(&baseline, &key, &present);
+    let by = if input.restarts_at() {
+        By::RestartAt(input.now)
+    } else {
+        By::Template
+    };
+    baseline.mark = (by == By::Template).then(|| mark_of(&digest)).flatten();
+    let pause = match (input.workload.paused_at, input.opt_in.pause) {
+        (Some(_), _) if input.workload.evidence.paused => Some(Pause::End),
+        (_, Some(_)) => Some(Pause::Begin(input.now)),
+        (_, None) => None,
+    };
+    let action = Action::Restart(Box::new(Restart {
         observed: baseline.print(),
-        digest: witness(&baseline, &key, &present),
+        reloaded_from: (input.opt_in.origin == Origin::Reloader)
+            .then(|| changed.reloaded_from(input, &digest))
+            .flatten(),
+        digest,
         cause: changed.cause(reason, input.now),
-    });
+        by,
+        marks: input.workload.marks.clone(),
+        pause,
+    }));
     Plan::new(action, State::Rolling, reason).about(changed.to_string())
 }
 
@@ -44,11 +78,15 @@ pub(super) fn stale_since(input: &Input<'_>) -> Timestamp {
 /// The present content becomes the baseline; no pod is touched.
 pub(super) fn adopt(case: &Case<'_>, reason: Reason) -> Plan {
     let nothing_new = case.difference.changed.is_empty();
-    let baseline = if reason == Reason::Restored && nothing_new && !case.difference.reshaped {
+    let mut baseline = if reason == Reason::Restored && nothing_new && !case.difference.reshaped {
         case.baseline.clone()
     } else {
         fresh(case.input, Some(case.baseline))
     };
+    if matches!(reason, Reason::Absorbed | Reason::Proven | Reason::NothingRuns) {
+        // No pod is left that is older than the change.
+        baseline.mark = None;
+    }
     let detail = if nothing_new { list(case.input) } else { changed(case) };
     Plan::new(Action::Adopt(baseline.print()), State::Current, reason).about(detail)
 }
@@ -88,6 +126,8 @@ pub(super) fn fresh(input: &Input<'_>, before: Option<&Baseline>) -> Baseline {
         stale: None,
         held: None,
         restarts: before.map(|baseline| baseline.restarts.clone()).unwrap_or_default(),
+        mark: before.and_then(|baseline| baseline.mark),
+        reverts: before.map_or(0, |baseline| baseline.reverts),
     };
     let present = present(input, &key, HintDetail::All);
     baseline.record(&key, &input.workload.reference.namespace, &present);
@@ -147,6 +187,14 @@ pub(super) fn witness(baseline: &Baseline, key: &WorkloadKey, present: &[Present
         baseline.key,
         base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(digest)
     )
+}
+
+/// The part of a digest that a baseline keeps.
+pub fn mark_of(witness: &str) -> Option<[u8; 6]> {
+    use base64::Engine as _;
+    let (_, digest) = witness.split_once('.')?;
+    let digest = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(digest).ok()?;
+    digest.get(..6)?.try_into().ok()
 }
 
 pub(super) fn is_of_present(case: &Case<'_>, text: &str) -> bool {

@@ -11,7 +11,7 @@ use crate::core::name::{Name, Namespace, SourceKind, Uid, WorkloadRef};
 use crate::core::optin::Strategy;
 use crate::core::proof::{Pod, Revision};
 use crate::core::reference::{Uses, discover};
-use crate::core::template::Fingerprint;
+use crate::core::template::{Fingerprint, Marks};
 
 /// Everything that one decision is made on, owned, with a quiet world as the beginning: one
 /// Deployment, adopted with content A at second 1000, whose pods were started at second 990.
@@ -27,6 +27,9 @@ struct World {
     proof: Option<Proof>,
     installation: &'static str,
     settle: i64,
+    rival: Option<Origin>,
+    on_create: bool,
+    on_delete: bool,
     ring: KeyRing,
     now: i64,
 }
@@ -56,14 +59,21 @@ impl World {
                 observed: None,
                 witness: None,
                 uses: uses.into(),
-                fingerprint: Fingerprint::of(&json!({})),
+                fingerprint: Fingerprint::of(&json!({}), Marks::LeftOut),
                 evidence: Evidence {
                     revision: Some(1),
                     progress: Progress::Complete,
                     paused: false,
                     empty: false,
                 },
+                owner: None,
+                marks: None,
+                paused_at: None,
+                runs_for: None,
             },
+            rival: None,
+            on_create: true,
+            on_delete: true,
             opt_in: OptIn::default(),
             sources: Vec::new(),
             remembered: None,
@@ -132,13 +142,11 @@ impl World {
 
     fn pods(&mut self, started: &[i64]) -> &mut Proof {
         let proof = self.proof.get_or_insert_default();
-        proof.pods = started
-            .iter()
-            .map(|second| Pod {
-                uid: Uid::from("pod"),
-                started: vec![Second::new(*second)],
-            })
-            .collect();
+        let pods = started.iter().map(|second| Pod {
+            uid: Uid::from("pod"),
+            started: vec![Second::new(*second)],
+        });
+        proof.pods = Some(pods.collect());
         proof
     }
 
@@ -163,10 +171,13 @@ impl World {
             change: self.change.as_ref(),
             foreign: self.foreign,
             trusted: self.trusted,
+            rival: self.rival,
             proof: self.proof.as_ref(),
             settings: &Settings {
                 installation: self.installation.into(),
                 settle: SignedDuration::from_secs(self.settle),
+                on_create: self.on_create,
+                on_delete: self.on_delete,
             },
             ring: &self.ring,
             now: at(self.now),
@@ -182,7 +193,7 @@ impl World {
                 self.workload.witness = Some(restart.digest.as_str().into());
                 self.workload.evidence.revision = self.workload.evidence.revision.map(|number| number + 1);
             }
-            Action::Nothing | Action::Hold | Action::Prove(_) => return,
+            Action::Nothing | Action::Hold | Action::Prove(_) | Action::Resume => return,
         }
         self.change = None;
         self.proof = None;
@@ -216,6 +227,9 @@ fn source(reference: &SourceRef, data: &[(&str, &str)], version: u64, second: i6
         uid: Uid::from("source-1"),
         version: Version::new(version),
         ignored: false,
+        ignored_by_reloader: false,
+        marked: false,
+        allow_from: Box::default(),
         contents: Contents::new(
             data.iter()
                 .map(|(key, value)| {
@@ -652,6 +666,7 @@ fn a_rollout_that_was_there_before_the_change_is_not_looked_into() {
     world.trusted = Some(Trusted {
         version: Version::new(60),
         revision: Some(5),
+        mark: None,
     });
     world.write("B", 70, 1100);
     assert!(is_restart(&world.decide()), "no proof was asked for");
@@ -678,6 +693,7 @@ fn undone(pods: &[i64]) -> World {
 fn revision(number: u64, created: i64, witness: Option<&str>) -> Revision {
     Revision {
         number,
+        newest: None,
         created: Second::new(created),
         witness: witness.map(Into::into),
         observed: None,
@@ -832,7 +848,7 @@ fn a_damaged_baseline_is_not_taken_for_first_sight() {
 fn a_source_that_begins_to_count_is_taken_as_it_is() {
     let mut world = World::adopted();
     let mut uses = Uses::default();
-    uses.name_whole(SourceKind::ConfigMap, Name::from("extra"));
+    uses.name_whole(None, SourceKind::ConfigMap, Name::from("extra"));
     let used = uses.finish().first().expect("one").clone();
     let extra = source_ref("extra");
     let content = source(&extra, &[("k", "v")], 15, 400);
@@ -853,7 +869,7 @@ fn a_source_that_begins_to_count_is_taken_as_it_is() {
 fn what_begins_to_count_is_recorded_before_anything_is_looked_into() {
     let mut world = World::adopted();
     let mut uses = Uses::default();
-    uses.name_whole(SourceKind::ConfigMap, Name::from("extra"));
+    uses.name_whole(None, SourceKind::ConfigMap, Name::from("extra"));
     let used = uses.finish().first().expect("one").clone();
     let extra = source_ref("extra");
     let content = source(&extra, &[("k", "v")], 25, 1100);
@@ -883,7 +899,7 @@ fn what_begins_to_count_is_recorded_before_anything_is_looked_into() {
 fn a_key_that_ceases_to_count_does_not_hide_a_change_elsewhere() {
     let mut world = World::adopted();
     let mut uses = Uses::default();
-    uses.name_whole(SourceKind::ConfigMap, Name::from("extra"));
+    uses.name_whole(None, SourceKind::ConfigMap, Name::from("extra"));
     let used = uses.finish().first().expect("one").clone();
     world
         .sources
@@ -907,14 +923,15 @@ fn what_is_written_never_holds_content() {
     let mut world = World::adopted();
     world.write("swordfish", 20, 1100);
     let plan = world.decide();
-    let Action::Restart(Restart {
+    let Action::Restart(restart) = &plan.action else {
+        panic!("{plan:?}")
+    };
+    let Restart {
         observed,
         digest,
         cause,
-    }) = &plan.action
-    else {
-        panic!("{plan:?}")
-    };
+        ..
+    } = &**restart;
     for text in [observed, digest, cause, &plan.detail, &format!("{plan:?}")] {
         assert!(!text.contains("swordfish"), "{text}");
     }

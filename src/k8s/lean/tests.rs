@@ -1,11 +1,12 @@
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
-use crate::core::kind::DEPLOYMENT;
-use crate::core::kind::Progress;
+use crate::core::kind::{DEPLOYMENT, Progress};
+use crate::core::optin::Reading;
+use crate::core::workload::{Source, Workload};
 
 fn source(value: &Value) -> Source {
-    serde_json::from_str::<WatchedSource>(&value.to_string())
+    serde_json::from_str::<WatchedConfigMap>(&value.to_string())
         .expect("it decodes")
         .source
 }
@@ -87,7 +88,7 @@ fn deployment(template_annotations: &Value, status: &Value) -> Workload {
     });
     serde_json::from_str::<WatchedWorkload>(&object.to_string())
         .expect("it decodes")
-        .workload(DEPLOYMENT)
+        .workload(DEPLOYMENT, Reading::default())
 }
 
 #[test]
@@ -159,4 +160,119 @@ fn the_progress_of_a_deployment_is_read_as_kubectl_reads_it() {
 fn a_value_never_appears_when_it_is_printed() {
     let decoded = source(&json!({ "metadata": meta(), "data": { "k": "swordfish" } }));
     assert!(!format!("{decoded:?}").contains("swordfish"));
+}
+
+#[test]
+fn a_secret_is_watched_without_its_content_even_if_it_is_sent() {
+    let object = json!({ "metadata": meta(), "data": { "password": "c3dvcmRmaXNo" } });
+    let watched = serde_json::from_str::<WatchedSecret>(&object.to_string()).expect("it decodes");
+    assert_eq!(watched.source.reference.kind, SourceKind::Secret);
+    assert_eq!(watched.source.contents.iter().len(), 0);
+}
+
+#[test]
+fn a_secret_that_is_read_becomes_digests_of_what_it_stands_for() {
+    let secret = json!({ "metadata": meta(), "data": { "password": "c3dvcmRmaXNo" } });
+    let ReadSecret(read) = serde_json::from_str(&secret.to_string()).expect("it decodes");
+    let plain = source(&json!({ "metadata": meta(), "data": { "password": "swordfish" } }));
+    assert_eq!(read.contents.get("password"), plain.contents.get("password"));
+    assert!(!format!("{read:?}").contains("swordfish"));
+}
+
+#[test]
+fn an_error_while_decoding_a_secret_does_not_repeat_it() {
+    let secret = json!({ "metadata": { "name": 7 }, "data": { "password": "c3dvcmRmaXNo" } });
+    let error = serde_json::from_str::<ReadSecret>(&secret.to_string()).expect_err("a name is no number");
+    assert!(!error.to_string().contains("c3dvcmRmaXNo"), "{error}");
+    let values = json!({ "metadata": meta(), "data": { "password": ["c3dvcmRmaXNo"] } });
+    let error = serde_json::from_str::<ReadSecret>(&values.to_string()).expect_err("a value is no list");
+    assert!(!error.to_string().contains("c3dvcmRmaXNo"), "{error}");
+}
+
+#[test]
+fn marks_and_consent_are_read_off_a_source() {
+    let mut meta = meta();
+    meta["annotations"] = json!({
+        "reloader.stakater.com/match": "true",
+        "reloader.stakater.com/ignore": "true",
+        "windlass.dev/allow-from": "a, b,,",
+    });
+    let decoded = source(&json!({ "metadata": meta }));
+    assert!(decoded.marked && decoded.ignored_by_reloader && !decoded.ignored);
+    assert_eq!(*decoded.allow_from, [Namespace::from("a"), Namespace::from("b")]);
+}
+
+fn rollout(spec: &Value) -> Role {
+    let object = json!({
+        "metadata": {
+            "name": "web", "namespace": "shop", "uid": "r", "resourceVersion": "9", "generation": 2,
+            "annotations": { "windlass.dev/enabled": "true", "rollout.argoproj.io/revision": "4" },
+        },
+        "spec": spec,
+        "status": { "phase": "Healthy", "observedGeneration": "2" },
+    });
+    let kind = KindId::named("Rollout").expect("it is built in");
+    serde_json::from_str::<WatchedWorkload>(&object.to_string())
+        .expect("it decodes")
+        .role(kind, Reading::default())
+}
+
+#[test]
+fn a_rollout_with_a_workload_ref_runs_the_template_of_another() {
+    let named = json!({ "apiVersion": "apps/v1", "kind": "Deployment", "name": "template" });
+    let Role::Delegation(delegation) = rollout(&json!({ "workloadRef": named })) else {
+        panic!("it has no template of its own")
+    };
+    assert_eq!(delegation.target.kind, DEPLOYMENT);
+    assert_eq!(delegation.target.namespace.as_str(), "shop");
+    assert_eq!(delegation.target.name.as_str(), "template");
+    assert_eq!(delegation.evidence.revision, Some(4));
+    assert_eq!(delegation.evidence.progress, Progress::Complete);
+}
+
+#[test]
+fn a_rollout_without_one_or_with_one_of_an_unknown_kind_is_a_workload() {
+    let unknown = json!({ "apiVersion": "v1", "kind": "PodTemplate", "name": "template" });
+    for spec in [json!({ "template": {} }), json!({ "workloadRef": unknown })] {
+        assert!(matches!(rollout(&spec), Role::Workload(_)), "{spec}");
+    }
+}
+
+#[test]
+fn the_template_may_be_anywhere() {
+    let fields = ["job", "pod"].map(str::to_owned);
+    let kind = KindId::described("example.org", "v1", "Thing", "things", &fields);
+    let object = json!({
+        "metadata": meta(),
+        "job": { "pod": { "spec": { "containers": [{ "envFrom": [{ "secretRef": { "name": "web" } }] }] } } },
+    });
+    let workload = serde_json::from_str::<WatchedWorkload>(&object.to_string())
+        .expect("it decodes")
+        .workload(kind, Reading::default());
+    assert_eq!(workload.uses.len(), 1);
+}
+
+#[test]
+fn whoever_was_left_paused_counts_until_it_is_resumed() {
+    let object = |paused: bool| {
+        let mut meta = meta();
+        meta["annotations"] = json!({ "deployment.reloader.stakater.com/paused-at": "2026-01-31T10:00:00Z" });
+        json!({ "metadata": meta, "spec": { "paused": paused, "template": {} } })
+    };
+    let reading = |reloader| Reading {
+        compat: crate::core::compat::Compat {
+            reloader,
+            ..Default::default()
+        },
+        cross_namespace: false,
+    };
+    let asked = |paused, reloader| {
+        serde_json::from_str::<WatchedWorkload>(&object(paused).to_string())
+            .expect("it decodes")
+            .workload(DEPLOYMENT, reading(reloader))
+            .opt_in
+    };
+    assert!(matches!(asked(true, true), Ok(Some(_))));
+    assert!(matches!(asked(false, true), Ok(None)), "it runs");
+    assert!(matches!(asked(true, false), Ok(None)), "nobody stands in for Reloader");
 }

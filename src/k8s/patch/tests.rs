@@ -19,11 +19,15 @@ fn patch(write: Write) -> WorkloadPatch {
 }
 
 fn restart() -> WorkloadPatch {
-    patch(Write::Restart(Restart {
+    patch(Write::Restart(Box::new(Restart {
         observed: "o".into(),
         digest: "d".into(),
         cause: "c".into(),
-    }))
+        by: By::Template,
+        reloaded_from: None,
+        marks: None,
+        pause: None,
+    })))
 }
 
 #[test]
@@ -107,4 +111,84 @@ async fn a_server_that_does_not_answer_is_given_up() {
     let api = Api::silent();
     let error = restart().send(&api.client(), Duration::from_secs(5)).await;
     assert_eq!(error, Err(ApiError::Unavailable("no answer within 5 s".into())));
+}
+
+fn restart_with(change: impl FnOnce(&mut Restart)) -> Value {
+    let mut patch = restart();
+    let Write::Restart(restart) = &mut patch.write else {
+        panic!("it is a restart")
+    };
+    change(restart);
+    patch.body()
+}
+
+fn marks(template: Value) -> Option<Box<Marks>> {
+    Marks::of(&template, |name| (name == wave::SCHEDULING_DISABLED).then_some("fast"))
+}
+
+#[test]
+fn marks_of_others_go_with_the_restart_by_name() {
+    let template = json!({
+        "metadata": { "annotations": { "reloader.stakater.com/last-reloaded-from": "{}" } },
+        "spec": { "containers": [
+            { "name": "app", "env": [{ "name": "A", "value": "1" }, { "name": "STAKATER_WEB_CONFIGMAP", "value": "x" }] },
+        ] },
+    });
+    let body = restart_with(|restart| restart.marks = marks(template));
+    let spec = &body["spec"]["template"]["spec"];
+    assert_eq!(
+        *spec,
+        json!({ "containers": [{ "name": "app", "env": [{ "name": "STAKATER_WEB_CONFIGMAP", "$patch": "delete" }] }] })
+    );
+    let annotations = body["spec"]["template"]["metadata"]["annotations"].as_object();
+    let gone = annotations.and_then(|it| it.get("reloader.stakater.com/last-reloaded-from"));
+    assert_eq!(gone, Some(&Value::Null));
+}
+
+#[test]
+fn our_own_mark_takes_the_place_of_reloaders() {
+    let template = json!({ "metadata": { "annotations": { "reloader.stakater.com/last-reloaded-from": "{}" } } });
+    let body = restart_with(|restart| {
+        restart.marks = marks(template);
+        restart.reloaded_from = Some("ours".into());
+    });
+    let annotations = &body["spec"]["template"]["metadata"]["annotations"];
+    assert_eq!(annotations["reloader.stakater.com/last-reloaded-from"], "ours");
+}
+
+#[test]
+fn pods_that_wave_kept_from_being_scheduled_get_their_scheduler_back() {
+    let body = restart_with(|restart| {
+        restart.marks = marks(json!({ "spec": { "schedulerName": "wave.pusher.com/invalid" } }));
+    });
+    assert_eq!(body["spec"]["template"]["spec"]["schedulerName"], "fast");
+    assert!(body["metadata"]["annotations"]["wave.pusher.com/scheduling-disabled"].is_null());
+}
+
+#[test]
+fn a_pause_begins_and_ends_with_its_time() {
+    let at: jiff::Timestamp = "2026-01-31T10:00:00.5Z".parse().expect("a time");
+    let begun = restart_with(|restart| restart.pause = Some(Pause::Begin(at)));
+    assert_eq!(begun["spec"]["paused"], true);
+    let annotation = &begun["metadata"]["annotations"]["deployment.reloader.stakater.com/paused-at"];
+    assert_eq!(annotation, "2026-01-31T10:00:00Z");
+    assert!(begun["spec"]["template"].is_object());
+    for body in [
+        restart_with(|restart| restart.pause = Some(Pause::End)),
+        patch(Write::Resume).body(),
+    ] {
+        let spec = body["spec"].as_object().expect("a spec");
+        assert_eq!(spec.get("paused"), Some(&Value::Null));
+        let annotations = body["metadata"]["annotations"].as_object().expect("annotations");
+        let paused_at = annotations.get("deployment.reloader.stakater.com/paused-at");
+        assert_eq!(paused_at, Some(&Value::Null));
+    }
+    assert!(patch(Write::Resume).body()["spec"].get("template").is_none());
+}
+
+#[test]
+fn a_rollout_may_be_restarted_without_a_new_template() {
+    let at: jiff::Timestamp = "2026-01-31T10:00:00Z".parse().expect("a time");
+    let body = restart_with(|restart| restart.by = By::RestartAt(at));
+    assert_eq!(body["spec"], json!({ "restartAt": "2026-01-31T10:00:00Z" }));
 }

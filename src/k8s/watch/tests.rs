@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tower_test::mock;
 
 use super::*;
-use crate::k8s::lean::{WatchedSource, resource};
+use crate::k8s::lean::{WatchedConfigMap, resource};
 
 /// One call that the server expects, and the lines that it answers with before it closes.
 struct Step {
@@ -74,12 +74,12 @@ async fn play(steps: Vec<Step>) -> Vec<String> {
         let _ = done.send(());
         last
     });
-    let api = Api::<WatchedSource>::all_with(
+    let api = Api::<WatchedConfigMap>::all_with(
         kube::Client::new(service, "default"),
         &resource("", "v1", "ConfigMap", "configmaps"),
     );
     let mut seen = Vec::new();
-    let watching = follow(api, |what| {
+    let watching = follow(api, Watching::default(), |what| {
         seen.push(match what {
             Seen::ListStart => "list".to_owned(),
             Seen::Listed(object) => format!("listed {}", object.source.reference.name),

@@ -67,8 +67,8 @@ fn a_level_of_a_target_overrides_the_general_one() {
     let text = logged(LogFormat::Text, "warn,kube=debug,loud=off", || {
         info!("ours at info");
         warn!("ours at warn");
-        debug!(target: "kube_runtime::watcher", "kube at debug");
-        trace!(target: "kube_runtime::watcher", "kube at trace");
+        debug!(target: "kube_runtime::controller", "kube at debug");
+        trace!(target: "kube_runtime::controller", "kube at trace");
         error!(target: "loud", "loud at error");
     });
     assert!(

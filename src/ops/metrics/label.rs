@@ -117,15 +117,18 @@ pub enum WatchRestart {
     Undecodable,
     /// The server has no streaming lists: on with paged ones.
     NoStreamingList,
+    /// The server knows no such kind: the watch ends.
+    NotServed,
 }
 
 impl WatchRestart {
-    pub(super) const ALL: [Self; 5] = [
+    pub(super) const ALL: [Self; 6] = [
         Self::Expired,
         Self::Forbidden,
         Self::Unavailable,
         Self::Undecodable,
         Self::NoStreamingList,
+        Self::NotServed,
     ];
 
     pub(super) fn word(self) -> &'static str {
@@ -135,6 +138,7 @@ impl WatchRestart {
             Self::Unavailable => "unavailable",
             Self::Undecodable => "undecodable",
             Self::NoStreamingList => "no_streaming_list",
+            Self::NotServed => "not_served",
         }
     }
 }

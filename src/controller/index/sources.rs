@@ -1,0 +1,430 @@
+//! Sources coming, changing and going, and whom that concerns.
+
+use jiff::Timestamp;
+
+use super::{How, Index, Wanted, WatchId};
+use crate::core::content::Contents;
+use crate::core::name::{Key, SourceKind, SourceRef, Version, WorkloadRef};
+use crate::core::time::Second;
+use crate::core::workload::Source;
+
+#[derive(Debug)]
+pub(super) struct SourceEntry {
+    pub(super) source: Source,
+    /// Gone, and kept for what it held: should it come back the same, nothing happened.
+    pub(super) gone: bool,
+    pub(super) content: Content,
+    /// The newest version that the watch brought; content that is read may still be of an older one.
+    seen: Seen,
+    pub(super) content_version: Version,
+    pub(super) unseen: Option<Unseen>,
+    pub(super) generation: u32,
+}
+
+/// Whether the content is known. That of a `ConfigMap` always is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    Read,
+    /// Nobody needed it yet, or it is being read.
+    Unread,
+    /// It was tried; why it failed.
+    Unreadable(Box<str>),
+}
+
+/// The last that the watch told of a source.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    version: Version,
+    how: How,
+    watch: WatchId,
+}
+
+/// A version that came in a list.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unseen {
+    pub(super) since: Second,
+    pub(super) version: Version,
+}
+
+/// How a source came to be what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Arrival {
+    New,
+    Changed,
+    /// After it was gone, with what it held before.
+    Back,
+    /// To be looked at again without having changed: written in a while in which nobody watched and
+    /// the same as before, or beginning or ceasing to count.
+    Unseen,
+    Gone,
+}
+
+impl Index {
+    pub(super) fn is_ignored(&self, source: &Source) -> bool {
+        source.ignored || (self.rules.reading.compat.reloader && source.ignored_by_reloader)
+    }
+
+    /// A source as a watch shows it: a `ConfigMap` whole, a Secret without its contents. Gives the
+    /// workloads that have to be decided again.
+    pub fn apply_source(&mut self, watch: WatchId, source: Source, how: How, now: Timestamp) -> Vec<WorkloadRef> {
+        if !self.has_sources_of(&source.reference.namespace) {
+            return Vec::new();
+        }
+        match source.reference.kind {
+            SourceKind::ConfigMap => self.apply_whole(watch, source, how, now),
+            SourceKind::Secret => self.apply_metadata(watch, source, how, now),
+        }
+    }
+
+    /// A Secret's content, read for those who use it.
+    pub fn apply_read(&mut self, source: Source, now: Timestamp) -> Vec<WorkloadRef> {
+        let Some(entry) = self.sources.get(&source.reference) else {
+            return Vec::new();
+        };
+        let Seen { version, how, watch } = entry.seen;
+        // An answer from before it went.
+        if entry.gone && source.version < version {
+            return Vec::new();
+        }
+        self.apply_whole(watch, source, how, now)
+    }
+
+    /// A Secret's content could not be read. Gives the workloads that wait for it.
+    pub fn note_unreadable(&mut self, source: &SourceRef, why: &str) -> Vec<WorkloadRef> {
+        let Some(entry) = self.sources.get_mut(source) else {
+            return Vec::new();
+        };
+        // What is known of an older version stays good for deciding until it can be read again.
+        if entry.content == Content::Read {
+            return Vec::new();
+        }
+        entry.content = Content::Unreadable(why.into());
+        self.users(source)
+    }
+
+    /// Whether a Secret's content is of the newest version that was seen.
+    #[must_use]
+    pub fn needs_reading(&self, source: &SourceRef) -> bool {
+        self.sources.get(source).is_some_and(|entry| {
+            (!entry.gone && entry.content != Content::Read) || entry.source.version < entry.seen.version
+        })
+    }
+
+    /// Whether any content of a source is known.
+    #[must_use]
+    pub fn is_read(&self, source: &SourceRef) -> bool {
+        let known = self.sources.get(source);
+        known.is_some_and(|entry| entry.content == Content::Read)
+    }
+
+    fn apply_metadata(&mut self, watch: WatchId, mut source: Source, how: How, now: Timestamp) -> Vec<WorkloadRef> {
+        self.intern(&mut source.reference.namespace);
+        if how == How::Watched {
+            self.note_life(watch, now);
+        }
+        let generation = self.watch(watch).map_or(0, |state| state.generation);
+        let reference = source.reference.clone();
+        let used = self.is_used(&reference);
+        let seen = Seen {
+            version: source.version,
+            // Whoever comes to use it later did not see it come.
+            how: if used { how } else { How::Listed },
+            watch,
+        };
+        let Some(entry) = self.sources.get_mut(&reference) else {
+            // Its first content is of version 0: older than whatever will be read.
+            let unread = Source {
+                version: Version::default(),
+                contents: Contents::default(),
+                ..source
+            };
+            let entry = SourceEntry {
+                source: unread,
+                gone: false,
+                content: Content::Unread,
+                seen,
+                content_version: Version::default(),
+                unseen: None,
+                generation,
+            };
+            self.sources.insert(reference.clone(), Box::new(entry));
+            *self.present_sources.entry(reference.kind).or_default() += 1;
+            if used {
+                self.wanted.push(Wanted::Source(reference));
+            }
+            return Vec::new();
+        };
+        entry.generation = generation;
+        if !entry.gone && entry.source.uid == source.uid && source.version <= entry.seen.version {
+            return Vec::new();
+        }
+        // What was seen first decides how the content that is read next came about.
+        let pending = entry.content != Content::Read && !entry.gone;
+        entry.seen = Seen {
+            how: if pending { entry.seen.how } else { seen.how },
+            ..seen
+        };
+        if used {
+            self.wanted.push(Wanted::Source(reference));
+        } else {
+            // Whoever comes to use it reads what is there then.
+            entry.content = Content::Unread;
+            entry.source = Source {
+                version: Version::default(),
+                contents: Contents::default(),
+                ..source
+            };
+            if entry.gone {
+                entry.gone = false;
+                *self.present_sources.entry(SourceKind::Secret).or_default() += 1;
+            }
+        }
+        Vec::new()
+    }
+
+    fn apply_whole(&mut self, watch: WatchId, mut source: Source, how: How, now: Timestamp) -> Vec<WorkloadRef> {
+        self.intern(&mut source.reference.namespace);
+        let started = self.started();
+        let Some(state) = self.watch(watch) else {
+            return Vec::new();
+        };
+        let (generation, last) = (state.generation, state.last);
+        if how == How::Watched {
+            self.note_life(watch, now);
+        }
+        let reference = source.reference.clone();
+        let version = source.version;
+        // What a list shows for the first time later on was not watched at all until now.
+        let unseen = |known: bool| {
+            (how == How::Listed).then(|| Unseen {
+                since: last.filter(|_| known || !started).unwrap_or(Second::new(0)),
+                version,
+            })
+        };
+        let since = source.changed_at.unwrap_or_else(|| Second::from(now));
+        let seen = Seen { version, how, watch };
+        let Some(entry) = self.sources.get_mut(&reference) else {
+            let keys: Vec<Key> = source.contents.iter().map(|(key, _)| key.clone()).collect();
+            self.sources.insert(
+                reference.clone(),
+                Box::new(SourceEntry {
+                    source,
+                    gone: false,
+                    content: Content::Read,
+                    seen,
+                    content_version: version,
+                    unseen: unseen(false),
+                    generation,
+                }),
+            );
+            *self.present_sources.entry(reference.kind).or_default() += 1;
+            return match how {
+                // Nothing is decided before the first list is complete, and then everything is.
+                How::Listed if !started => Vec::new(),
+                // Seen only by a label that it now has: it was there before.
+                How::Watched | How::Listed if self.rules.selected_sources => {
+                    self.touch(&reference, &keys, since, now, Arrival::Unseen)
+                }
+                How::Listed | How::Watched => self.touch(&reference, &keys, since, now, Arrival::New),
+            };
+        };
+        entry.generation = generation;
+        let first_read = entry.content != Content::Read;
+        if !first_read && !entry.gone && entry.source.uid == source.uid && version <= entry.source.version {
+            return Vec::new();
+        }
+        let before = std::mem::replace(&mut entry.source, source);
+        entry.content = Content::Read;
+        let came_back = std::mem::replace(&mut entry.gone, false);
+        if entry.seen.version <= version {
+            entry.seen = seen;
+        }
+        let source = &entry.source;
+        let same = before.contents == source.contents && before.ignored == source.ignored;
+        let keys: Vec<Key> = before
+            .contents
+            .differing(&source.contents)
+            .into_iter()
+            .cloned()
+            .collect();
+        let toggled = before.ignored != source.ignored
+            || before.ignored_by_reloader != source.ignored_by_reloader
+            || before.marked != source.marked
+            || before.allow_from != source.allow_from;
+        if same && how == How::Watched && !first_read {
+            // Only its labels moved, whatever its managed fields say.
+            entry.source.changed_at = before.changed_at;
+        } else {
+            entry.content_version = version;
+        }
+        if let Some(unseen) = unseen(!first_read) {
+            entry.unseen = Some(unseen);
+        }
+        if came_back {
+            *self.present_sources.entry(reference.kind).or_default() += 1;
+        }
+        if first_read {
+            let arrival = if how == How::Watched {
+                Arrival::New
+            } else {
+                Arrival::Unseen
+            };
+            return self.touch(&reference, &keys, since, now, arrival);
+        }
+        // What is ignored does not change for anybody; beginning or ceasing to count is no change either.
+        let counted = self
+            .sources
+            .get(&reference)
+            .is_some_and(|entry| !self.is_ignored(&entry.source) && !self.is_ignored(&before));
+        if !counted || (toggled && same) {
+            return if toggled {
+                self.touch(&reference, &keys, since, now, Arrival::Unseen)
+            } else {
+                Vec::new()
+            };
+        }
+        let arrival = match (came_back, same, how) {
+            (true, true, How::Watched) => Arrival::Back,
+            (true, false, _) => Arrival::New,
+            (false, false, _) => Arrival::Changed,
+            (false, true, How::Watched) => return Vec::new(),
+            (_, true, How::Listed) => Arrival::Unseen,
+        };
+        self.touch(&reference, &keys, since, now, arrival)
+    }
+
+    /// A source is gone. `version`: the version of its deletion, if an event told it.
+    pub fn remove_source(
+        &mut self,
+        watch: WatchId,
+        reference: &SourceRef,
+        version: Option<Version>,
+        now: Timestamp,
+    ) -> Vec<WorkloadRef> {
+        if version.is_some() {
+            self.note_life(watch, now);
+        }
+        let selected = self.rules.selected_sources;
+        let Some(entry) = self.sources.get_mut(reference) else {
+            return Vec::new();
+        };
+        if entry.gone || version.is_some_and(|version| version < entry.seen.version) {
+            return Vec::new();
+        }
+        entry.gone = true;
+        if let Some(version) = version {
+            entry.source.version = version;
+            entry.content_version = version;
+            entry.seen.version = version;
+        }
+        self.note_absent(reference.kind);
+        let keys: Vec<Key> = self
+            .sources
+            .get(reference)
+            .map(|entry| entry.source.contents.iter().map(|(key, _)| key.clone()).collect())
+            .unwrap_or_default();
+        // It may only have lost the label that it is watched by.
+        let arrival = if selected { Arrival::Unseen } else { Arrival::Gone };
+        let touched = self.touch(reference, &keys, Second::from(now), now, arrival);
+        if touched.is_empty() {
+            self.sources.remove(reference);
+        }
+        touched
+    }
+
+    /// Forgets a source that does not belong to the index any more.
+    pub(super) fn drop_source(&mut self, reference: &SourceRef) {
+        if self.sources.remove(reference).is_some_and(|entry| !entry.gone) {
+            self.note_absent(reference.kind);
+        }
+    }
+
+    fn note_absent(&mut self, kind: SourceKind) {
+        if let Some(count) = self.present_sources.get_mut(&kind) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
+    fn is_used(&self, source: &SourceRef) -> bool {
+        self.used_by.contains_key(source)
+            || self
+                .by_pattern
+                .get(&source.namespace)
+                .into_iter()
+                .flatten()
+                .filter_map(|workload| self.workloads.get(workload))
+                .any(|entry| entry.matches_pattern(source))
+    }
+
+    /// All who use a source, by reference, by name or by pattern.
+    fn users(&self, source: &SourceRef) -> Vec<WorkloadRef> {
+        let direct = self.used_by.get(source).into_iter().flatten().cloned();
+        let by_pattern = self.by_pattern.get(&source.namespace).into_iter().flatten();
+        let matching = by_pattern.filter(|workload| {
+            let entry = self.workloads.get(*workload);
+            entry.is_some_and(|entry| entry.matches_pattern(source))
+        });
+        direct.chain(matching.cloned()).collect()
+    }
+
+    /// Notes the change on every workload that it concerns, and names them.
+    fn touch(
+        &mut self,
+        reference: &SourceRef,
+        keys: &[Key],
+        since: Second,
+        now: Timestamp,
+        arrival: Arrival,
+    ) -> Vec<WorkloadRef> {
+        let marked = self.sources.get(reference).is_some_and(|entry| entry.source.marked);
+        let direct = self.used_by.get(reference).map_or(&[][..], Vec::as_slice);
+        let by_pattern = self.by_pattern.get(&reference.namespace).map_or(&[][..], Vec::as_slice);
+        let mut touched = Vec::with_capacity(direct.len());
+        for (workload, is_direct) in direct
+            .iter()
+            .map(|it| (it, true))
+            .chain(by_pattern.iter().map(|it| (it, false)))
+        {
+            let Some(entry) = self.workloads.get(workload) else {
+                continue;
+            };
+            let own = &entry.workload.reference.namespace;
+            // One that uses it directly comes once, by that.
+            if !is_direct && direct.contains(workload) {
+                continue;
+            }
+            let used = entry.uses.iter().find(|used| used.is_of(own, reference)).cloned();
+            let patterned = entry.matches_pattern(reference);
+            let counts = entry.means(reference, used.is_some(), marked) && self.is_shared_with(own, reference);
+            // Beginning and ceasing to count concern those, too, for whom it does not count now.
+            let concerned = arrival == Arrival::Unseen
+                || (counts
+                    && (patterned
+                        || used.as_ref().is_some_and(|used| {
+                            arrival != Arrival::Changed || keys.iter().any(|key| used.consumed.contains(key))
+                        })));
+            if !concerned || (used.is_none() && !patterned) {
+                continue;
+            }
+            touched.push(workload.clone());
+            // While a required source is away no pod can start, so none can have read anything else.
+            let required = used.as_ref().is_some_and(|used| used.required);
+            let harmless = match arrival {
+                Arrival::Gone => required,
+                Arrival::Back => required || patterned,
+                Arrival::Unseen => true,
+                Arrival::New | Arrival::Changed => false,
+            };
+            if harmless {
+                continue;
+            }
+            if let Some(entry) = self.workloads.get_mut(workload) {
+                let counted = keys
+                    .iter()
+                    .filter(|key| patterned || used.as_ref().is_some_and(|used| used.consumed.contains(key)));
+                entry.note_change(reference, counted, since, now);
+            }
+        }
+        touched
+    }
+}

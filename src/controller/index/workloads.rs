@@ -1,0 +1,156 @@
+//! Workloads coming, changing and going, and the way back from a source to its users.
+
+use jiff::Timestamp;
+
+use super::{How, Index, WatchId};
+use crate::controller::entry::WorkloadEntry;
+use crate::core::name::{Uid, WorkloadRef};
+use crate::core::workload::Workload;
+
+impl Index {
+    /// A workload as it is now. Gives whether it has to be decided (again).
+    pub fn apply_workload(&mut self, watch: WatchId, mut workload: Workload, how: How, now: Timestamp) -> bool {
+        if !self.has_workloads_of(&workload.reference.namespace) {
+            return false;
+        }
+        self.intern(&mut workload.reference.namespace);
+        let generation = self.watch(watch).map_or(0, |watch| watch.generation);
+        let reference = workload.reference.clone();
+        self.delegate(&mut workload);
+        if matches!(workload.opt_in, Ok(None)) {
+            self.forget(&reference);
+            return false;
+        }
+        if let Ok(Some(opt_in)) = &mut workload.opt_in {
+            self.intern_opt_in(opt_in);
+        }
+        if self.rules.observe_only
+            && let Some(entry) = self
+                .workloads
+                .get(&reference)
+                .filter(|entry| entry.workload.uid == workload.uid)
+        {
+            workload.observed.clone_from(&entry.remembered);
+        }
+        let Some(mut entry) = self.workloads.remove(&reference) else {
+            return self.insert_new(workload, generation);
+        };
+        if entry.workload.uid != workload.uid {
+            // Another object of the same name: nothing of the old one holds for it.
+            self.unlink(&entry);
+            self.recount(entry.status, None, &reference);
+            return self.insert_new(workload, generation);
+        }
+        entry.generation = generation;
+        if entry.workload.version > workload.version {
+            self.workloads.insert(reference, entry);
+            return false;
+        }
+        // Most events leave the uses as they are, and a source may have a thousand users.
+        let consequence = if entry.workload.uses == workload.uses && entry.workload.opt_in == workload.opt_in {
+            entry.update(workload, how, &self.rules, now)
+        } else {
+            self.unlink(&entry);
+            let consequence = entry.update(workload, how, &self.rules, now);
+            self.link(&reference, &entry);
+            consequence
+        };
+        self.workloads.insert(reference, entry);
+        consequence
+    }
+
+    fn insert_new(&mut self, workload: Workload, generation: u32) -> bool {
+        let reference = workload.reference.clone();
+        let entry = Box::new(WorkloadEntry::new(workload, generation, &self.rules));
+        self.link(&reference, &entry);
+        self.workloads.insert(reference, entry);
+        true
+    }
+
+    /// A workload is gone, or asks for nothing any more.
+    pub fn forget(&mut self, reference: &WorkloadRef) {
+        self.end_delegation(reference);
+        if let Some(entry) = self.workloads.remove(reference) {
+            self.unlink(&entry);
+            self.recount(entry.status, None, reference);
+        }
+    }
+
+    /// As [`Index::forget`], for one that is known to be gone by its uid.
+    pub fn forget_exactly(&mut self, reference: &WorkloadRef, uid: &Uid) {
+        if self
+            .workloads
+            .get(reference)
+            .is_some_and(|entry| entry.workload.uid == *uid)
+        {
+            self.forget(reference);
+        }
+    }
+
+    fn link(&mut self, reference: &WorkloadRef, entry: &WorkloadEntry) {
+        for used in &*entry.uses {
+            let source = used.source(&reference.namespace);
+            // Most sources have one user, and a vector begins with room for four.
+            self.used_by
+                .entry(source)
+                .or_insert_with(|| Vec::with_capacity(1))
+                .push(reference.clone());
+        }
+        let mut linked = Vec::new();
+        for (_, namespace) in entry.pattern_places() {
+            // Patterns of both kinds of sources, or several of one, are one link.
+            if !linked.contains(&namespace) {
+                self.by_pattern
+                    .entry(namespace.clone())
+                    .or_default()
+                    .push(reference.clone());
+                linked.push(namespace);
+            }
+        }
+    }
+
+    fn unlink(&mut self, entry: &WorkloadEntry) {
+        let reference = &entry.workload.reference;
+        for used in &*entry.uses {
+            let source = used.source(&reference.namespace);
+            if let Some(users) = self.used_by.get_mut(&source) {
+                users.retain(|user| user != reference);
+                if users.is_empty() {
+                    self.used_by.remove(&source);
+                    if self.sources.get(&source).is_some_and(|entry| entry.gone) {
+                        self.sources.remove(&source);
+                    }
+                }
+            }
+        }
+        for (_, namespace) in entry.pattern_places() {
+            if let Some(users) = self.by_pattern.get_mut(&namespace) {
+                users.retain(|user| user != reference);
+                if users.is_empty() {
+                    self.by_pattern.remove(&namespace);
+                }
+            }
+        }
+    }
+
+    /// One workload.
+    #[must_use]
+    pub fn workload(&self, reference: &WorkloadRef) -> Option<&WorkloadEntry> {
+        self.workloads.get(reference).map(|entry| &**entry)
+    }
+
+    /// One workload, to note something on it.
+    pub fn workload_mut(&mut self, reference: &WorkloadRef) -> Option<&mut WorkloadEntry> {
+        self.workloads.get_mut(reference).map(|entry| &mut **entry)
+    }
+
+    /// All workloads.
+    pub fn workloads(&self) -> impl Iterator<Item = (&WorkloadRef, &WorkloadEntry)> {
+        self.workloads.iter().map(|(reference, entry)| (reference, &**entry))
+    }
+
+    /// All workloads, to note something on them.
+    pub fn workloads_mut(&mut self) -> impl Iterator<Item = &mut WorkloadEntry> {
+        self.workloads.values_mut().map(|entry| &mut **entry)
+    }
+}

@@ -1,0 +1,113 @@
+//! Reads what no watch brings: the Secrets that are used, one GET each when they change.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tracing::warn;
+
+use super::feed::{Feed, apply};
+use super::index::{Feeds, How, Wanted};
+use crate::core::name::{SourceRef, WorkloadRef};
+use crate::k8s::error::ApiError;
+use crate::k8s::read;
+
+/// Objects read at a time: an API server answers a GET within a millisecond or two, and thousands
+/// are due at the start.
+pub const READERS: usize = 8;
+
+/// The first wait after a failed request, and the longest.
+const MIN_BACKOFF: Duration = Duration::from_millis(200);
+const MAX_BACKOFF: Duration = Duration::from_mins(1);
+
+/// What the readers share.
+pub struct Reader {
+    feed: Feed,
+    failures: Mutex<HashMap<Wanted, u32>>,
+}
+
+impl Reader {
+    /// Reads what is in the feed's queue, and feeds the index with it.
+    #[must_use]
+    pub fn new(feed: Feed) -> Self {
+        Self {
+            feed,
+            failures: Mutex::default(),
+        }
+    }
+
+    /// One of the readers; ends only when dropped.
+    pub async fn run(&self) {
+        loop {
+            let wanted = self.feed.reading.pop().await;
+            let outcome = match &wanted {
+                Wanted::Source(source) => self.source(source).await,
+                Wanted::Workload(workload) => self.workload(workload).await,
+            };
+            let pause = self.count(&wanted, outcome.as_ref().err());
+            match outcome {
+                Ok(touched) => touched.into_iter().for_each(|workload| self.feed.queue.push(workload)),
+                // Its event is on the way.
+                Err(ApiError::NotFound) => {}
+                Err(error) => {
+                    self.feed.metrics.error(error.word());
+                    if let Wanted::Source(source) = &wanted {
+                        warn!(source = %source, namespace = %source.namespace, %error, retry_in = ?pause, "cannot be read");
+                        let why = error.to_string();
+                        let waiting = self.feed.context.index().note_unreadable(source, &why);
+                        waiting.into_iter().for_each(|workload| self.feed.queue.push(workload));
+                    }
+                    self.feed.reading.push_after(wanted.clone(), pause);
+                }
+            }
+            self.feed.reading.done(&wanted);
+        }
+    }
+
+    async fn source(&self, source: &SourceRef) -> Result<Vec<WorkloadRef>, ApiError> {
+        let context = &self.feed.context;
+        let known_before = {
+            let index = context.index();
+            // It may have been read since it was asked for.
+            if !index.needs_reading(source) {
+                return Ok(Vec::new());
+            }
+            index.is_read(source)
+        };
+        let read = read::secret(&context.client, source, context.timeout).await?;
+        let touched = context.index().apply_read(read, context.clock.now());
+        if known_before && !touched.is_empty() {
+            self.feed.metrics.change(source.kind.word());
+        }
+        Ok(touched)
+    }
+
+    async fn workload(&self, workload: &WorkloadRef) -> Result<Vec<WorkloadRef>, ApiError> {
+        let context = &self.feed.context;
+        let read = read::workload(&context.client, workload, context.timeout).await?;
+        let mut index = context.index();
+        let feeds = Feeds::Workloads(workload.kind);
+        // Without a watch of its kind nothing would ever be known of it again.
+        let Some(watch) = index.watch_of(feeds, &workload.namespace) else {
+            return Ok(Vec::new());
+        };
+        let now = context.clock.now();
+        let touched = apply(&mut index, watch, workload.kind, &read, How::Listed, now);
+        Ok(touched.into_iter().collect())
+    }
+
+    /// How long to wait before the next try.
+    fn count(&self, wanted: &Wanted, error: Option<&ApiError>) -> Duration {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(error, None | Some(ApiError::NotFound)) {
+            failures.remove(wanted);
+            return Duration::ZERO;
+        }
+        let count = failures.entry(wanted.clone()).or_default();
+        let pause = MIN_BACKOFF
+            .saturating_mul(2_u32.saturating_pow((*count).min(16)))
+            .min(MAX_BACKOFF);
+        *count = count.saturating_add(1);
+        pause
+    }
+}

@@ -1,0 +1,161 @@
+use super::*;
+
+fn source(namespace: &str, name: &str) -> SourceRef {
+    SourceRef {
+        namespace: Namespace::from(namespace),
+        kind: SourceKind::ConfigMap,
+        name: Name::from(name),
+    }
+}
+
+fn own() -> Namespace {
+    Namespace::from("shop")
+}
+
+fn matches(pattern: &Pattern, name: &str) -> bool {
+    pattern.matches(&own(), &source("shop", name))
+}
+
+fn glob(text: &str) -> Pattern {
+    Pattern::glob(None, text).expect("a name or a glob")
+}
+
+fn expression(text: &str) -> Pattern {
+    Pattern::expression(text).expect("an expression")
+}
+
+#[test]
+fn an_expression_matches_the_whole_name() {
+    let table: [(&str, &[&str], &[&str]); 14] = [
+        ("web", &["web"], &["web-2", "my-web", "we"]),
+        ("web-.*", &["web-", "web-2", "web-a.b"], &["web", "my-web-2"]),
+        ("foo.bar", &["foo.bar", "foo-bar", "fooxbar"], &["foobar", "foo..bar"]),
+        (r"foo\.bar", &["foo.bar"], &["foo-bar"]),
+        ("a|b", &["a", "b"], &["ab", "a-web", "web-b"]),
+        ("^web$", &["web"], &["web-2", "my-web"]),
+        ("web-(blue|green)", &["web-blue", "web-green"], &["web-red", "web-"]),
+        ("web(?:-v[0-9]+)?", &["web", "web-v12"], &["web-v", "web-va"]),
+        (r"web-\d{2}", &["web-12"], &["web-1", "web-123", "web-ab"]),
+        ("(?i)WEB", &["web"], &["WEBS"]),
+        ("web-[^0-9]", &["web-a"], &["web-1"]),
+        ("(?P<app>web|api)-config", &["web-config", "api-config"], &["db-config"]),
+        (r"\Aweb\z", &["web"], &["web-2"]),
+        ("[a-z]+?-x", &["a-x", "abc-x"], &["-x", "a-xy"]),
+    ];
+    for (text, fits, fits_not) in table {
+        for name in fits {
+            assert!(matches(&expression(text), name), "{text} is to match {name}");
+        }
+        for name in fits_not {
+            assert!(!matches(&expression(text), name), "{text} is not to match {name}");
+        }
+    }
+}
+
+#[test]
+fn what_is_no_expression_is_refused() {
+    for text in [
+        "we(b", "web)", "[a-", "*", "+a", "(?P<x", r"\", r"\pZZ", "a{2,1}", "(?<!a)b", r"(a)\1",
+    ] {
+        assert_eq!(Pattern::expression(text), None, "{text}");
+    }
+}
+
+/// Found by this test: the parentheses around it made an expression of what is none, anchored at one end.
+#[test]
+fn parentheses_that_close_ours_are_refused() {
+    for text in ["a)(b", "a)|(b", "a)|(?:.*"] {
+        assert_eq!(Pattern::expression(text), None, "{text}");
+    }
+}
+
+#[test]
+fn an_expression_that_would_take_much_memory_is_refused() {
+    for text in ["(?:a{1000}){1000}", "(((a{100}){100}){100}){100}", r"[a-z]{100000}"] {
+        assert_eq!(Pattern::expression(text), None, "{text}");
+    }
+}
+
+/// A backtracking matcher would need longer than the universe is old.
+#[test]
+fn an_expression_takes_no_time_to_speak_of() {
+    let name = "a".repeat(250);
+    for text in ["(a+)+b", "(a|a)*b", "(.*.*.*)*b", "(a?){50}a{50}b"] {
+        assert!(!matches(&expression(text), &name), "{text}");
+    }
+}
+
+#[test]
+fn only_a_plain_name_names_one_source() {
+    let plain = |pattern: &Pattern| pattern.name().map(|name| name.to_string());
+    assert_eq!(plain(&expression("web-2")), Some("web-2".to_owned()));
+    assert_eq!(plain(&expression("foo.bar")), None);
+    assert_eq!(plain(&expression("web.*")), None);
+    assert_eq!(plain(&glob("web-2")), Some("web-2".to_owned()));
+    assert_eq!(plain(&glob("foo.bar")), Some("foo.bar".to_owned()));
+    assert_eq!(plain(&glob("web-*")), None);
+    assert_eq!(plain(&glob("web-?")), None);
+}
+
+#[test]
+fn in_a_glob_only_the_wildcards_are_special() {
+    assert!(matches(&glob("foo.bar"), "foo.bar"));
+    assert!(!matches(&glob("foo.bar"), "foo-bar"));
+    assert!(matches(&glob("web-*"), "web-"));
+    assert!(!matches(&glob("web-*"), "my-web-2"));
+    assert!(matches(&glob("w?b"), "web"));
+    assert!(!matches(&glob("w?b"), "wb"));
+}
+
+#[test]
+fn a_glob_holds_only_what_names_may_hold() {
+    for text in [
+        "",
+        "-a",
+        "a-",
+        ".a",
+        "a.",
+        "Web",
+        "a_b",
+        "a/b",
+        "a b",
+        "ä",
+        "a+",
+        &"a".repeat(254),
+    ] {
+        assert_eq!(Pattern::glob(None, text), None, "{text}");
+    }
+    for text in ["a", "*", "*-a", "a-?", "0", &"a".repeat(253)] {
+        assert!(Pattern::glob(None, text).is_some(), "{text}");
+    }
+}
+
+#[test]
+fn a_pattern_is_of_its_own_namespace_unless_it_says_another() {
+    let own_ones = [glob("web"), glob("w*"), expression("web"), expression("w.b")];
+    for pattern in own_ones {
+        assert!(pattern.matches(&own(), &source("shop", "web")), "{pattern:?}");
+        assert!(!pattern.matches(&own(), &source("bank", "web")), "{pattern:?}");
+    }
+    for text in ["web", "w*"] {
+        let pattern = Pattern::glob(Some(Namespace::from("bank")), text).expect("a name or a glob");
+        assert!(pattern.matches(&own(), &source("bank", "web")), "{pattern:?}");
+        assert!(!pattern.matches(&own(), &source("shop", "web")), "{pattern:?}");
+    }
+}
+
+#[test]
+fn patterns_are_told_apart_by_text_manner_and_namespace() {
+    assert_eq!(expression("web.*"), expression("web.*"));
+    assert_ne!(expression("web.*"), expression("web-.*"));
+    // The same text, and the one means one name and the other many.
+    assert_ne!(expression("foo.bar"), glob("foo.bar"));
+    assert_ne!(Pattern::glob(Some(own()), "web"), Pattern::glob(None, "web"));
+}
+
+#[test]
+fn a_pattern_is_described_with_its_namespace() {
+    let far = Pattern::glob(Some(Namespace::from("bank")), "tls-*").expect("a glob");
+    assert_eq!(far.describe(SourceKind::Secret), "Secret bank/tls-*");
+    assert_eq!(expression("web.*").describe(SourceKind::ConfigMap), "ConfigMap web.*");
+}

@@ -1,0 +1,219 @@
+//! Workloads: the parts that their row in the table of kinds is asked about.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use kube::core::ObjectMeta;
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::Value;
+
+use super::WireMeta;
+use crate::core::annotation;
+use crate::core::kind::{Evidence, KindId, Object};
+use crate::core::marks::Marks;
+use crate::core::name::{Name, Version, WorkloadRef};
+use crate::core::optin::{self, Annotations, Asked, OptIn, Reading, Selection};
+use crate::core::reference;
+use crate::core::template::{self, Fingerprint};
+use crate::core::time::Second;
+use crate::core::workload::{RunsFor, Workload};
+
+/// A workload as it is watched: the parts that its row in the table of kinds is asked about.
+#[derive(Clone, Debug)]
+pub struct WatchedWorkload {
+    pub(super) meta: ObjectMeta,
+    wire: WireMeta,
+    /// All of it that is not metadata.
+    fields: serde_json::Map<String, Value>,
+}
+
+impl<'de> Deserialize<'de> for WatchedWorkload {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = WatchedWorkload;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut wire = WireMeta::default();
+                let mut fields = serde_json::Map::new();
+                while let Some(name) = map.next_key::<Cow<'de, str>>()? {
+                    match &*name {
+                        "metadata" => wire = map.next_value()?,
+                        "kind" | "apiVersion" => {
+                            map.next_value::<IgnoredAny>()?;
+                        }
+                        _ => {
+                            fields.insert(name.into_owned(), map.next_value()?);
+                        }
+                    }
+                }
+                Ok(WatchedWorkload {
+                    meta: wire.object_meta(),
+                    wire,
+                    fields,
+                })
+            }
+        }
+        deserializer.deserialize_map(Fields)
+    }
+}
+
+/// What a watched object is to the rules.
+#[derive(Debug)]
+pub enum Role {
+    /// A workload.
+    Workload(Box<Workload>),
+    /// An object that has no pod template, but runs the pods of another one's.
+    Delegation(Box<Delegation>),
+}
+
+/// An Argo Rollout with a `workloadRef`.
+#[derive(Clone, Debug)]
+pub struct Delegation {
+    /// Which one.
+    pub by: RunsFor,
+    /// Its version.
+    pub version: Version,
+    /// Who has the template.
+    pub target: WorkloadRef,
+    /// What its annotations ask for.
+    pub opt_in: Asked,
+    /// How far it has come.
+    pub evidence: Evidence,
+}
+
+impl WatchedWorkload {
+    /// Which workload it is.
+    #[must_use]
+    pub fn reference(&self, kind: KindId) -> WorkloadRef {
+        WorkloadRef {
+            namespace: self.wire.namespace(),
+            kind,
+            name: self.wire.name(),
+        }
+    }
+
+    fn field(&self, path: &[&str]) -> &Value {
+        let (first, rest) = match path {
+            [first, rest @ ..] => (self.fields.get(*first), rest),
+            [] => (None, path),
+        };
+        first
+            .and_then(|first| rest.iter().try_fold(first, |value, field| value.get(field)))
+            .unwrap_or(&Value::Null)
+    }
+
+    /// What the rules need of it.
+    #[must_use]
+    pub fn role(&self, kind: KindId, reading: Reading) -> Role {
+        let row = kind.row();
+        let named = row.delegate.map(|path| self.field(path)).filter(|it| it.is_object());
+        match named.and_then(|named| self.delegation(kind, named, reading)) {
+            Some(delegation) => Role::Delegation(Box::new(delegation)),
+            None => Role::Workload(Box::new(self.workload(kind, reading))),
+        }
+    }
+
+    /// `None` when the other object is of no kind that we serve.
+    fn delegation(&self, kind: KindId, named: &Value, reading: Reading) -> Option<Delegation> {
+        let text = |field: &str| named.get(field).and_then(Value::as_str);
+        let group = text("apiVersion")?.split_once('/').map_or("", |(group, _)| group);
+        let target = KindId::named(text("kind")?).filter(|it| it.row().group == group)?;
+        let reference = self.reference(kind);
+        Some(Delegation {
+            target: WorkloadRef {
+                namespace: reference.namespace.clone(),
+                kind: target,
+                name: Name::from(text("name")?),
+            },
+            opt_in: self.asked(kind, &Value::Null, reading),
+            evidence: self.evidence(kind),
+            version: self.wire.version(),
+            by: RunsFor {
+                uid: self.wire.uid(),
+                reference,
+            },
+        })
+    }
+
+    fn evidence(&self, kind: KindId) -> Evidence {
+        let row = kind.row();
+        let generation = self.wire.generation.unwrap_or(0);
+        row.evidence(&Object {
+            generation,
+            revision: row.revision(|name| self.wire.annotation(name), generation),
+            spec: self.field(&["spec"]),
+            status: self.field(&["status"]),
+        })
+    }
+
+    fn asked(&self, kind: KindId, template: &Value, reading: Reading) -> Asked {
+        let annotations = Annotations {
+            workload: &|name| self.wire.annotation(name),
+            template: &|name| template_annotation(template, name),
+        };
+        match optin::read(&annotations, kind, &self.wire.namespace(), reading) {
+            Ok(opt_in) => Ok(opt_in.map(Arc::new)),
+            Err(invalid) => Err(Box::new(invalid)),
+        }
+    }
+
+    /// As a workload with a pod template of its own.
+    #[must_use]
+    pub fn workload(&self, kind: KindId, reading: Reading) -> Workload {
+        let template = self.field(kind.row().template);
+        let stands_in = reading.compat.reloader || reading.compat.wave;
+        let evidence = self.evidence(kind);
+        let paused_at = self
+            .wire
+            .annotation(annotation::reloader::PAUSED_AT)
+            .filter(|_| reading.compat.reloader)
+            // Whatever else is written there was written long ago.
+            .map(|text| Second::parse(text).unwrap_or(Second::new(0)));
+        let mut opt_in = self.asked(kind, template, reading);
+        if matches!(opt_in, Ok(None)) && paused_at.is_some() && evidence.paused {
+            // Nobody asks for anything any more, but it was left paused.
+            let nothing = OptIn {
+                configmaps: Selection::nothing(),
+                secrets: Selection::nothing(),
+                ..OptIn::default()
+            };
+            opt_in = Ok(Some(Arc::new(nothing)));
+        }
+        let owner = self.wire.owner_references.iter().find(|owner| owner.controller);
+        Workload {
+            uid: self.wire.uid(),
+            version: self.wire.version(),
+            opt_in,
+            observed: self.wire.annotation(annotation::OBSERVED).map(Into::into),
+            witness: template_annotation(template, annotation::CONFIG_DIGEST).map(Into::into),
+            uses: reference::discover(template).into(),
+            fingerprint: Fingerprint::of(
+                template,
+                if stands_in {
+                    template::Marks::LeftOut
+                } else {
+                    template::Marks::Count
+                },
+            ),
+            evidence,
+            owner: owner.map(|owner| format!("{} {}", owner.kind, owner.name).into()),
+            marks: stands_in
+                .then(|| Marks::of(template, |name| self.wire.annotation(name)))
+                .flatten(),
+            paused_at,
+            runs_for: None,
+            reference: self.reference(kind),
+        }
+    }
+}
+
+fn template_annotation<'a>(template: &'a Value, name: &str) -> Option<&'a str> {
+    template.get("metadata")?.get("annotations")?.get(name)?.as_str()
+}
