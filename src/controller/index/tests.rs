@@ -3,10 +3,14 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::core::kind::DEPLOYMENT;
-use crate::core::name::Name;
+use crate::core::name::{Name, Uid};
 use crate::core::time::Second;
 use crate::core::workload::{Source, Workload};
 use crate::k8s::lean::{WatchedConfigMap, WatchedWorkload};
+
+mod delegations;
+mod elsewhere;
+mod secrets;
 
 const NOW: i64 = 1_800_000_000;
 

@@ -13,6 +13,8 @@ use crate::core::proof::{Pod, Revision};
 use crate::core::reference::{Uses, discover};
 use crate::core::template::{Fingerprint, Marks};
 
+mod others;
+
 /// Everything that one decision is made on, owned, with a quiet world as the beginning: one
 /// Deployment, adopted with content A at second 1000, whose pods were started at second 990.
 struct World {

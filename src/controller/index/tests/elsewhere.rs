@@ -1,0 +1,150 @@
+//! What is in other namespaces: named by a workload, or taken up and let go.
+
+use super::*;
+use crate::core::compat::Compat;
+
+fn shared(version: u64, value: &str, allow_from: Option<&str>) -> Source {
+    let mut object = json!({
+        "metadata": { "name": "common", "namespace": "platform", "uid": "c", "resourceVersion": version.to_string() },
+        "data": { "level": value },
+    });
+    if let Some(allow_from) = allow_from {
+        object["metadata"]["annotations"] = json!({ "windlass.dev/allow-from": allow_from });
+    }
+    serde_json::from_str::<WatchedConfigMap>(&object.to_string())
+        .expect("it decodes")
+        .source
+}
+
+/// An index with a workload in `shop` that names `platform/common`.
+fn across() -> Fed {
+    let mut fed = Fed::new();
+    fed.index.rules.reading.cross_namespace = true;
+    let annotations = json!({
+        "windlass.dev/enabled": "true",
+        "windlass.dev/configmaps": "platform/common",
+    });
+    let object = json!({
+        "metadata": {
+            "name": "web", "namespace": "shop", "uid": "1", "resourceVersion": "6", "annotations": annotations,
+        },
+        "spec": { "template": {} },
+    });
+    let workload = serde_json::from_str::<WatchedWorkload>(&object.to_string())
+        .expect("it decodes")
+        .workload(DEPLOYMENT, fed.index.rules.reading);
+    fed.workload(workload);
+    fed
+}
+
+#[test]
+fn a_source_of_another_namespace_counts_with_its_consent_only() {
+    let mut fed = across();
+    let named = |fed: &Fed| {
+        let counted = fed.index.counted(fed.entry("web"));
+        (counted.uses.len(), counted.not_shared.len())
+    };
+    assert_eq!(named(&fed), (0, 1), "it is not there");
+    fed.see(shared(7, "A", None));
+    assert_eq!(named(&fed), (0, 1), "it says nothing of other namespaces");
+    fed.see(shared(8, "A", Some("warehouse, shop-2")));
+    assert_eq!(named(&fed), (0, 1), "it allows others");
+    assert!(fed.see(shared(9, "B", Some("warehouse"))).is_empty());
+
+    let touched = fed.see(shared(10, "B", Some("shop")));
+    assert_eq!(touched, ["web"], "it is to be looked at again");
+    assert!(fed.change_keys("web").is_empty(), "and nothing changed for it");
+    assert_eq!(named(&fed), (1, 0));
+    assert_eq!(fed.see(shared(11, "C", Some("shop"))), ["web"]);
+    assert_eq!(fed.change_keys("web"), ["level"]);
+
+    assert_eq!(fed.see(shared(12, "C", None)), ["web"]);
+    assert_eq!(named(&fed), (0, 1), "consent can be withdrawn");
+}
+
+#[test]
+fn without_the_flag_consent_is_worth_nothing() {
+    let mut fed = across();
+    fed.see(shared(7, "A", Some("shop")));
+    fed.index.rules.reading.cross_namespace = false;
+    assert_eq!(fed.index.counted(fed.entry("web")).uses.len(), 0);
+}
+
+#[test]
+fn a_namespace_is_taken_up_in_two_steps() {
+    let mut fed = Fed::new();
+    fed.index.select_namespaces();
+    let shop = Namespace::from("shop");
+    let workload = || deployment("web", "1", 6, Value::Null, env("web", "a"));
+    fed.see(config_map("web", "u", 5, &[("a", "1")]));
+    assert!(!fed.workload(workload()));
+    assert_eq!(fed.index.source_count(SourceKind::ConfigMap), 0);
+
+    assert!(fed.index.take_up(&shop, Stage::Sources));
+    assert!(!fed.index.take_up(&shop, Stage::Sources), "it is known");
+    let begun = fed.index.source_lists_begun();
+    assert!(!fed.index.have_listed_since(&begun));
+    fed.list_sources(&[config_map("web", "u", 5, &[("a", "1")])]);
+    assert!(fed.index.have_listed_since(&begun));
+    assert!(!fed.workload(workload()), "its workloads come later");
+    fed.index.take_up(&shop, Stage::Workloads);
+    assert!(fed.workload(workload()));
+}
+
+#[test]
+fn a_namespace_that_is_let_go_leaves_nothing() {
+    let mut fed = Fed::new();
+    fed.index.select_namespaces();
+    let shop = Namespace::from("shop");
+    for stage in [Stage::Sources, Stage::Workloads] {
+        fed.index.take_up(&shop, stage);
+    }
+    fed.see(config_map("web", "u", 5, &[("a", "1")]));
+    fed.workload(deployment("web", "1", 6, Value::Null, env("web", "a")));
+    fed.index.let_go(&shop);
+    assert_eq!(fed.index.workloads().count(), 0);
+    assert_eq!(fed.index.source_count(SourceKind::ConfigMap), 0);
+    assert!(fed.index.taken_up().is_empty());
+    assert!(fed.see(config_map("web", "u", 9, &[("a", "2")])).is_empty());
+}
+
+#[test]
+fn what_is_listed_late_may_have_been_anything_before() {
+    let mut fed = Fed::new();
+    fed.list_sources(&[config_map("web", "u", 5, &[("a", "1")])]);
+    fed.workload(deployment("web", "1", 6, Value::Null, env("web", "a")));
+    let counted = fed.index.counted(fed.entry("web"));
+    let views = fed.index.views(&counted, Version::default());
+    assert_eq!(views[0].unseen_since, Some(Second::new(0)));
+}
+
+#[test]
+fn reloaders_marks_on_a_source_count_where_we_stand_in_for_it() {
+    let object = |annotation: &str, version: u64| {
+        let object = json!({
+            "metadata": {
+                "name": "web", "namespace": "shop", "uid": "u", "resourceVersion": version.to_string(),
+                "annotations": { annotation: "true" },
+            },
+            "data": { "a": "1" },
+        });
+        serde_json::from_str::<WatchedConfigMap>(&object.to_string())
+            .expect("it decodes")
+            .source
+    };
+    let mut fed = Fed::new();
+    fed.see(object("reloader.stakater.com/ignore", 5));
+    fed.workload(deployment("web", "1", 6, Value::Null, env("web", "a")));
+    let views = |fed: &Fed| {
+        let counted = fed.index.counted(fed.entry("web"));
+        fed.index.views(&counted, Version::default()).len()
+    };
+    assert_eq!(views(&fed), 1);
+    fed.index.rules.reading.compat = Compat {
+        reloader: true,
+        ..Compat::default()
+    };
+    assert_eq!(views(&fed), 0);
+    assert_eq!(fed.see(object("other", 9)), ["web"], "it begins to count");
+    assert!(fed.change_keys("web").is_empty());
+}

@@ -1,0 +1,152 @@
+//! Secrets come in two steps: that they are there, and, for those who use them, what they hold.
+
+use super::*;
+use crate::k8s::lean::{ReadSecret, WatchedSecret};
+
+/// An index that watches Secrets as well.
+fn fed() -> (Fed, WatchId) {
+    let mut fed = Fed::new();
+    let watch = fed.index.add_watch(Feeds::Sources(SourceKind::Secret), None, None);
+    fed.index.list_start(watch);
+    fed.index.list_end(watch, now());
+    (fed, watch)
+}
+
+fn object(version: u64, value: &str) -> String {
+    use base64::Engine as _;
+    let value = base64::engine::general_purpose::STANDARD.encode(value);
+    json!({
+        "metadata": { "name": "login", "namespace": "shop", "uid": "s", "resourceVersion": version.to_string() },
+        "data": { "password": value },
+    })
+    .to_string()
+}
+
+fn seen(version: u64) -> Source {
+    let watched: WatchedSecret = serde_json::from_str(&object(version, "not looked at")).expect("it decodes");
+    watched.source
+}
+
+fn read(version: u64, value: &str) -> Source {
+    let ReadSecret(source) = serde_json::from_str(&object(version, value)).expect("it decodes");
+    source
+}
+
+fn user() -> Workload {
+    let reads = json!({ "env": [{ "valueFrom": { "secretKeyRef": { "name": "login", "key": "password" } } }] });
+    deployment("web", "1", 6, Value::Null, reads)
+}
+
+fn wanted(index: &mut Index) -> Vec<Wanted> {
+    index.take_wanted()
+}
+
+#[test]
+fn one_that_nobody_uses_is_never_asked_for() {
+    let (mut fed, watch) = fed();
+    assert!(fed.index.apply_source(watch, seen(5), How::Watched, now()).is_empty());
+    assert!(fed.index.apply_source(watch, seen(9), How::Watched, now()).is_empty());
+    assert_eq!(wanted(&mut fed.index), []);
+    assert_eq!(fed.index.source_count(SourceKind::Secret), 1);
+}
+
+#[test]
+fn whoever_begins_to_use_it_waits_until_it_is_read() {
+    let (mut fed, watch) = fed();
+    fed.index.apply_source(watch, seen(5), How::Listed, now());
+    fed.workload(user());
+    let unread = fed.index.counted(fed.entry("web")).unread;
+    assert_eq!(unread.len(), 1);
+    assert!(fed.index.needs_reading(&unread[0]));
+    assert_eq!(names(&fed.index.apply_read(read(5, "A"), now())), ["web"]);
+    assert!(fed.index.counted(fed.entry("web")).unread.is_empty());
+    assert!(!fed.index.needs_reading(&unread[0]));
+    assert!(fed.change_keys("web").is_empty(), "it was there all the time");
+}
+
+#[test]
+fn a_change_is_asked_for_once_and_concerns_its_users_when_it_is_read() {
+    let (mut fed, watch) = fed();
+    fed.workload(user());
+    fed.index.apply_source(watch, seen(5), How::Listed, now());
+    fed.index.apply_read(read(5, "A"), now());
+    fed.index.take_wanted();
+    assert!(fed.index.apply_source(watch, seen(9), How::Watched, now()).is_empty());
+    let wanted = wanted(&mut fed.index);
+    let source = seen(9).reference;
+    assert_eq!(wanted, [Wanted::Source(source.clone())]);
+    assert!(fed.index.needs_reading(&source));
+    assert_eq!(names(&fed.index.apply_read(read(9, "B"), now())), ["web"]);
+    assert_eq!(fed.change_keys("web"), ["password"]);
+    assert!(!fed.index.needs_reading(&source));
+}
+
+#[test]
+fn an_answer_that_is_newer_than_the_event_spares_the_next_question() {
+    let (mut fed, watch) = fed();
+    fed.workload(user());
+    fed.index.apply_source(watch, seen(5), How::Listed, now());
+    fed.index.apply_read(read(9, "B"), now());
+    fed.index.take_wanted();
+    fed.index.apply_source(watch, seen(9), How::Watched, now());
+    assert_eq!(wanted(&mut fed.index), []);
+}
+
+#[test]
+fn an_answer_from_before_it_was_deleted_is_not_believed() {
+    let (mut fed, watch) = fed();
+    fed.workload(user());
+    fed.index.apply_source(watch, seen(5), How::Listed, now());
+    fed.index.apply_read(read(5, "A"), now());
+    let reference = seen(5).reference;
+    fed.index
+        .remove_source(watch, &reference, Some(Version::new(12)), now());
+    assert!(fed.index.apply_read(read(9, "B"), now()).is_empty());
+    assert_eq!(fed.index.source_count(SourceKind::Secret), 0);
+}
+
+#[test]
+fn one_that_cannot_be_read_is_named_with_the_reason() {
+    let (mut fed, watch) = fed();
+    fed.workload(user());
+    fed.index.apply_source(watch, seen(5), How::Listed, now());
+    let source = seen(5).reference;
+    assert_eq!(names(&fed.index.note_unreadable(&source, "forbidden")), ["web"]);
+    let counted = fed.index.counted(fed.entry("web"));
+    assert_eq!(counted.unreadable, [(source.clone(), "forbidden".into())]);
+    // It heals with the next try.
+    fed.index.apply_read(read(5, "A"), now());
+    assert!(fed.index.counted(fed.entry("web")).unreadable.is_empty());
+    // What is known stays good while a later version cannot be read.
+    fed.index.apply_source(watch, seen(9), How::Watched, now());
+    assert!(fed.index.note_unreadable(&source, "forbidden").is_empty());
+    assert!(fed.index.needs_reading(&source));
+}
+
+#[test]
+fn without_secrets_none_counts() {
+    let rules = Rules {
+        secrets: false,
+        ..Rules::default()
+    };
+    let mut index = Index::new(rules);
+    let workloads = index.add_watch(Feeds::Workloads(DEPLOYMENT), None, None);
+    index.apply_workload(workloads, user(), How::Watched, now());
+    let entry = index.workload(&reference("web")).expect("it is known");
+    assert!(index.counted(entry).uses.is_empty());
+}
+
+#[test]
+fn one_that_goes_and_comes_back_the_same_changed_nothing() {
+    let (mut fed, watch) = fed();
+    fed.workload(user());
+    fed.index.apply_source(watch, seen(5), How::Listed, now());
+    fed.index.apply_read(read(5, "A"), now());
+    let reference = seen(5).reference;
+    fed.index.remove_source(watch, &reference, Some(Version::new(7)), now());
+    fed.index.apply_source(watch, seen(9), How::Watched, now());
+    assert!(fed.index.needs_reading(&reference));
+    fed.index.apply_read(read(9, "A"), now());
+    assert!(fed.change_keys("web").is_empty());
+    assert_eq!(fed.index.source_count(SourceKind::Secret), 1);
+}
