@@ -69,6 +69,22 @@ impl WorkloadRef {
     }
 }
 
+/// Without a kind a Deployment is meant, as most of them are.
+impl From<&str> for WorkloadRef {
+    fn from(name: &str) -> Self {
+        Self::deployment(name)
+    }
+}
+
+impl From<(Kind, &str)> for WorkloadRef {
+    fn from((kind, name): (Kind, &str)) -> Self {
+        Self {
+            kind,
+            name: name.to_owned(),
+        }
+    }
+}
+
 impl fmt::Display for WorkloadRef {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} {}", self.kind.word(), self.name)

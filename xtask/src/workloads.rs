@@ -43,7 +43,7 @@ pub struct Seen {
     /// When its pod template changed; empty if it never did.
     pub template_changes: Vec<Instant>,
     /// When all its pods were ready and of the present template, for the first time since it changed;
-    /// known of Deployments only.
+    /// known of Deployments and StatefulSets only.
     pub complete: Option<Instant>,
     /// Whether the controller has taken note of it, and since when.
     pub adopted: Option<Instant>,
@@ -169,7 +169,7 @@ fn take(all: &mut Workloads, kind: Kind, workload: &Workload, now: Instant) {
     let annotations = workload.metadata.annotations.as_ref();
     let revision = annotations.and_then(|all| all.get(REVISION)?.parse().ok());
     let has_baseline = annotations.is_some_and(|all| all.contains_key(BASELINE));
-    let is_complete = kind == Kind::Deployment && workload.is_complete();
+    let is_complete = matches!(kind, Kind::Deployment | Kind::StatefulSet) && workload.is_complete();
     let template = workload.spec.template.0;
     let seen = all.entry(WorkloadRef { kind, name }).or_insert_with(|| Seen {
         revision,
@@ -216,7 +216,7 @@ struct Status {
 }
 
 impl Workload {
-    /// The rule of `kubectl rollout status` for Deployments.
+    /// The rule of `kubectl rollout status` for Deployments and StatefulSets.
     fn is_complete(&self) -> bool {
         let Status {
             observed_generation,

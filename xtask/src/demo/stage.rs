@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use k8s_openapi::api::core::v1::{ConfigMap, Event, Namespace, Pod};
+use k8s_openapi::api::core::v1::{ConfigMap, Event, Namespace, Pod, Secret};
 use kube::{
     Api, Client, ResourceExt,
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
@@ -54,7 +54,7 @@ impl Stage {
             .status()
             .context("run kubectl apply")?;
         ensure!(status.success(), "kubectl apply --filename examples/ failed ({status})");
-        let observer = Observer::start(&client, namespace, &[Kind::Deployment]).await?;
+        let observer = Observer::start(&client, namespace, &[Kind::Deployment, Kind::StatefulSet]).await?;
         Ok(Self {
             client,
             namespace,
@@ -63,17 +63,18 @@ impl Stage {
         })
     }
 
-    /// The watch on the Deployments.
+    /// The watch on the workloads.
     pub fn observer(&self) -> &Observer {
         &self.observer
     }
 
     /// How many rollouts of it there have been since we watch.
-    pub fn rollouts(&self, deployment: &str) -> Result<usize> {
+    pub fn rollouts(&self, workload: impl Into<WorkloadRef>) -> Result<usize> {
+        let workload = workload.into();
         let seen = self
             .observer
-            .get(&WorkloadRef::deployment(deployment))
-            .with_context(|| format!("there is no Deployment {deployment}"))?;
+            .get(&workload)
+            .with_context(|| format!("there is no {workload}"))?;
         Ok(seen.template_changes.len())
     }
 
@@ -100,13 +101,22 @@ impl Stage {
         Ok(Instant::now())
     }
 
+    /// Changes one key of a Secret; returns when the API server has confirmed.
+    pub async fn change_secret(&self, secret: &str, key: &str, value: &str) -> Result<Instant> {
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), self.namespace);
+        let patch = Patch::Merge(json!({"stringData": {key: value}}));
+        let patched = api.patch(secret, &PatchParams::default(), &patch).await;
+        patched.with_context(|| format!("change key {key} of Secret {secret}"))?;
+        Ok(Instant::now())
+    }
+
     /// Waits for the rollout after the first `before` ones to end.
-    pub async fn rollout(&self, deployment: &str, before: usize, changed: Instant) -> Result<Rollout> {
-        let workload = WorkloadRef::deployment(deployment);
+    pub async fn rollout(&self, workload: impl Into<WorkloadRef>, before: usize, changed: Instant) -> Result<Rollout> {
+        let workload = workload.into();
         self.observer
             .wait(
                 LIMIT,
-                &format!("{deployment} rolls and all its pods become ready"),
+                &format!("{workload} rolls and all its pods become ready"),
                 |all| {
                     let seen = all.get(&workload)?;
                     let patched = seen.template_changes.get(before)?;
@@ -128,36 +138,39 @@ impl Stage {
         self.rollout("worker", before, changed).await.map(drop)
     }
 
-    /// Fails unless that Deployment had exactly so many rollouts.
-    pub fn expect_rollouts(&self, deployment: &str, expected: usize) -> Result<()> {
-        let seen = self.rollouts(deployment)?;
+    /// Fails unless that workload had exactly so many rollouts.
+    pub fn expect_rollouts(&self, workload: impl Into<WorkloadRef>, expected: usize) -> Result<()> {
+        let workload = workload.into();
+        let seen = self.rollouts(workload.clone())?;
         ensure!(
             seen == expected,
-            "{deployment} should have rolled {expected} times by now, and did {seen} times"
+            "{workload} should have rolled {expected} times by now, and did {seen} times"
         );
         Ok(())
     }
 
-    /// Waits for the Event on a Deployment that names this key.
-    pub async fn event_naming(&self, deployment: &str, key: &str) -> Result<Event> {
+    /// Waits for the Event on a workload that names this key.
+    pub async fn event_naming(&self, workload: impl Into<WorkloadRef>, key: &str) -> Result<Event> {
+        let workload = workload.into();
         let deadline = Instant::now() + LIMIT;
         loop {
-            let events = self.events(deployment).await?;
+            let events = self.events(workload.clone()).await?;
             if let Some(event) = events.iter().find(|event| message(event).contains(key)) {
                 return Ok(event.clone());
             }
             if Instant::now() > deadline {
                 let said: Vec<&str> = events.iter().map(message).collect();
-                bail!("no Event on {deployment} names the key {key}; there are: {said:?}");
+                bail!("no Event on {workload} names the key {key}; there are: {said:?}");
             }
             sleep(POLL).await;
         }
     }
 
-    /// Everything that was said about a Deployment.
-    pub async fn events(&self, deployment: &str) -> Result<Vec<Event>> {
+    /// Everything that was said about a workload.
+    pub async fn events(&self, workload: impl Into<WorkloadRef>) -> Result<Vec<Event>> {
+        let WorkloadRef { kind, name } = workload.into();
         let api: Api<Event> = Api::namespaced(self.client.clone(), self.namespace);
-        let selector = format!("involvedObject.kind=Deployment,involvedObject.name={deployment}");
+        let selector = format!("involvedObject.kind={},involvedObject.name={name}", kind.word());
         let events = api
             .list(&ListParams::default().fields(&selector))
             .await
@@ -171,7 +184,7 @@ pub fn message(event: &Event) -> &str {
     event.message.as_deref().unwrap_or_default()
 }
 
-/// The Deployment controller writes Events on Deployments as well.
+/// The kinds' own controllers write Events on them as well.
 fn is_ours(event: &Event) -> bool {
     let reporter = event.reporting_component.as_deref().unwrap_or_default();
     let source = event

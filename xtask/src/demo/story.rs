@@ -12,7 +12,7 @@ use super::stage::{LIMIT, Rollout, Stage, message};
 use crate::{
     controller::Controller,
     devcluster::Info,
-    kinds::WorkloadRef,
+    kinds::{Kind, WorkloadRef},
     say::{checked, note, step, time},
 };
 
@@ -21,6 +21,8 @@ const NAMESPACE: &str = "windlass-demo";
 pub const SYSTEM_NAMESPACE: &str = "windlass-system";
 /// The Deployments of `examples/` that opt in.
 const OPTED_IN: [&str; 2] = ["web", "worker"];
+const DATABASE: (Kind, &str) = (Kind::StatefulSet, "database");
+const BACKUP: (Kind, &str) = (Kind::CronJob, "backup");
 const UNTOUCHED: &str = "untouched";
 /// Between two changes that belong together: longer than a quick controller needs to patch, well
 /// within the two seconds that it lets changes settle.
@@ -28,7 +30,7 @@ const APART: Duration = Duration::from_millis(500);
 
 /// Tells all of it. The controller is left in its slot, so that the caller can end it in any case.
 pub async fn tell(info: &Info, windlass: &Path, log: &Path, slot: &mut Option<Controller>) -> Result<()> {
-    step("Applying examples/: three Deployments; web and worker opt in, untouched does not");
+    step("Applying examples/: all but the Deployment untouched opt in");
     let mut stage = Stage::set(info, NAMESPACE, SYSTEM_NAMESPACE).await?;
     all_ready(&stage).await?;
     let first_pods = stage.pods(UNTOUCHED).await?;
@@ -60,7 +62,10 @@ pub async fn tell(info: &Info, windlass: &Path, log: &Path, slot: &mut Option<Co
     step("4. Two sources of web change together: ConfigMap web, and half a second later web-pages");
     two_sources(&mut stage).await?;
 
-    step("5. Windlass is stopped, COLOUR in ConfigMap web changes, Windlass is started");
+    step("5. PASSWORD in Secret database changes: the StatefulSet database uses it, and the CronJob backup");
+    secret(&mut stage).await?;
+
+    step("6. Windlass is stopped, COLOUR in ConfigMap web changes, Windlass is started");
     let stopped = slot.take().context("the controller runs")?.stop().await?;
     note(format_args!("stopped in {}", time(stopped)));
     missed_while_down(&mut stage, slot, start).await?;
@@ -76,15 +81,13 @@ pub async fn tell(info: &Info, windlass: &Path, log: &Path, slot: &mut Option<Co
 }
 
 async fn all_ready(stage: &Stage) -> Result<()> {
-    let all = [OPTED_IN[0], OPTED_IN[1], UNTOUCHED];
+    let deployments = [OPTED_IN[0], OPTED_IN[1], UNTOUCHED].map(WorkloadRef::from);
+    let all = [&deployments[..], &[DATABASE.into()]].concat();
     stage
         .observer()
         .wait(LIMIT, "the examples become ready", |seen| {
             all.iter()
-                .all(|name| {
-                    seen.get(&WorkloadRef::deployment(name))
-                        .is_some_and(|one| one.complete.is_some())
-                })
+                .all(|workload| seen.get(workload).is_some_and(|one| one.complete.is_some()))
                 .then_some(())
         })
         .await?;
@@ -96,22 +99,23 @@ async fn adoption(stage: &Stage, controller: &mut Controller) -> Result<()> {
     let ready = controller.ready(LIMIT).await?;
     let adopted = stage
         .observer()
-        .wait(LIMIT, "web and worker are adopted", |all| {
-            let times = OPTED_IN
-                .iter()
-                .map(|name| all.get(&WorkloadRef::deployment(name))?.adopted)
+        .wait(LIMIT, "web, worker and database are adopted", |all| {
+            let adopted = OPTED_IN.map(WorkloadRef::from).into_iter().chain([DATABASE.into()]);
+            let times = adopted
+                .map(|workload| all.get(&workload)?.adopted)
                 .collect::<Option<Vec<_>>>()?;
             times.into_iter().max()
         })
         .await?;
     note(format_args!("ready {} after its start", time(ready)));
     checked(format_args!(
-        "web and worker were adopted {} after the start",
+        "web, worker and database were adopted {} after the start",
         time(adopted.saturating_duration_since(controller.started()))
     ));
     for name in OPTED_IN {
         stage.expect_rollouts(name, 0)?;
     }
+    stage.expect_rollouts(DATABASE, 0)?;
     checked("nothing was restarted");
     Ok(())
 }
@@ -159,6 +163,37 @@ async fn two_sources(stage: &mut Stage) -> Result<()> {
     let rollout = stage.rollout("web", before, changed).await?;
     describe(&rollout);
     exactly_one(stage, before).await
+}
+
+async fn secret(stage: &mut Stage) -> Result<()> {
+    const VALUE: &str = "correct horse";
+    let before = stage.rollouts(DATABASE)?;
+    let changed = stage.change_secret("database", "PASSWORD", VALUE).await?;
+    let rollout = stage.rollout(DATABASE, before, changed).await?;
+    checked(format_args!(
+        "database was patched {} after the change, and its pods were replaced one by one within {}",
+        time(rollout.patched),
+        time(rollout.ready)
+    ));
+    let event = stage.event_naming(BACKUP, "PASSWORD").await?;
+    checked(format_args!(
+        "nothing is written to backup, and its Event says why:\n      {}: {}",
+        event.reason.as_deref().unwrap_or("(no reason)"),
+        message(&event)
+    ));
+    for workload in [DATABASE, BACKUP] {
+        for event in stage.events(workload).await? {
+            ensure!(
+                !message(&event).contains(VALUE),
+                "an Event shows a value: {}",
+                message(&event)
+            );
+        }
+    }
+    stage.marker().await?;
+    stage.expect_rollouts(DATABASE, before + 1)?;
+    checked("it was exactly one rollout");
+    Ok(())
 }
 
 async fn missed_while_down(
