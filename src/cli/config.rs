@@ -10,6 +10,7 @@ use super::selector::selector;
 use super::{UsageError, duration};
 use crate::controller::{ControllerConfig, Described, Sources, WorkloadKind};
 use crate::core::compat::Compat;
+use crate::core::decide::Presence;
 use crate::core::kind::KindId;
 
 #[cfg(test)]
@@ -134,8 +135,10 @@ impl ControllerConfig {
                 auto_reload_all,
                 ..compat
             },
-            on_create: setting(ON_CREATE, on_create).read(|text| text.parse().ok())?,
-            on_delete: setting(ON_DELETE, on_delete).read(|text| text.parse().ok())?,
+            presence: Presence {
+                on_create: setting(ON_CREATE, on_create).read(|text| text.parse().ok())?,
+                on_delete: setting(ON_DELETE, on_delete).read(|text| text.parse().ok())?,
+            },
             allow_cross_namespace: setting(ALLOW_CROSS_NAMESPACE, allow_cross_namespace)
                 .read(|text| text.parse().ok())?,
             settle: setting(SETTLE_FLAG, settle).read(|text| duration_in(text, &SETTLE))?,

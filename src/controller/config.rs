@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::core::compat::Compat;
+use crate::core::decide::Presence;
 use crate::core::kind::KindId;
 use crate::ops::{LogFormat, LogLevel};
 
@@ -27,10 +28,8 @@ pub struct ControllerConfig {
     pub workload_kinds: Vec<WorkloadKind>,
     /// Whose annotations count besides our own.
     pub compat: Compat,
-    /// Whether a source that appears is a change for those that did without it.
-    pub on_create: bool,
-    /// Whether a source that goes is a change for those that can do without it.
-    pub on_delete: bool,
+    /// Whether coming and going of sources counts.
+    pub presence: Presence,
     /// Whether workloads may name sources of other namespaces, where these allow it.
     pub allow_cross_namespace: bool,
     /// How long changes are gathered from the first one on, before a rollout. 0 s to 1 h.

@@ -67,7 +67,7 @@ pub struct WorkloadEntry {
 }
 
 impl WorkloadEntry {
-    pub(super) fn new(workload: Workload, generation: u32, rules: &Rules) -> Self {
+    pub(super) fn new(workload: Workload, generation: u32, rules: Rules) -> Self {
         let opt_in = workload.opt_in.as_ref().ok().cloned().flatten();
         let mut entry = Self {
             uses: Arc::default(),
@@ -97,7 +97,7 @@ impl WorkloadEntry {
     }
 
     /// The same workload at a later version. Gives whether that is of any consequence.
-    pub(super) fn update(&mut self, workload: Workload, how: How, rules: &Rules, now: Timestamp) -> bool {
+    pub(super) fn update(&mut self, workload: Workload, how: How, rules: Rules, now: Timestamp) -> bool {
         let old = &self.workload;
         let consequence = old.opt_in != workload.opt_in
             || old.observed != workload.observed
@@ -133,7 +133,7 @@ impl WorkloadEntry {
     }
 
     /// What follows from the workload itself.
-    fn refresh(&mut self, rules: &Rules) {
+    fn refresh(&mut self, rules: Rules) {
         let own = &self.workload.reference.namespace;
         let mut uses = Uses::default();
         if let Some(opt_in) = &self.opt_in {

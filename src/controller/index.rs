@@ -15,6 +15,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use super::config::Sources;
 use super::entry::WorkloadEntry;
 use crate::core::decide::View;
 use crate::core::kind::KindId;
@@ -43,10 +44,8 @@ pub use watches::{Feeds, WatchId};
 pub struct Rules {
     /// How annotations are read.
     pub reading: Reading,
-    /// `ConfigMap`s count.
-    pub configmaps: bool,
-    /// Secrets count.
-    pub secrets: bool,
+    /// Kinds of sources that count.
+    pub sources: Sources,
     /// Sources are watched by a label: one that is not seen may well be there.
     pub selected_sources: bool,
     /// Baselines are kept here and nowhere else, because nothing is written.
@@ -57,8 +56,10 @@ impl Default for Rules {
     fn default() -> Self {
         Self {
             reading: Reading::default(),
-            configmaps: true,
-            secrets: true,
+            sources: Sources {
+                configmaps: true,
+                secrets: true,
+            },
             selected_sources: false,
             observe_only: false,
         }
@@ -68,10 +69,10 @@ impl Default for Rules {
 impl Rules {
     /// Whether sources of this kind count.
     #[must_use]
-    pub fn counts(&self, kind: SourceKind) -> bool {
+    pub fn counts(self, kind: SourceKind) -> bool {
         match kind {
-            SourceKind::ConfigMap => self.configmaps,
-            SourceKind::Secret => self.secrets,
+            SourceKind::ConfigMap => self.sources.configmaps,
+            SourceKind::Secret => self.sources.secrets,
         }
     }
 }
@@ -154,8 +155,8 @@ impl Index {
 
     /// What holds for all of it.
     #[must_use]
-    pub fn rules(&self) -> &Rules {
-        &self.rules
+    pub fn rules(&self) -> Rules {
+        self.rules
     }
 
     /// What has to be read since the last call.

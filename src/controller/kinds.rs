@@ -36,7 +36,9 @@ impl Relists {
     /// Makes all of them.
     pub fn all(&self) {
         let watches = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        watches.values().flatten().for_each(|relist| relist.notify_one());
+        for relist in watches.values().flatten() {
+            relist.notify_one();
+        }
     }
 
     fn set(&self, kind: KindId, watches: &[Announced]) {

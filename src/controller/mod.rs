@@ -16,10 +16,9 @@ use tracing::{info, warn};
 use crate::core::decide::Settings;
 use crate::core::digest::KeyRing;
 use crate::core::kind::KindId;
-use crate::core::name::{Namespace, SourceKind, WorkloadRef};
+use crate::core::name::{SourceKind, WorkloadRef};
 use crate::core::optin::Reading;
 use crate::core::reason::{REASONS, STATES};
-use crate::core::time::Second;
 use crate::k8s::client;
 use crate::k8s::events::WorkloadEvent;
 use crate::k8s::heartbeat::{self, Heartbeat};
@@ -38,12 +37,12 @@ mod reading;
 pub mod reconcile;
 mod startup;
 mod troubles;
+mod watches;
 
 pub use config::{ControllerConfig, Described, Sources, WorkloadKind};
-use feed::{Announced, Feed};
+use feed::Feed;
 use gather::{Clock, Context};
-use index::{Feeds, Index, Rules, Wanted};
-use kinds::{Kinds, Prepared, Relists};
+use index::{Index, Rules, Wanted};
 use observe::Observer;
 use queue::Queue;
 use reconcile::Reconciler;
@@ -128,10 +127,13 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
         reading: reading.clone(),
         metrics: metrics.clone(),
         progress: Arc::default(),
-        excluded: excluded(&config.exclude_namespaces),
+        excluded: watches::excluded(&config.exclude_namespaces),
         source_labels: config.source_selector.clone(),
     };
-    let Some(watches) = stop.run_until_cancelled(watch(&config, &feed, last_watched)).await else {
+    let Some(watches) = stop
+        .run_until_cancelled(watches::open(&config, &feed, last_watched))
+        .await
+    else {
         return finish(background).await;
     };
     if stop
@@ -143,15 +145,7 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
     }
     readiness.set(SYNC_READY, true);
     metrics.leader(true);
-    {
-        let index = context.index();
-        info!(
-            workloads = index.workloads().count(),
-            configmaps = index.source_count(SourceKind::ConfigMap),
-            secrets = index.source_count(SourceKind::Secret),
-            "in sync"
-        );
-    }
+    announce_sync(&context);
 
     let (events, queued_events) = mpsc::channel(EVENTS_QUEUED);
     let observer = Arc::new(Observer::new(metrics.clone(), events));
@@ -166,11 +160,7 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
     let resync = resync(context.clone(), queue.clone(), metrics.clone(), config.resync);
     background.spawn(resync);
     let workers = start_workers(reconciler, config.write_concurrency, &stop);
-    let reader = Arc::new(reading::Reader::new(feed));
-    for _ in 0..reading::READERS {
-        let reader = reader.clone();
-        background.spawn(async move { reader.run().await });
-    }
+    reading::start(feed, &mut background);
     if !config.observe_only {
         background.spawn(beat(context, heart.clone(), metrics.clone()));
     }
@@ -197,70 +187,14 @@ fn announce(config: &ControllerConfig, cluster: &kube::Config, installation: &st
     info!(version = crate::ops::VERSION, server = %cluster.cluster_url, installation, namespaces, "starting");
 }
 
-/// Opens all watches and waits until each has finished its first list.
-async fn watch(config: &ControllerConfig, feed: &Feed, last_watched: Option<Second>) -> JoinSet<()> {
-    let mut watches = JoinSet::new();
-    let gained = Arc::<places::Gained>::default();
-    if let Some(selector) = &config.namespace_selector {
-        feed.context.index().select_namespaces();
-        let places = places::Places {
-            feed: feed.clone(),
-            selector: selector.clone(),
-            excluded: config
-                .exclude_namespaces
-                .iter()
-                .map(|name| Namespace::from(name.as_str()))
-                .collect(),
-            gained: gained.clone(),
-        };
-        watches.spawn(places.watch());
-        gained.listed().await;
-    }
-    let scopes: Vec<Option<Namespace>> = if config.namespaces.is_empty() {
-        vec![None]
-    } else {
-        let names = config.namespaces.iter();
-        names.map(|name| Some(Namespace::from(name.as_str()))).collect()
-    };
-    let kinds = Kinds {
-        feed: feed.clone(),
-        scopes: scopes.clone(),
-        relists: Relists::default(),
-    };
-    let prepared: Vec<Prepared> = kinds.prepare(&config.workload_kinds).await;
-    let Sources { configmaps, secrets } = config.sources;
-    let of_sources = [(configmaps, SourceKind::ConfigMap), (secrets, SourceKind::Secret)];
-    let mut relists = Vec::new();
-    let announced: Vec<Announced> = of_sources
-        .into_iter()
-        .filter_map(|(on, kind)| on.then_some(Feeds::Sources(kind)))
-        .flat_map(|feeds| scopes.iter().map(move |scope| (feeds, scope.clone())))
-        .map(|(feeds, scope)| feed.announce(feeds, scope, last_watched))
-        .collect();
-    for announced in announced {
-        relists.push(announced.relist.clone());
-        watches.spawn(feed.clone().run(announced));
-    }
-    if config.namespace_selector.is_some() {
-        watches.spawn(places::take_up(feed.clone(), gained, relists, kinds.relists.clone()));
-    }
-    watches.spawn(kinds.run(prepared));
-    loop {
-        let progress = feed.progress.notified();
-        if feed.context.index().started() {
-            return watches;
-        }
-        progress.await;
-    }
-}
-
-/// Namespaces that the server leaves out of every list and watch.
-fn excluded(namespaces: &[String]) -> Option<String> {
-    let each: Vec<String> = namespaces
-        .iter()
-        .map(|name| format!("metadata.namespace!={name}"))
-        .collect();
-    (!each.is_empty()).then(|| each.join(","))
+fn announce_sync(context: &Context) {
+    let index = context.index();
+    info!(
+        workloads = index.workloads().count(),
+        configmaps = index.source_count(SourceKind::ConfigMap),
+        secrets = index.source_count(SourceKind::Secret),
+        "in sync"
+    );
 }
 
 fn start_workers(reconciler: Reconciler, count: usize, stop: &CancellationToken) -> JoinSet<()> {
@@ -294,16 +228,14 @@ fn context(
                 compat: config.compat,
                 cross_namespace: config.allow_cross_namespace,
             },
-            configmaps: config.sources.configmaps,
-            secrets: config.sources.secrets,
+            sources: config.sources,
             selected_sources: config.source_selector.is_some(),
             observe_only: config.observe_only,
         })),
         settings: Settings {
             installation: installation.into(),
             settle: SignedDuration::try_from(config.settle).context("settle")?,
-            on_create: config.on_create,
-            on_delete: config.on_delete,
+            presence: config.presence,
         },
         ring,
         client,

@@ -136,7 +136,9 @@ pub async fn take_up(feed: Feed, gained: Arc<Gained>, sources: Vec<Arc<Notify>>,
         tokio::time::sleep(GATHER).await;
         let names = gained.take();
         let begun = feed.context.index().source_lists_begun();
-        sources.iter().for_each(|relist| relist.notify_one());
+        for relist in &sources {
+            relist.notify_one();
+        }
         loop {
             let progress = feed.progress.notified();
             if feed.context.index().have_listed_since(&begun) {

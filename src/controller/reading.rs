@@ -1,9 +1,10 @@
 //! Reads what no watch brings: the Secrets that are used, one GET each when they change.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::task::JoinSet;
 use tracing::warn;
 
 use super::feed::{Feed, apply};
@@ -14,30 +15,33 @@ use crate::k8s::read;
 
 /// Objects read at a time: an API server answers a GET within a millisecond or two, and thousands
 /// are due at the start.
-pub const READERS: usize = 8;
+const READERS: usize = 8;
 
 /// The first wait after a failed request, and the longest.
 const MIN_BACKOFF: Duration = Duration::from_millis(200);
 const MAX_BACKOFF: Duration = Duration::from_mins(1);
 
+/// Starts the readers; they end only when dropped.
+pub fn start(feed: Feed, tasks: &mut JoinSet<()>) {
+    let reader = Arc::new(Reader {
+        feed,
+        failures: Mutex::default(),
+    });
+    for _ in 0..READERS {
+        let reader = reader.clone();
+        tasks.spawn(async move { reader.run().await });
+    }
+}
+
 /// What the readers share.
-pub struct Reader {
+struct Reader {
     feed: Feed,
     failures: Mutex<HashMap<Wanted, u32>>,
 }
 
 impl Reader {
-    /// Reads what is in the feed's queue, and feeds the index with it.
-    #[must_use]
-    pub fn new(feed: Feed) -> Self {
-        Self {
-            feed,
-            failures: Mutex::default(),
-        }
-    }
-
     /// One of the readers; ends only when dropped.
-    pub async fn run(&self) {
+    async fn run(&self) {
         loop {
             let wanted = self.feed.reading.pop().await;
             let outcome = match &wanted {
@@ -46,7 +50,7 @@ impl Reader {
             };
             let pause = self.count(&wanted, outcome.as_ref().err());
             match outcome {
-                Ok(touched) => touched.into_iter().for_each(|workload| self.feed.queue.push(workload)),
+                Ok(touched) => self.decide(touched),
                 // Its event is on the way.
                 Err(ApiError::NotFound) => {}
                 Err(error) => {
@@ -55,12 +59,18 @@ impl Reader {
                         warn!(source = %source, namespace = %source.namespace, %error, retry_in = ?pause, "cannot be read");
                         let why = error.to_string();
                         let waiting = self.feed.context.index().note_unreadable(source, &why);
-                        waiting.into_iter().for_each(|workload| self.feed.queue.push(workload));
+                        self.decide(waiting);
                     }
                     self.feed.reading.push_after(wanted.clone(), pause);
                 }
             }
             self.feed.reading.done(&wanted);
+        }
+    }
+
+    fn decide(&self, workloads: Vec<WorkloadRef>) {
+        for workload in workloads {
+            self.feed.queue.push(workload);
         }
     }
 

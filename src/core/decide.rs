@@ -91,10 +91,27 @@ pub struct Settings {
     pub installation: Box<str>,
     /// How long a change waits for others.
     pub settle: SignedDuration,
-    /// Whether a source that appears is a change for those that did without it.
+    /// Whether coming and going of sources counts.
+    pub presence: Presence,
+}
+
+/// Whether sources that come or go have changed for those who can do without them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Presence {
+    /// Those that come have.
     pub on_create: bool,
-    /// Whether a source that goes is a change for those that can do without it.
+    /// Those that go have.
     pub on_delete: bool,
+}
+
+impl Default for Presence {
+    /// A file that comes or goes is content, too.
+    fn default() -> Self {
+        Self {
+            on_create: true,
+            on_delete: true,
+        }
+    }
 }
 
 /// Everything that a decision depends on.

@@ -65,7 +65,7 @@ fn is_left_out(path: &[&str], name: &str, field: &Value, marks: Marks) -> bool {
         ["spec"] => name == "schedulerName",
         ["spec", "containers" | "initContainers", "[]"] if name == "env" => {
             let items = field.as_array();
-            items.is_none_or(|items| items.iter().all(|item| is_variable_mark(item)))
+            items.is_none_or(|items| items.iter().all(is_variable_mark))
         }
         _ => false,
     }

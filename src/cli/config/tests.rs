@@ -33,8 +33,7 @@ fn the_defaults_are_the_documented_ones() {
                 .map(|kind| WorkloadKind::BuiltIn(KindId::named(kind).expect("a built-in kind")))
                 .collect(),
             compat: Compat::default(),
-            on_create: true,
-            on_delete: true,
+            presence: Presence::default(),
             allow_cross_namespace: false,
             settle: Duration::from_secs(2),
             write_concurrency: 16,

@@ -37,6 +37,8 @@ struct Seen {
     version: Version,
     how: How,
     watch: WatchId,
+    /// Where it came in a list: from when on nobody saw what it held.
+    unseen_since: Option<Second>,
 }
 
 /// A version that came in a list.
@@ -70,10 +72,29 @@ impl Index {
         if !self.has_sources_of(&source.reference.namespace) {
             return Vec::new();
         }
+        let seen = Seen {
+            version: source.version,
+            how,
+            watch,
+            unseen_since: self.unseen_since(watch, &source.reference, how),
+        };
         match source.reference.kind {
-            SourceKind::ConfigMap => self.apply_whole(watch, source, how, now),
-            SourceKind::Secret => self.apply_metadata(watch, source, how, now),
+            SourceKind::ConfigMap => self.apply_whole(source, seen, now),
+            SourceKind::Secret => self.apply_metadata(source, seen, now),
         }
+    }
+
+    fn unseen_since(&self, watch: WatchId, source: &SourceRef, how: How) -> Option<Second> {
+        if how == How::Watched {
+            return None;
+        }
+        let known = self
+            .sources
+            .get(source)
+            .is_some_and(|entry| entry.content == Content::Read);
+        // What a list shows for the first time later on was not watched at all until now.
+        let last = self.watch(watch).and_then(|state| state.last);
+        Some(last.filter(|_| known || !self.started()).unwrap_or(Second::new(0)))
     }
 
     /// A Secret's content, read for those who use it.
@@ -81,12 +102,15 @@ impl Index {
         let Some(entry) = self.sources.get(&source.reference) else {
             return Vec::new();
         };
-        let Seen { version, how, watch } = entry.seen;
         // An answer from before it went.
-        if entry.gone && source.version < version {
+        if entry.gone && source.version < entry.seen.version {
             return Vec::new();
         }
-        self.apply_whole(watch, source, how, now)
+        let seen = Seen {
+            version: source.version,
+            ..entry.seen
+        };
+        self.apply_whole(source, seen, now)
     }
 
     /// A Secret's content could not be read. Gives the workloads that wait for it.
@@ -117,7 +141,8 @@ impl Index {
         known.is_some_and(|entry| entry.content == Content::Read)
     }
 
-    fn apply_metadata(&mut self, watch: WatchId, mut source: Source, how: How, now: Timestamp) -> Vec<WorkloadRef> {
+    fn apply_metadata(&mut self, mut source: Source, seen: Seen, now: Timestamp) -> Vec<WorkloadRef> {
+        let Seen { how, watch, .. } = seen;
         self.intern(&mut source.reference.namespace);
         if how == How::Watched {
             self.note_life(watch, now);
@@ -126,10 +151,9 @@ impl Index {
         let reference = source.reference.clone();
         let used = self.is_used(&reference);
         let seen = Seen {
-            version: source.version,
             // Whoever comes to use it later did not see it come.
             how: if used { how } else { How::Listed },
-            watch,
+            ..seen
         };
         let Some(entry) = self.sources.get_mut(&reference) else {
             // Its first content is of version 0: older than whatever will be read.
@@ -162,6 +186,7 @@ impl Index {
         let pending = entry.content != Content::Read && !entry.gone;
         entry.seen = Seen {
             how: if pending { entry.seen.how } else { seen.how },
+            unseen_since: entry.seen.unseen_since.filter(|_| pending).or(seen.unseen_since),
             ..seen
         };
         if used {
@@ -182,27 +207,21 @@ impl Index {
         Vec::new()
     }
 
-    fn apply_whole(&mut self, watch: WatchId, mut source: Source, how: How, now: Timestamp) -> Vec<WorkloadRef> {
+    fn apply_whole(&mut self, mut source: Source, seen: Seen, now: Timestamp) -> Vec<WorkloadRef> {
+        let Seen { how, watch, .. } = seen;
         self.intern(&mut source.reference.namespace);
         let started = self.started();
         let Some(state) = self.watch(watch) else {
             return Vec::new();
         };
-        let (generation, last) = (state.generation, state.last);
+        let generation = state.generation;
         if how == How::Watched {
             self.note_life(watch, now);
         }
         let reference = source.reference.clone();
         let version = source.version;
-        // What a list shows for the first time later on was not watched at all until now.
-        let unseen = |known: bool| {
-            (how == How::Listed).then(|| Unseen {
-                since: last.filter(|_| known || !started).unwrap_or(Second::new(0)),
-                version,
-            })
-        };
+        let unseen = seen.unseen_since.map(|since| Unseen { since, version });
         let since = source.changed_at.unwrap_or_else(|| Second::from(now));
-        let seen = Seen { version, how, watch };
         let Some(entry) = self.sources.get_mut(&reference) else {
             let keys: Vec<Key> = source.contents.iter().map(|(key, _)| key.clone()).collect();
             self.sources.insert(
@@ -213,7 +232,7 @@ impl Index {
                     content: Content::Read,
                     seen,
                     content_version: version,
-                    unseen: unseen(false),
+                    unseen,
                     generation,
                 }),
             );
@@ -257,7 +276,7 @@ impl Index {
         } else {
             entry.content_version = version;
         }
-        if let Some(unseen) = unseen(!first_read) {
+        if let Some(unseen) = unseen {
             entry.unseen = Some(unseen);
         }
         if came_back {

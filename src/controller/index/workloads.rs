@@ -48,10 +48,10 @@ impl Index {
         }
         // Most events leave the uses as they are, and a source may have a thousand users.
         let consequence = if entry.workload.uses == workload.uses && entry.workload.opt_in == workload.opt_in {
-            entry.update(workload, how, &self.rules, now)
+            entry.update(workload, how, self.rules, now)
         } else {
             self.unlink(&entry);
-            let consequence = entry.update(workload, how, &self.rules, now);
+            let consequence = entry.update(workload, how, self.rules, now);
             self.link(&reference, &entry);
             consequence
         };
@@ -61,7 +61,7 @@ impl Index {
 
     fn insert_new(&mut self, workload: Workload, generation: u32) -> bool {
         let reference = workload.reference.clone();
-        let entry = Box::new(WorkloadEntry::new(workload, generation, &self.rules));
+        let entry = Box::new(WorkloadEntry::new(workload, generation, self.rules));
         self.link(&reference, &entry);
         self.workloads.insert(reference, entry);
         true

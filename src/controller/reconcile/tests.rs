@@ -5,7 +5,7 @@ use tokio::sync::mpsc;
 use super::*;
 use crate::controller::gather::Clock;
 use crate::controller::index::{Feeds, How, Index, Rules, WatchId};
-use crate::core::decide::Settings;
+use crate::core::decide::{Presence, Settings};
 use crate::core::digest::KeyRing;
 use crate::core::kind::DEPLOYMENT;
 use crate::core::name::{Name, Namespace, SourceKind};
@@ -55,8 +55,7 @@ impl Bench {
             settings: Settings {
                 installation: "ops/windlass".into(),
                 settle: SignedDuration::ZERO,
-                on_create: true,
-                on_delete: true,
+                presence: Presence::default(),
             },
             ring: KeyRing::new([("k1".into(), [1; 32])]).expect("one key"),
             client: api.client(),

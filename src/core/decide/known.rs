@@ -1,7 +1,7 @@
 //! What is known of a workload's past, and what follows when that is not enough to compare.
 
 use super::make::{fresh, last_change, list, stale_since};
-use super::{Action, Input, Need, Plan, Reason, Settings, State, describe};
+use super::{Action, Input, Need, Plan, Presence, Reason, State, describe};
 use crate::core::baseline::{Baseline, Difference, Present, Unsure};
 use crate::core::digest::WorkloadKey;
 
@@ -13,10 +13,8 @@ pub(super) fn take_as_they_are(
     key: &WorkloadKey,
     difference: &mut Difference,
 ) -> bool {
-    let Settings {
-        on_create, on_delete, ..
-    } = input.settings;
-    if *on_create && *on_delete {
+    let Presence { on_create, on_delete } = input.settings.presence;
+    if on_create && on_delete {
         return false;
     }
     let absent: Vec<Present<'_>> = input

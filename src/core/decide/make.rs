@@ -190,6 +190,7 @@ pub(super) fn witness(baseline: &Baseline, key: &WorkloadKey, present: &[Present
 }
 
 /// The part of a digest that a baseline keeps.
+#[must_use]
 pub fn mark_of(witness: &str) -> Option<[u8; 6]> {
     use base64::Engine as _;
     let (_, digest) = witness.split_once('.')?;

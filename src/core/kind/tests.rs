@@ -153,6 +153,7 @@ fn the_progress_of_a_deployment() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines)] // A table.
 fn the_progress_of_a_stateful_set() {
     let status = |replicas: i64, updated: i64, current: &str, update: &str| {
         json!({
@@ -354,6 +355,7 @@ fn nothing_is_ever_under_way_for_a_cron_job() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines)] // A table.
 fn the_progress_of_a_rollout() {
     // Argo writes the generation as text.
     let phase = |phase: &str| json!({ "phase": phase, "observedGeneration": GENERATION.to_string() });

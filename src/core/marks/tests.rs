@@ -39,8 +39,8 @@ fn marks(template: &Value) -> Option<Box<Marks>> {
     Marks::of(template, |_| None)
 }
 
-fn found(template: &Value) -> Box<Marks> {
-    marks(template).expect("there are marks")
+fn found(template: &Value) -> Marks {
+    *marks(template).expect("there are marks")
 }
 
 #[test]

@@ -179,6 +179,11 @@ fn each_way_of_using_a_source() {
             with(json!({ "envFrom": [{ "configMapRef": {} }] })),
             &[],
         ),
+        (
+            "an empty name is none",
+            with(json!({ "envFrom": [{ "configMapRef": { "name": "" } }] })),
+            &[],
+        ),
     ];
     for (name, spec, expected) in table {
         assert_eq!(uses(&spec), expected, "{name}");
@@ -257,10 +262,10 @@ fn what_is_named_and_used_is_one_and_keeps_what_it_needs() {
         json!({ "env": [{ "valueFrom": { "configMapKeyRef": { "name": "web", "key": "a" } } }] }),
     ) });
     let mut uses = Uses::default();
+    uses.name_whole(None, SourceKind::ConfigMap, Name::from("web"));
     for found in &discover(&template) {
         uses.add(found);
     }
-    uses.name_whole(None, SourceKind::ConfigMap, Name::from("web"));
     uses.name_whole(Some(Namespace::from("bank")), SourceKind::ConfigMap, Name::from("web"));
     let uses = uses.finish();
     let [own, far] = &*uses else {

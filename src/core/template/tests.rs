@@ -40,6 +40,7 @@ fn any_two_templates_are_told_apart() {
         json!({ "a": ["b", "c"] }),
         json!({ "a": ["c", "b"] }),
         json!({ "a": ["bc"] }),
+        json!({ "a": ["bsc"] }),
         json!({ "a": 1 }),
         json!({ "a": "1" }),
         json!({ "a": 10 }),

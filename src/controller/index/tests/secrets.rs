@@ -126,7 +126,10 @@ fn one_that_cannot_be_read_is_named_with_the_reason() {
 #[test]
 fn without_secrets_none_counts() {
     let rules = Rules {
-        secrets: false,
+        sources: Sources {
+            configmaps: true,
+            secrets: false,
+        },
         ..Rules::default()
     };
     let mut index = Index::new(rules);

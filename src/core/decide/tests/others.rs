@@ -288,7 +288,7 @@ fn a_pause_by_somebody_else_is_theirs() {
 fn whether_coming_and_going_are_changes_can_be_said() {
     for (on_create, on_delete) in [(true, true), (true, false), (false, true), (false, false)] {
         let mut gone = World::adopted();
-        (gone.on_create, gone.on_delete) = (on_create, on_delete);
+        gone.presence = Presence { on_create, on_delete };
         gone.sources.first_mut().expect("one source").1.required = false;
         let plan = gone.decide();
         gone.apply(&plan);

@@ -1,0 +1,79 @@
+//! Opening all watches, in an order in which nothing is decided too early.
+
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use super::config::{ControllerConfig, Sources};
+use super::feed::{Announced, Feed};
+use super::index::Feeds;
+use super::kinds::{Kinds, Relists};
+use super::places::{self, Gained, Places};
+use crate::core::name::{Namespace, SourceKind};
+use crate::core::time::Second;
+
+/// Opens all watches and waits until each has finished its first list.
+pub async fn open(config: &ControllerConfig, feed: &Feed, last_watched: Option<Second>) -> JoinSet<()> {
+    let mut watches = JoinSet::new();
+    let gained = Arc::<Gained>::default();
+    if let Some(selector) = &config.namespace_selector {
+        feed.context.index().select_namespaces();
+        let places = Places {
+            feed: feed.clone(),
+            selector: selector.clone(),
+            excluded: config
+                .exclude_namespaces
+                .iter()
+                .map(|name| Namespace::from(name.as_str()))
+                .collect(),
+            gained: gained.clone(),
+        };
+        watches.spawn(places.watch());
+        gained.listed().await;
+    }
+    let scopes: Vec<Option<Namespace>> = if config.namespaces.is_empty() {
+        vec![None]
+    } else {
+        let names = config.namespaces.iter();
+        names.map(|name| Some(Namespace::from(name.as_str()))).collect()
+    };
+    let kinds = Kinds {
+        feed: feed.clone(),
+        scopes: scopes.clone(),
+        relists: Relists::default(),
+    };
+    let prepared = kinds.prepare(&config.workload_kinds).await;
+    let Sources { configmaps, secrets } = config.sources;
+    let of_sources = [(configmaps, SourceKind::ConfigMap), (secrets, SourceKind::Secret)];
+    let mut relists = Vec::new();
+    let announced: Vec<Announced> = of_sources
+        .into_iter()
+        .filter_map(|(on, kind)| on.then_some(Feeds::Sources(kind)))
+        .flat_map(|feeds| scopes.iter().map(move |scope| (feeds, scope.clone())))
+        .map(|(feeds, scope)| feed.announce(feeds, scope, last_watched))
+        .collect();
+    for announced in announced {
+        relists.push(announced.relist.clone());
+        watches.spawn(feed.clone().run(announced));
+    }
+    if config.namespace_selector.is_some() {
+        watches.spawn(places::take_up(feed.clone(), gained, relists, kinds.relists.clone()));
+    }
+    watches.spawn(kinds.run(prepared));
+    loop {
+        let progress = feed.progress.notified();
+        if feed.context.index().started() {
+            return watches;
+        }
+        progress.await;
+    }
+}
+
+/// Namespaces that the server leaves out of every list and watch.
+pub fn excluded(namespaces: &[String]) -> Option<String> {
+    let each: Vec<String> = namespaces
+        .iter()
+        .map(|name| format!("metadata.namespace!={name}"))
+        .collect();
+    (!each.is_empty()).then(|| each.join(","))
+}
