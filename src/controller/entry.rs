@@ -49,7 +49,7 @@ pub struct WorkloadEntry {
     /// What was last said of its annotations besides.
     pub complained: u64,
     /// Who else was seen to restart it, and when.
-    pub rival: Option<(Origin, Timestamp)>,
+    pub rival: Option<Box<(Origin, Timestamp)>>,
     /// Since when it is not current.
     pub stale_since: Option<Timestamp>,
     /// Failed writes in a row.
@@ -105,16 +105,14 @@ impl WorkloadEntry {
             || old.uses != workload.uses
             || old.fingerprint != workload.fingerprint
             || old.evidence != workload.evidence
-            || old.marks != workload.marks
-            || old.paused_at != workload.paused_at
+            || old.rare != workload.rare
             || self.expected.is_some();
         let rival = workload
-            .marks
-            .as_ref()
-            .filter(|marks| marks.moved_since(old.marks.as_deref()))
+            .marks()
+            .filter(|marks| marks.moved_since(old.marks()))
             .map(|marks| marks.origin);
         if let Some(rival) = rival {
-            self.rival = Some((rival, now));
+            self.rival = Some(Box::new((rival, now)));
         }
         if old.fingerprint != workload.fingerprint || rival.is_some() {
             // In a list the change may be older than the version that shows it: then it proves nothing.
@@ -222,7 +220,7 @@ impl WorkloadEntry {
     /// Who else restarts it, if that was seen a short while ago.
     #[must_use]
     pub fn rival(&self, now: Timestamp) -> Option<Origin> {
-        let (who, at) = self.rival?;
+        let (who, at) = *self.rival.clone()?;
         (now.duration_since(at) < RIVAL_REMEMBERED).then_some(who)
     }
 

@@ -182,7 +182,7 @@ pub async fn prove(
     match need {
         Need::History => {
             let (whose, uid) = context.index().runs_pods_of(reference, uid);
-            let history = evidence::history(&context.client, &whose, &uid, context.timeout).await?;
+            let history = evidence::history(&context.client, &whose, &uid, reference, context.timeout).await?;
             if let Some(entry) = context.index().workload_mut(reference) {
                 entry.searched = true;
                 if entry.remembered.is_none() {
@@ -193,7 +193,7 @@ pub async fn prove(
         }
         Need::Pods => {
             let (whose, uid) = context.index().runs_pods_of(reference, uid);
-            let proof = evidence::proof(&context.client, &whose, &uid, context.timeout).await?;
+            let proof = evidence::proof(&context.client, &whose, &uid, reference, context.timeout).await?;
             if let Some(entry) = context.index().workload_mut(reference) {
                 entry.proved_at = Some(context.clock.now());
             }

@@ -184,10 +184,7 @@ impl Index {
     fn is_shared_with(&self, own: &Namespace, source: &SourceRef) -> bool {
         *own == source.namespace
             || (self.rules.reading.cross_namespace
-                && self
-                    .sources
-                    .get(source)
-                    .is_some_and(|entry| entry.source.allow_from.contains(own)))
+                && self.sources.get(source).is_some_and(|entry| entry.source.allows(own)))
     }
 
     /// What counts for a workload now: patterns spelled out, marks looked at.
@@ -202,7 +199,7 @@ impl Index {
         for used in &*entry.uses {
             let source = used.source(own);
             let known = self.sources.get(&source);
-            let marked = known.is_some_and(|known| known.source.marked);
+            let marked = known.is_some_and(|known| known.source.is_matched());
             if !self.is_shared_with(own, &source) {
                 found.not_shared.push(source);
             } else if opt_in.selection(used.kind).meant(own, &source, true, marked).is_some() {

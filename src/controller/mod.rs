@@ -67,6 +67,13 @@ const EVENT_QUIET: Duration = Duration::from_millis(30);
 const LIVENESS_DEADLINE: Duration = Duration::from_mins(1);
 const LIVENESS_TICK: Duration = Duration::from_secs(5);
 
+/// Workloads that are queued at a time when everything is looked at again.
+const RESYNC_PORTION: usize = 256;
+const RESYNC_PAUSE: Duration = Duration::from_millis(5);
+
+/// How often gauges are set that no decision sets.
+const REPORT: Duration = Duration::from_secs(5);
+
 const KEYS_READY: &str = "digest keys";
 const SYNC_READY: &str = "first lists of all watches";
 
@@ -157,8 +164,8 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
         observe_only: config.observe_only,
         resync: config.resync,
     };
-    let resync = resync(context.clone(), queue.clone(), metrics.clone(), config.resync);
-    background.spawn(resync);
+    background.spawn(resync(context.clone(), queue.clone(), config.resync));
+    background.spawn(report(context.clone(), queue.clone(), metrics.clone()));
     let workers = start_workers(reconciler, config.write_concurrency, &stop);
     reading::start(feed, &mut background);
     if !config.observe_only {
@@ -262,14 +269,31 @@ async fn work(reconciler: Arc<Reconciler>, stop: CancellationToken) {
 }
 
 /// Everything is looked at again now and then, should anything have gone unnoticed. Costs no request.
-async fn resync(context: Arc<Context>, queue: Arc<Queue<WorkloadRef>>, metrics: Metrics, period: Duration) {
-    let mut round = tokio::time::interval(period.min(Duration::from_secs(5)));
-    let mut next = tokio::time::Instant::now();
+async fn resync(context: Arc<Context>, queue: Arc<Queue<WorkloadRef>>, period: Duration) {
+    let mut round = tokio::time::interval(period);
+    loop {
+        round.tick().await;
+        let mut all: Vec<WorkloadRef> = context.index().workloads().map(|(it, _)| it.clone()).collect();
+        // In portions: what is queued takes several times the room, and there may be thousands.
+        while !all.is_empty() {
+            for workload in all.split_off(all.len().saturating_sub(RESYNC_PORTION)) {
+                queue.push(workload);
+            }
+            while queue.depth() > RESYNC_PORTION / 2 {
+                tokio::time::sleep(RESYNC_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Gauges that follow from the index: what went without a decision, a deleted workload, shows only
+/// here.
+async fn report(context: Arc<Context>, queue: Arc<Queue<WorkloadRef>>, metrics: Metrics) {
+    let mut round = tokio::time::interval(REPORT);
     loop {
         round.tick().await;
         let now = context.clock.now();
         let index = context.index();
-        // What went without a decision, a deleted workload, shows only here.
         observe::gauges(&metrics, &index);
         for kind in [SourceKind::ConfigMap, SourceKind::Secret] {
             metrics.sources(kind.word(), index.source_count(kind));
@@ -281,10 +305,6 @@ async fn resync(context: Arc<Context>, queue: Arc<Queue<WorkloadRef>>, metrics: 
                 .and_then(|since| Duration::try_from(now.duration_since(since)).ok())
                 .unwrap_or_default(),
         );
-        if tokio::time::Instant::now() >= next {
-            next = tokio::time::Instant::now() + period;
-            index.workloads().for_each(|(workload, _)| queue.push(workload.clone()));
-        }
     }
 }
 

@@ -281,6 +281,9 @@ pub fn decide(input: &Input<'_>) -> Plan {
         Known::Search => return Plan::new(Action::Prove(Need::History), State::Held, Reason::Proving),
         Known::Incomparable(why) => return incomparable(input, why),
         Known::First | Known::Others(_) => {
+            if let Some(plan) = known::maybe_stripped(input) {
+                return plan;
+            }
             let observed = fresh(input, None).print();
             return Plan::new(Action::Adopt(observed), State::Current, Reason::Adopted).about(list(input));
         }
@@ -335,10 +338,10 @@ const CHECKS: &[fn(&Case<'_>) -> Option<Plan>] = &[
     ignored,
     absorbed,
     rival,
-    given_up,
     reshaped_meanwhile,
     settling,
     started_meanwhile,
     undone,
+    given_up,
     paused,
 ];

@@ -7,6 +7,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::annotation::{CONFIG_DIGEST, reloader, wave};
+use super::decide::mark_of;
 use super::optin::Origin;
 
 #[cfg(test)]
@@ -65,12 +66,17 @@ impl Marks {
         let mut annotations = Vec::new();
         let mut prints = Vec::new();
         let mut origin = Origin::Windlass;
-        if let Some(text) = annotation(reloader::LAST_RELOADED_FROM)
-            && !is_ours(text, annotation(CONFIG_DIGEST))
-        {
-            annotations.push(reloader::LAST_RELOADED_FROM);
-            prints.push(print(reloader::LAST_RELOADED_FROM, text));
-            origin = Origin::Reloader;
+        if let Some(text) = annotation(reloader::LAST_RELOADED_FROM) {
+            match writer(text, annotation(CONFIG_DIGEST)) {
+                Writer::Us => {}
+                // Our own that was not written anew: the workload asks in other words by now.
+                Writer::UsBefore => annotations.push(reloader::LAST_RELOADED_FROM),
+                Writer::Another => {
+                    annotations.push(reloader::LAST_RELOADED_FROM);
+                    prints.push(print(reloader::LAST_RELOADED_FROM, text));
+                    origin = Origin::Reloader;
+                }
+            }
         }
         let mut variables = Vec::new();
         for list in LISTS {
@@ -139,9 +145,23 @@ fn print(name: &str, value: &str) -> Print {
     std::array::from_fn(|at| hash.get(at).copied().unwrap_or(0))
 }
 
-/// Whether we wrote Reloader's mark: its hash is then our digest.
-fn is_ours(text: &str, digest: Option<&str>) -> bool {
+/// Who wrote Reloader's mark.
+enum Writer {
+    /// We did with the last restart: its hash is our digest.
+    Us,
+    /// We did with an earlier one.
+    UsBefore,
+    /// Somebody else.
+    Another,
+}
+
+fn writer(text: &str, digest: Option<&str>) -> Writer {
     let mark: Option<Value> = serde_json::from_str(text).ok();
     let hash = mark.as_ref().and_then(|mark| mark.get("hash")?.as_str());
-    hash.is_some() && hash == digest
+    match hash {
+        Some(hash) if Some(hash) == digest => Writer::Us,
+        // Of the form of our digests, which Reloader's never have.
+        Some(hash) if mark_of(hash).is_some() => Writer::UsBefore,
+        Some(_) | None => Writer::Another,
+    }
 }

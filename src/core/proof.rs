@@ -38,6 +38,8 @@ pub struct Pod {
 /// Everything that a proof needs, read at one time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Proof {
+    /// When the workload was created.
+    pub created: Option<Second>,
     /// All revisions that the cluster still keeps.
     pub revisions: Vec<Revision>,
     /// All pods that are not being deleted. `None`: nothing tells which are the workload's.

@@ -32,6 +32,13 @@ pub struct Workload {
     pub fingerprint: Fingerprint,
     /// What its own controller says.
     pub evidence: Evidence,
+    /// What few have.
+    pub rare: Option<Box<Rare>>,
+}
+
+/// What few workloads have: kept apart, because there are thousands of the others.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rare {
     /// The object that manages it, as `KIND NAME`.
     pub owner: Option<Box<str>>,
     /// What Reloader and Wave left on it.
@@ -39,7 +46,41 @@ pub struct Workload {
     /// Since when it is paused in Reloader's way.
     pub paused_at: Option<Second>,
     /// The Argo Rollout that runs its pods instead of its own controller.
-    pub runs_for: Option<Box<RunsFor>>,
+    pub runs_for: Option<RunsFor>,
+}
+
+impl Rare {
+    /// Only if there is anything in it.
+    #[must_use]
+    pub fn boxed(self) -> Option<Box<Self>> {
+        (self != Self::default()).then(|| Box::new(self))
+    }
+}
+
+impl Workload {
+    /// The object that manages it, as `KIND NAME`.
+    #[must_use]
+    pub fn owner(&self) -> Option<&str> {
+        self.rare.as_ref()?.owner.as_deref()
+    }
+
+    /// What Reloader and Wave left on it.
+    #[must_use]
+    pub fn marks(&self) -> Option<&Marks> {
+        self.rare.as_ref()?.marks.as_deref()
+    }
+
+    /// Since when it is paused in Reloader's way.
+    #[must_use]
+    pub fn paused_at(&self) -> Option<Second> {
+        self.rare.as_ref()?.paused_at
+    }
+
+    /// The Argo Rollout that runs its pods instead of its own controller.
+    #[must_use]
+    pub fn runs_for(&self) -> Option<&RunsFor> {
+        self.rare.as_ref()?.runs_for.as_ref()
+    }
 }
 
 /// An object that runs the pods of another one's template.
@@ -60,18 +101,57 @@ pub struct Source {
     pub uid: Uid,
     /// The version that all of this was read at.
     pub version: Version,
-    /// Marked so that its changes never count.
-    pub ignored: bool,
-    /// Marked so in Reloader's words.
-    pub ignored_by_reloader: bool,
-    /// Bears the mark that Reloader's `search` asks for.
-    pub marked: bool,
-    /// The other namespaces whose workloads may name it.
-    pub allow_from: Box<[Namespace]>,
+    /// What its annotations say; few sources have any.
+    pub marks: Option<Box<SourceMarks>>,
     /// Its keys.
     pub contents: Contents,
     /// The latest time at which a field manager wrote its content, by the API server's clock.
     /// Writes to labels by the same manager move it too, so it is never too early. `None` when
     /// nobody left a trace.
     pub changed_at: Option<Second>,
+}
+
+/// What the annotations of a source say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourceMarks {
+    /// Its changes never count.
+    pub ignored: bool,
+    /// The same in Reloader's words.
+    pub ignored_by_reloader: bool,
+    /// It bears the mark that Reloader's `search` asks for.
+    pub matched: bool,
+    /// The other namespaces whose workloads may name it.
+    pub allow_from: Box<[Namespace]>,
+}
+
+impl SourceMarks {
+    /// Only if there is anything in it.
+    #[must_use]
+    pub fn boxed(self) -> Option<Box<Self>> {
+        (self != Self::default()).then(|| Box::new(self))
+    }
+}
+
+impl Source {
+    fn has(&self, mark: impl FnOnce(&SourceMarks) -> bool) -> bool {
+        self.marks.as_deref().is_some_and(mark)
+    }
+
+    /// Whether its changes never count, by our own word or, where we stand in for it, by Reloader's.
+    #[must_use]
+    pub fn is_ignored(&self, reloader: bool) -> bool {
+        self.has(|marks| marks.ignored || (reloader && marks.ignored_by_reloader))
+    }
+
+    /// Whether it bears the mark that Reloader's `search` asks for.
+    #[must_use]
+    pub fn is_matched(&self) -> bool {
+        self.has(|marks| marks.matched)
+    }
+
+    /// Whether workloads of another namespace may name it.
+    #[must_use]
+    pub fn allows(&self, namespace: &Namespace) -> bool {
+        self.has(|marks| marks.allow_from.contains(namespace))
+    }
 }

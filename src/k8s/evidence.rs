@@ -21,12 +21,19 @@ use crate::core::time::Second;
 /// Objects a page. A `ReplicaSet` is about 3 KB of JSON, a pod 5 KB.
 const PAGE: u32 = 100;
 
-/// Reads everything that a proof needs: one GET and two LISTs.
+/// Reads everything that a proof needs: one GET and two LISTs, and one GET more where the pod template
+/// is another object's. `template`: who has it, the workload itself or another.
 ///
 /// # Errors
 /// See [`ApiError`].
-pub async fn proof(client: &Client, workload: &WorkloadRef, uid: &Uid, timeout: Duration) -> Result<Proof, ApiError> {
-    let found = get(client, workload, uid, timeout).await?;
+pub async fn proof(
+    client: &Client,
+    workload: &WorkloadRef,
+    uid: &Uid,
+    template: &WorkloadRef,
+    timeout: Duration,
+) -> Result<Proof, ApiError> {
+    let found = get(client, workload, uid, template, timeout).await?;
     let revisions = revisions(client, workload, &found, timeout).await?;
     let owners: Option<Vec<&str>> = match workload.kind.row().history {
         // Each pod belongs to one of the ReplicaSets, which belong to the workload.
@@ -51,25 +58,34 @@ pub async fn proof(client: &Client, workload: &WorkloadRef, uid: &Uid, timeout: 
             }
         })
         .await?;
-        Some(pods)
+        // Labels alone may not be those of its pods: to have found none then says nothing.
+        Some(pods).filter(|pods| owners.is_some() || !pods.is_empty())
     };
     Ok(Proof {
+        created: found.created,
         revisions: revisions.into_iter().map(|(_, revision)| revision).collect(),
         pods,
     })
 }
 
-/// Reads only the revisions: one GET and one LIST, or nothing for kinds that keep none.
+/// Reads only the revisions: as [`proof`] with one LIST less, or nothing for kinds that keep none.
 ///
 /// # Errors
 /// See [`ApiError`].
-pub async fn history(client: &Client, workload: &WorkloadRef, uid: &Uid, timeout: Duration) -> Result<Proof, ApiError> {
+pub async fn history(
+    client: &Client,
+    workload: &WorkloadRef,
+    uid: &Uid,
+    template: &WorkloadRef,
+    timeout: Duration,
+) -> Result<Proof, ApiError> {
     if workload.kind.row().history == History::Nowhere {
         return Ok(Proof::default());
     }
-    let found = get(client, workload, uid, timeout).await?;
+    let found = get(client, workload, uid, template, timeout).await?;
     let revisions = revisions(client, workload, &found, timeout).await?;
     Ok(Proof {
+        created: found.created,
         revisions: revisions.into_iter().map(|(_, revision)| revision).collect(),
         pods: None,
     })
@@ -108,37 +124,58 @@ pub async fn all_observed(
 /// What a workload says of its own pods and revisions.
 struct Found {
     uid: String,
+    created: Option<Second>,
     /// As a `labelSelector`; empty: nothing tells which pods are its own.
     selector: String,
 }
 
-async fn get(client: &Client, workload: &WorkloadRef, uid: &Uid, timeout: Duration) -> Result<Found, ApiError> {
-    let row = workload.kind.row();
-    let url = DynamicObject::url_path(&workload_resource(workload.kind), Some(workload.namespace.as_str()));
-    let request = Request::new(url)
-        .get(workload.name.as_str(), &GetParams::default())
-        .map_err(|_| ApiError::Unexpected("no such request"))?;
-    let object: Value = send(client, request, timeout).await?;
+async fn get(
+    client: &Client,
+    workload: &WorkloadRef,
+    uid: &Uid,
+    template: &WorkloadRef,
+    timeout: Duration,
+) -> Result<Found, ApiError> {
+    let object = read(client, workload, timeout).await?;
     let meta = Meta::deserialize(object.get("metadata").unwrap_or(&Value::Null)).unwrap_or_default();
     if meta.uid != uid.as_str() {
         return Err(ApiError::Replaced);
     }
-    let template = row.template.iter().try_fold(&object, |value, field| value.get(field));
-    let selector = object
-        .pointer("/spec/selector")
-        .and_then(|selector| Selector::deserialize(selector).ok())
-        .filter(|selector| !selector.print().is_empty())
-        .or_else(|| {
-            let labels = template?.pointer("/metadata/labels")?;
-            Some(Selector {
-                match_labels: BTreeMap::deserialize(labels).ok()?,
-                match_expressions: Vec::new(),
-            })
-        });
+    let mut selector = selector_of(workload, &object);
+    if selector.is_none() && template != workload {
+        selector = selector_of(template, &read(client, template, timeout).await?);
+    }
     Ok(Found {
+        created: Second::parse(&meta.creation_timestamp),
         uid: meta.uid,
-        selector: selector.map(|selector| selector.print()).unwrap_or_default(),
+        selector: selector.unwrap_or_default(),
     })
+}
+
+async fn read(client: &Client, workload: &WorkloadRef, timeout: Duration) -> Result<Value, ApiError> {
+    let url = DynamicObject::url_path(&workload_resource(workload.kind), Some(workload.namespace.as_str()));
+    let request = Request::new(url)
+        .get(workload.name.as_str(), &GetParams::default())
+        .map_err(|_| ApiError::Unexpected("no such request"))?;
+    send(client, request, timeout).await
+}
+
+/// The selector that it names, else the labels of its template.
+fn selector_of(workload: &WorkloadRef, object: &Value) -> Option<String> {
+    let path = workload.kind.row().template;
+    let template = path.iter().try_fold(object, |value, field| value.get(field));
+    let named = object
+        .pointer("/spec/selector")
+        .and_then(|selector| Selector::deserialize(selector).ok());
+    let labels = || {
+        let labels = template?.pointer("/metadata/labels")?;
+        Some(Selector {
+            match_labels: BTreeMap::deserialize(labels).ok()?,
+            match_expressions: Vec::new(),
+        })
+    };
+    let printed = |selector: Selector| Some(selector.print()).filter(|text| !text.is_empty());
+    named.and_then(printed).or_else(|| labels().and_then(printed))
 }
 
 fn kept_as(history: History) -> Option<ApiResource> {

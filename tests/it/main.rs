@@ -9,16 +9,27 @@
 mod support;
 
 mod adoption;
+mod argo;
 mod baseline;
 mod changes;
 mod content;
+mod cron_jobs;
+mod cross_namespace;
+mod custom_kinds;
 mod faults;
 mod foreign;
+mod kinds;
+mod migrate;
 mod missing;
+mod namespaces;
 mod opting_in;
+mod owners;
 mod process;
 mod references;
+mod reloader;
 mod requests;
 mod rights;
 mod rollouts;
+mod secrets;
 mod undo;
+mod wave;

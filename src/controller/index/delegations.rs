@@ -34,7 +34,7 @@ impl Index {
             Some(entry) if asked_before || !asks => {
                 let consequence = entry.workload.evidence != evidence || entry.expected.is_some();
                 entry.workload.evidence = evidence;
-                entry.workload.runs_for = Some(Box::new(by));
+                entry.workload.rare.get_or_insert_default().runs_for = Some(by);
                 consequence.then_some(target)
             }
             Some(_) | None => {
@@ -63,14 +63,14 @@ impl Index {
             workload.opt_in.clone_from(opt_in);
         }
         workload.evidence = *evidence;
-        workload.runs_for = Some(Box::new(by.clone()));
+        workload.rare.get_or_insert_default().runs_for = Some(by.clone());
     }
 
     /// Who runs a workload's pods: a Rollout in its stead, or itself.
     #[must_use]
     pub fn runs_pods_of(&self, workload: &WorkloadRef, uid: &Uid) -> (WorkloadRef, Uid) {
         let entry = self.workload(workload);
-        match entry.and_then(|entry| entry.workload.runs_for.as_deref()) {
+        match entry.and_then(|entry| entry.workload.runs_for()) {
             Some(by) => (by.reference.clone(), by.uid.clone()),
             None => (workload.clone(), uid.clone()),
         }

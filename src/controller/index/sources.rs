@@ -14,11 +14,17 @@ pub(super) struct SourceEntry {
     /// Gone, and kept for what it held: should it come back the same, nothing happened.
     pub(super) gone: bool,
     pub(super) content: Content,
-    /// The newest version that the watch brought; content that is read may still be of an older one.
-    seen: Seen,
+    /// Of a Secret: the newest that the watch brought; its content may still be of an older version.
+    seen: Option<Box<Seen>>,
     pub(super) content_version: Version,
     pub(super) unseen: Option<Unseen>,
     pub(super) generation: u32,
+}
+
+impl SourceEntry {
+    fn seen_version(&self) -> Version {
+        self.seen.as_ref().map_or(self.source.version, |seen| seen.version)
+    }
 }
 
 /// Whether the content is known. That of a `ConfigMap` always is.
@@ -63,7 +69,7 @@ enum Arrival {
 
 impl Index {
     pub(super) fn is_ignored(&self, source: &Source) -> bool {
-        source.ignored || (self.rules.reading.compat.reloader && source.ignored_by_reloader)
+        source.is_ignored(self.rules.reading.compat.reloader)
     }
 
     /// A source as a watch shows it: a `ConfigMap` whole, a Secret without its contents. Gives the
@@ -103,12 +109,15 @@ impl Index {
             return Vec::new();
         };
         // An answer from before it went.
-        if entry.gone && source.version < entry.seen.version {
+        if entry.gone && source.version < entry.seen_version() {
             return Vec::new();
         }
+        let Some(last) = entry.seen.as_deref() else {
+            return Vec::new();
+        };
         let seen = Seen {
             version: source.version,
-            ..entry.seen
+            ..*last
         };
         self.apply_whole(source, seen, now)
     }
@@ -130,7 +139,7 @@ impl Index {
     #[must_use]
     pub fn needs_reading(&self, source: &SourceRef) -> bool {
         self.sources.get(source).is_some_and(|entry| {
-            (!entry.gone && entry.content != Content::Read) || entry.source.version < entry.seen.version
+            (!entry.gone && entry.content != Content::Read) || entry.source.version < entry.seen_version()
         })
     }
 
@@ -149,7 +158,7 @@ impl Index {
         }
         let generation = self.watch(watch).map_or(0, |state| state.generation);
         let reference = source.reference.clone();
-        let used = self.is_used(&reference);
+        let used = self.is_needed(&source);
         let seen = Seen {
             // Whoever comes to use it later did not see it come.
             how: if used { how } else { How::Listed },
@@ -166,7 +175,7 @@ impl Index {
                 source: unread,
                 gone: false,
                 content: Content::Unread,
-                seen,
+                seen: Some(Box::new(seen)),
                 content_version: Version::default(),
                 unseen: None,
                 generation,
@@ -179,21 +188,23 @@ impl Index {
             return Vec::new();
         };
         entry.generation = generation;
-        if !entry.gone && entry.source.uid == source.uid && source.version <= entry.seen.version {
+        if !entry.gone && entry.source.uid == source.uid && source.version <= entry.seen_version() {
             return Vec::new();
         }
         // What was seen first decides how the content that is read next came about.
         let pending = entry.content != Content::Read && !entry.gone;
-        entry.seen = Seen {
-            how: if pending { entry.seen.how } else { seen.how },
-            unseen_since: entry.seen.unseen_since.filter(|_| pending).or(seen.unseen_since),
+        let first = entry.seen.as_deref().copied().filter(|_| pending).unwrap_or(seen);
+        entry.seen = Some(Box::new(Seen {
+            how: first.how,
+            unseen_since: first.unseen_since.or(seen.unseen_since),
             ..seen
-        };
+        }));
         if used {
             self.wanted.push(Wanted::Source(reference));
         } else {
             // Whoever comes to use it reads what is there then.
             entry.content = Content::Unread;
+            let withdrawn = entry.source.marks != source.marks;
             entry.source = Source {
                 version: Version::default(),
                 contents: Contents::default(),
@@ -202,6 +213,10 @@ impl Index {
             if entry.gone {
                 entry.gone = false;
                 *self.present_sources.entry(SourceKind::Secret).or_default() += 1;
+            }
+            if withdrawn {
+                // Those that it does not allow any more are told.
+                return self.touch(&reference, &[], Second::from(now), now, Arrival::Unseen);
             }
         }
         Vec::new()
@@ -230,7 +245,7 @@ impl Index {
                     source,
                     gone: false,
                     content: Content::Read,
-                    seen,
+                    seen: None,
                     content_version: version,
                     unseen,
                     generation,
@@ -255,21 +270,20 @@ impl Index {
         let before = std::mem::replace(&mut entry.source, source);
         entry.content = Content::Read;
         let came_back = std::mem::replace(&mut entry.gone, false);
-        if entry.seen.version <= version {
-            entry.seen = seen;
+        if let Some(last) = entry.seen.as_deref_mut()
+            && last.version <= version
+        {
+            *last = seen;
         }
         let source = &entry.source;
-        let same = before.contents == source.contents && before.ignored == source.ignored;
+        let same = before.contents == source.contents && before.is_ignored(false) == source.is_ignored(false);
         let keys: Vec<Key> = before
             .contents
             .differing(&source.contents)
             .into_iter()
             .cloned()
             .collect();
-        let toggled = before.ignored != source.ignored
-            || before.ignored_by_reloader != source.ignored_by_reloader
-            || before.marked != source.marked
-            || before.allow_from != source.allow_from;
+        let toggled = before.marks != source.marks;
         if same && how == How::Watched && !first_read {
             // Only its labels moved, whatever its managed fields say.
             entry.source.changed_at = before.changed_at;
@@ -327,14 +341,16 @@ impl Index {
         let Some(entry) = self.sources.get_mut(reference) else {
             return Vec::new();
         };
-        if entry.gone || version.is_some_and(|version| version < entry.seen.version) {
+        if entry.gone || version.is_some_and(|version| version < entry.seen_version()) {
             return Vec::new();
         }
         entry.gone = true;
         if let Some(version) = version {
             entry.source.version = version;
             entry.content_version = version;
-            entry.seen.version = version;
+            if let Some(last) = &mut entry.seen {
+                last.version = version;
+            }
         }
         self.note_absent(reference.kind);
         let keys: Vec<Key> = self
@@ -364,15 +380,22 @@ impl Index {
         }
     }
 
-    fn is_used(&self, source: &SourceRef) -> bool {
-        self.used_by.contains_key(source)
-            || self
-                .by_pattern
-                .get(&source.namespace)
-                .into_iter()
-                .flatten()
-                .filter_map(|workload| self.workloads.get(workload))
-                .any(|entry| entry.matches_pattern(source))
+    /// Whether its content is needed: by a workload of its own namespace, or of one that it allows.
+    fn is_needed(&self, source: &Source) -> bool {
+        let reference = &source.reference;
+        let may_use = |workload: &&WorkloadRef| {
+            workload.namespace == reference.namespace
+                || (self.rules.reading.cross_namespace && source.allows(&workload.namespace))
+        };
+        let direct = self.used_by.get(reference).into_iter().flatten();
+        let by_pattern = self.by_pattern.get(&reference.namespace).into_iter().flatten();
+        let matches = |workload: &&WorkloadRef| {
+            let entry = self.workloads.get(*workload);
+            entry.is_some_and(|entry| entry.matches_pattern(reference))
+        };
+        direct
+            .chain(by_pattern.filter(matches))
+            .any(|workload| may_use(&workload))
     }
 
     /// All who use a source, by reference, by name or by pattern.
@@ -395,7 +418,10 @@ impl Index {
         now: Timestamp,
         arrival: Arrival,
     ) -> Vec<WorkloadRef> {
-        let marked = self.sources.get(reference).is_some_and(|entry| entry.source.marked);
+        let marked = self
+            .sources
+            .get(reference)
+            .is_some_and(|entry| entry.source.is_matched());
         let direct = self.used_by.get(reference).map_or(&[][..], Vec::as_slice);
         let by_pattern = self.by_pattern.get(&reference.namespace).map_or(&[][..], Vec::as_slice);
         let mut touched = Vec::with_capacity(direct.len());

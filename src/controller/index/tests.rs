@@ -5,7 +5,7 @@ use super::*;
 use crate::core::kind::DEPLOYMENT;
 use crate::core::name::{Name, Uid};
 use crate::core::time::Second;
-use crate::core::workload::{Source, Workload};
+use crate::core::workload::{Source, SourceMarks, Workload};
 use crate::k8s::lean::{WatchedConfigMap, WatchedWorkload};
 
 mod delegations;
@@ -279,11 +279,19 @@ fn a_pattern_takes_up_what_comes_later_and_an_exclusion_leaves_it_out() {
     );
 }
 
+fn marked_as_ignored(ignored: bool) -> Option<Box<SourceMarks>> {
+    let marks = SourceMarks {
+        ignored,
+        ..SourceMarks::default()
+    };
+    marks.boxed()
+}
+
 #[test]
 fn an_ignored_source_does_not_count() {
     let mut fed = Fed::new();
     let mut ignored = config_map("web", "u", 5, &[("a", "1")]);
-    ignored.ignored = true;
+    ignored.marks = marked_as_ignored(true);
     fed.see(ignored);
     fed.workload(deployment("web", "1", 6, Value::Null, env("web", "a")));
     let uses = fed.index.counted(fed.entry("web"));
@@ -295,7 +303,7 @@ fn a_change_of_an_ignored_source_is_none_and_neither_is_its_coming_back() {
     let mut fed = Fed::new();
     let version = |version, value, ignored| {
         let mut source = config_map("web", "u", version, &[("a", value)]);
-        source.ignored = ignored;
+        source.marks = marked_as_ignored(ignored);
         source
     };
     fed.see(version(5, "1", true));

@@ -13,7 +13,7 @@ use crate::core::time::Second;
 /// Paused in Reloader's way although nobody asks for it any more: never left behind.
 pub(super) fn left_paused(input: &Input<'_>) -> Option<Plan> {
     let asks_nothing = input.opt_in.configmaps.is_nothing() && input.opt_in.secrets.is_nothing();
-    let paused = input.workload.paused_at.is_some() && input.workload.evidence.paused;
+    let paused = input.workload.paused_at().is_some() && input.workload.evidence.paused;
     (asks_nothing && paused).then(|| Plan::new(Action::Resume, State::Rolling, Reason::Resumed))
 }
 
@@ -31,7 +31,7 @@ pub(super) fn next_run(input: &Input<'_>) -> Plan {
 /// In a pause-period changes are gathered; at its end they roll, all in one.
 pub(super) fn pausing(case: &Case<'_>) -> Option<Plan> {
     let workload = case.input.workload;
-    let at = workload.paused_at.filter(|_| workload.evidence.paused)?;
+    let at = workload.paused_at().filter(|_| workload.evidence.paused)?;
     let since = Timestamp::from_second(at.unix()).ok()?;
     let until = case
         .input
@@ -53,7 +53,7 @@ pub(super) fn pausing(case: &Case<'_>) -> Option<Plan> {
 /// Wave keeps pods from being scheduled until their sources are there, and is not there any more to
 /// let them go.
 pub(super) fn unscheduled(case: &Case<'_>) -> Option<Plan> {
-    let marks = case.input.workload.marks.as_ref()?;
+    let marks = case.input.workload.marks()?;
     marks.scheduler.as_ref()?;
     Some(restart(case))
 }
@@ -116,7 +116,11 @@ pub(super) fn unchanged(case: &Case<'_>) -> Option<Plan> {
         && (!counts_templates || evidence.revision.unwrap_or(0) <= case.baseline.revision)
         && (case.input.restarts_at()
             || case.input.workload.witness.as_deref() == Some(&*witness(case.baseline, case.key, case.present)));
+    // An Argo Rollout with a workloadRef goes on saying how far it came with the template before.
+    let unseen =
+        counts_templates && case.baseline.mark.is_some() && evidence.revision.unwrap_or(0) < case.baseline.revision;
     let (state, reason) = match evidence.progress {
+        _ if ours && unseen => (State::Rolling, Reason::Rolling),
         Progress::Waiting(for_what) if ours => (State::Held, waiting(for_what)),
         Progress::Failed if ours => (State::Failed, Reason::RolloutFailed),
         Progress::Progressing if ours => (State::Rolling, Reason::Rolling),

@@ -4,6 +4,8 @@ use super::make::{fresh, last_change, list, stale_since};
 use super::{Action, Input, Need, Plan, Presence, Reason, State, describe};
 use crate::core::baseline::{Baseline, Difference, Present, Unsure};
 use crate::core::digest::WorkloadKey;
+use crate::core::kind::History;
+use crate::core::time::Second;
 
 /// Sources that came or went where that is no change: they are taken as they are. Gives whether
 /// there are any.
@@ -82,6 +84,31 @@ pub(super) fn known_baseline(input: &Input<'_>) -> Known {
     } else {
         Known::First
     }
+}
+
+/// Where no revision keeps a copy of the first baseline, one that was taken off while nobody watched
+/// looks like none. What changed in that time must not be taken for what its pods run.
+pub(super) fn maybe_stripped(input: &Input<'_>) -> Option<Plan> {
+    if matches!(input.workload.reference.kind.row().history, History::ReplicaSets(_)) {
+        return None;
+    }
+    let watched_until = input
+        .sources
+        .iter()
+        .filter_map(|view| {
+            let (changed, until) = (view.source?.changed_at?, view.unseen_since?);
+            // From the beginning of time on: nobody ever watched before.
+            (until > Second::new(0) && changed >= until).then_some(until)
+        })
+        .min()?;
+    let known_then = |created: Second| created < watched_until;
+    if input.proof.is_some_and(|proof| !proof.created.is_some_and(known_then)) {
+        return None;
+    }
+    Some(incomparable(
+        input,
+        "its baseline may have been removed while no Windlass ran",
+    ))
 }
 
 /// A hold only if some pod may be older than what it should run.

@@ -30,11 +30,7 @@ fn restart_after(case: &Case<'_>, reverts: u32) -> Plan {
     baseline.push_restart(input.now);
     let key = input.ring.newest().for_workload(&input.workload.uid);
     let present = present(input, &key, HintDetail::None);
-    let waits_for_us = input
-        .workload
-        .marks
-        .as_ref()
-        .is_some_and(|marks| marks.scheduler.is_some());
+    let waits_for_us = input.workload.marks().is_some_and(|marks| marks.scheduler.is_some());
     let reason = if case.difference.changed.is_empty() && reverts == case.baseline.reverts && !waits_for_us {
         Reason::StartedMeanwhile
     } else {
@@ -48,7 +44,7 @@ fn restart_after(case: &Case<'_>, reverts: u32) -> Plan {
         By::Template
     };
     baseline.mark = (by == By::Template).then(|| mark_of(&digest)).flatten();
-    let pause = match (input.workload.paused_at, input.opt_in.pause) {
+    let pause = match (input.workload.paused_at(), input.opt_in.pause) {
         (Some(_), _) if input.workload.evidence.paused => Some(Pause::End),
         (_, Some(_)) => Some(Pause::Begin(input.now)),
         (_, None) => None,
@@ -61,7 +57,7 @@ fn restart_after(case: &Case<'_>, reverts: u32) -> Plan {
         digest,
         cause: changed.cause(reason, input.now),
         by,
-        marks: input.workload.marks.clone(),
+        marks: input.workload.marks().cloned().map(Box::new),
         pause,
     }));
     Plan::new(action, State::Rolling, reason).about(changed.to_string())

@@ -40,7 +40,7 @@ pub(super) fn reverted(case: &Case<'_>) -> Option<Plan> {
     if change.is_some_and(|change| proof.all_started_after(change)) {
         return Some(adopt(case, Reason::Proven));
     }
-    if workload.owner.is_none() {
+    if workload.owner().is_none() {
         return Some(hold_unsure(case, Unsure::Undone, 0, Reason::Undone, undone_advice()));
     }
     let reverts = recent_reverts(case) + 1;
@@ -69,6 +69,6 @@ fn recent_reverts(case: &Case<'_>) -> u32 {
 }
 
 pub(super) fn advice(case: &Case<'_>) -> String {
-    let owner = case.input.workload.owner.as_deref().unwrap_or("its owner");
+    let owner = case.input.workload.owner().unwrap_or("its owner");
     format!("{owner} manages it and puts its own pod template back; restart it by way of {owner}")
 }

@@ -67,10 +67,7 @@ impl World {
                     paused: false,
                     empty: false,
                 },
-                owner: None,
-                marks: None,
-                paused_at: None,
-                runs_for: None,
+                rare: None,
             },
             rival: None,
             presence: Presence::default(),
@@ -225,10 +222,7 @@ fn source(reference: &SourceRef, data: &[(&str, &str)], version: u64, second: i6
         reference: reference.clone(),
         uid: Uid::from("source-1"),
         version: Version::new(version),
-        ignored: false,
-        ignored_by_reloader: false,
-        marked: false,
-        allow_from: Box::default(),
+        marks: None,
         contents: Contents::new(
             data.iter()
                 .map(|(key, value)| {

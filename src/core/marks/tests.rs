@@ -146,6 +146,21 @@ fn ours_beside_a_mark_of_another_leaves_only_the_others() {
     assert_eq!(found.origin, Origin::Wave);
 }
 
+/// One that moved to our own annotations was held as one that Reloader is at work on.
+#[test]
+fn ours_of_an_earlier_restart_goes_and_is_nobody_at_work() {
+    let ours = |text: &str| format!("k1795268550.{text}");
+    let stale = found(&annotated(&[
+        (
+            reloader::LAST_RELOADED_FROM,
+            &reloaded_from(&ours("NeZrSYqORF4hQQpPe8E2lg")),
+        ),
+        (CONFIG_DIGEST, &ours("lfQG9ms4zobLJJf7s8Ve9Q")),
+    ]));
+    assert_eq!(*stale.annotations, [reloader::LAST_RELOADED_FROM]);
+    assert!(!stale.moved_since(None));
+}
+
 #[test]
 fn each_mark_is_found_where_it_stands() {
     let found = found(&json!({

@@ -13,7 +13,7 @@ use super::{WireMeta, WireMetadata};
 use crate::core::annotation;
 use crate::core::content::{Contents, ValueDigest};
 use crate::core::name::{Key, Namespace, SourceKind, SourceRef};
-use crate::core::workload::Source;
+use crate::core::workload::{Source, SourceMarks};
 
 /// A `ConfigMap` as it is watched.
 #[derive(Clone, Debug)]
@@ -114,17 +114,20 @@ impl WireMeta {
             },
             uid: self.uid(),
             version: self.version(),
-            ignored: is(annotation::IGNORE),
-            ignored_by_reloader: is(annotation::reloader::IGNORE),
-            marked: is(annotation::reloader::MATCH),
-            allow_from: self
-                .annotation(annotation::ALLOW_FROM)
-                .unwrap_or_default()
-                .split(',')
-                .map(str::trim)
-                .filter(|name| !name.is_empty())
-                .map(Namespace::from)
-                .collect(),
+            marks: SourceMarks {
+                ignored: is(annotation::IGNORE),
+                ignored_by_reloader: is(annotation::reloader::IGNORE),
+                matched: is(annotation::reloader::MATCH),
+                allow_from: self
+                    .annotation(annotation::ALLOW_FROM)
+                    .unwrap_or_default()
+                    .split(',')
+                    .map(str::trim)
+                    .filter(|name| !name.is_empty())
+                    .map(Namespace::from)
+                    .collect(),
+            }
+            .boxed(),
             contents,
             changed_at: self.managed_fields,
         }

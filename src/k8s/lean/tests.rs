@@ -63,7 +63,11 @@ fn only_the_exact_word_makes_a_source_ignored() {
     for (value, ignored) in [("true", true), ("True", false), ("yes", false), ("", false)] {
         let mut meta = meta();
         meta["annotations"] = json!({ "windlass.dev/ignore": value });
-        assert_eq!(source(&json!({ "metadata": meta })).ignored, ignored, "{value}");
+        assert_eq!(
+            source(&json!({ "metadata": meta })).is_ignored(false),
+            ignored,
+            "{value}"
+        );
     }
 }
 
@@ -198,8 +202,9 @@ fn marks_and_consent_are_read_off_a_source() {
         "windlass.dev/allow-from": "a, b,,",
     });
     let decoded = source(&json!({ "metadata": meta }));
-    assert!(decoded.marked && decoded.ignored_by_reloader && !decoded.ignored);
-    assert_eq!(*decoded.allow_from, [Namespace::from("a"), Namespace::from("b")]);
+    assert!(decoded.is_matched() && decoded.is_ignored(true) && !decoded.is_ignored(false));
+    let allows = |name| decoded.allows(&Namespace::from(name));
+    assert!(allows("a") && allows("b") && !allows(""));
 }
 
 fn rollout(spec: &Value) -> Role {

@@ -18,7 +18,7 @@ use crate::core::optin::{self, Annotations, Asked, OptIn, Reading, Selection};
 use crate::core::reference;
 use crate::core::template::{self, Fingerprint};
 use crate::core::time::Second;
-use crate::core::workload::{RunsFor, Workload};
+use crate::core::workload::{Rare, RunsFor, Workload};
 
 /// A workload as it is watched: the parts that its row in the table of kinds is asked about.
 #[derive(Clone, Debug)]
@@ -203,12 +203,15 @@ impl WatchedWorkload {
                 },
             ),
             evidence,
-            owner: owner.map(|owner| format!("{} {}", owner.kind, owner.name).into()),
-            marks: stands_in
-                .then(|| Marks::of(template, |name| self.wire.annotation(name)))
-                .flatten(),
-            paused_at,
-            runs_for: None,
+            rare: Rare {
+                owner: owner.map(|owner| format!("{} {}", owner.kind, owner.name).into()),
+                marks: stands_in
+                    .then(|| Marks::of(template, |name| self.wire.annotation(name)))
+                    .flatten(),
+                paused_at,
+                runs_for: None,
+            }
+            .boxed(),
             reference: self.reference(kind),
         }
     }

@@ -47,6 +47,16 @@ impl Audit {
         requests
     }
 
+    /// The same of another namespace; empty: of what was asked for in all of them at once.
+    pub fn of_namespace(&self, namespace: &str) -> Self {
+        Self {
+            log: self.log.clone(),
+            user: self.user.clone(),
+            namespace: namespace.to_owned(),
+            from: self.from,
+        }
+    }
+
     /// How many watches of this resource have come to an end so far.
     pub fn ended_watches(&self, resource: &str) -> usize {
         let (watches, _) = self.answered();
@@ -63,7 +73,7 @@ impl Audit {
             .filter_map(|line| serde_json::from_str::<Value>(line).ok())
             .filter(|line| line["stage"] == "ResponseComplete")
             .filter(|line| line["user"]["username"] == self.user.as_str())
-            .filter(|line| line["objectRef"]["namespace"] == self.namespace.as_str())
+            .filter(|line| line["objectRef"]["namespace"].as_str().unwrap_or_default() == self.namespace)
             .map(|line| {
                 let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
                 Request {

@@ -95,6 +95,19 @@ impl Workload {
         self
     }
 
+    /// Sets an annotation of its template.
+    pub fn template_annotated(mut self, annotation: &str, value: &str) -> Self {
+        self.0["spec"]["template"]["metadata"]["annotations"][annotation] = json!(value);
+        self
+    }
+
+    /// Sets an environment variable of its container.
+    pub fn with_variable(mut self, name: &str, value: &str) -> Self {
+        let env = &mut self.0["spec"]["template"]["spec"]["containers"][0]["env"];
+        push(env, json!({"name": name, "value": value}));
+        self
+    }
+
     /// Sets a field of the Deployment's spec.
     pub fn with(mut self, field: &str, value: impl Into<Value>) -> Self {
         self.0["spec"][field] = value.into();
@@ -223,6 +236,27 @@ impl Use {
     /// Pods start without it.
     pub fn optional(mut self) -> Self {
         self.reference()["optional"] = json!(true);
+        self
+    }
+
+    /// The same of the Secret of that name, as the last word of all.
+    pub fn of_secret(mut self) -> Self {
+        let renamed = |object: &mut Value, from: &str, to: &str| {
+            let part = object.as_object_mut().and_then(|fields| fields.remove(from));
+            object[to] = part.expect("it was of a ConfigMap");
+        };
+        if let Some(env) = &mut self.env {
+            renamed(&mut env["valueFrom"], "configMapKeyRef", "secretKeyRef");
+        } else if let Some(env_from) = &mut self.env_from {
+            renamed(env_from, "configMapRef", "secretRef");
+        } else if let Some(volume) = &mut self.volume {
+            if volume.get("projected").is_some() {
+                renamed(&mut volume["projected"]["sources"][0], "configMap", "secret");
+            } else {
+                renamed(volume, "configMap", "secret");
+                renamed(&mut volume["secret"], "name", "secretName");
+            }
+        }
         self
     }
 

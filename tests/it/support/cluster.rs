@@ -154,7 +154,37 @@ fn devcluster() -> Result<PathBuf> {
     })
 }
 
+impl Borrowed {
+    /// Once more, for the same test.
+    pub fn again(&self) -> Self {
+        Self {
+            cluster: self.cluster,
+            _alone: None,
+        }
+    }
+}
+
 impl Cluster {
+    /// A plain way to the API server with the rights of the controller under test, for as long as the
+    /// process runs that is returned; and its port.
+    pub fn plain_proxy(&self) -> (Child, u16) {
+        let mut proxy = Command::new(&self.kubectl)
+            .arg("--kubeconfig")
+            .arg(&self.windlass)
+            .args(["proxy", "--port=0"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("kubectl starts");
+        let mut said = String::new();
+        let output = proxy.stdout.take().expect("kubectl has a piped output");
+        BufReader::new(output)
+            .read_line(&mut said)
+            .expect("kubectl says where it listens");
+        let port = said.trim().rsplit(':').next().and_then(|port| port.parse().ok());
+        (proxy, port.unwrap_or_else(|| panic!("kubectl said: {said}")))
+    }
+
     /// A client with the rights of the test.
     pub async fn client(&self) -> Client {
         let kubeconfig = Kubeconfig::read_from(&self.test).expect("the test's kubeconfig is readable");

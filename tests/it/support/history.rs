@@ -1,22 +1,24 @@
-//! Every version of every Deployment of the test's namespace, as the API server announced it.
+//! Every version of every workload of one kind in the test's namespace, as the API server announced it.
 //!
 //! Counting `deployment.kubernetes.io/revision` would miss a second template change that comes
 //! before the Deployment controller has seen the first; a watch misses none.
 
 use std::{
     collections::BTreeMap,
+    fmt::Debug,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use futures::StreamExt;
-use k8s_openapi::api::apps::v1::Deployment;
 use kube::{
-    Api, ResourceExt,
+    Api, Resource, ResourceExt,
     runtime::{
         WatchStreamExt,
         watcher::{self, Event, watcher},
     },
 };
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 /// The recorder; it runs as long as the test's runtime.
 #[derive(Clone, Default)]
@@ -30,35 +32,37 @@ struct Versions {
 }
 
 impl History {
-    /// Records from now on.
-    pub fn record(deployments: Api<Deployment>) -> Self {
+    /// Records from now on. `template` finds an object's pod template.
+    pub fn record<K>(objects: Api<K>, template: impl Fn(&K) -> Value + Send + 'static) -> Self
+    where
+        K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
+    {
         let history = Self::default();
         let recorder = history.clone();
         tokio::spawn(async move {
-            let mut events = Box::pin(watcher(deployments, watcher::Config::default()).default_backoff());
+            let mut events = Box::pin(watcher(objects, watcher::Config::default()).default_backoff());
             while let Some(event) = events.next().await {
                 // An error is followed by a new list: nothing is lost but versions in between,
                 // and only a test that stops the API server sees one.
-                if let Ok(Event::Apply(deployment) | Event::InitApply(deployment)) = event {
-                    recorder.add(&deployment);
+                if let Ok(Event::Apply(object) | Event::InitApply(object)) = event {
+                    recorder.add(&object, &template(&object));
                 }
             }
         });
         history
     }
 
-    fn add(&self, deployment: &Deployment) {
+    fn add(&self, object: &impl ResourceExt, template: &Value) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let versions = all.entry(deployment.name_any()).or_default();
-        if versions.uid != deployment.uid() {
+        let versions = all.entry(object.name_any()).or_default();
+        if versions.uid != object.uid() {
             *versions = Versions {
-                uid: deployment.uid(),
+                uid: object.uid(),
                 ..Versions::default()
             };
         }
-        versions.latest = version(deployment);
-        let template = deployment.spec.as_ref().map(|spec| &spec.template);
-        let template = serde_json::to_string(&template).expect("a template is JSON");
+        versions.latest = version(object);
+        let template = template.to_string();
         if versions.templates.last() != Some(&template) {
             versions.templates.push(template);
         }
@@ -66,10 +70,10 @@ impl History {
 
     /// How often the template of this very object was changed, once everything up to this
     /// version of it has been seen.
-    pub fn template_changes(&self, deployment: &Deployment) -> Option<usize> {
+    pub fn template_changes(&self, object: &impl ResourceExt) -> Option<usize> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let versions = all.get(&deployment.name_any())?;
-        let seen = versions.uid == deployment.uid() && versions.latest >= version(deployment);
+        let versions = all.get(&object.name_any())?;
+        let seen = versions.uid == object.uid() && versions.latest >= version(object);
         seen.then(|| versions.templates.len() - 1)
     }
 
@@ -82,8 +86,8 @@ impl History {
     }
 }
 
-fn version(deployment: &Deployment) -> u64 {
-    deployment
+fn version(object: &impl ResourceExt) -> u64 {
+    object
         .resource_version()
         .and_then(|it| it.parse().ok())
         .unwrap_or_default()

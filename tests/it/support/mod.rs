@@ -5,6 +5,8 @@ pub mod build;
 pub mod cluster;
 pub mod controller;
 mod history;
+pub mod kinds;
+pub mod secrets;
 mod wait;
 
 use std::{
@@ -47,7 +49,7 @@ pub const CAUSE: &str = "windlass.dev/cause";
 /// The Secret that holds the key of all digests.
 pub const DIGEST_KEY: &str = "windlass-digest-key";
 
-/// Is part of every value in every `ConfigMap` of these tests, and must never be seen anywhere
+/// Is part of every value in every `ConfigMap` and Secret of these tests, and must never be seen anywhere
 /// else: not in an Event, an annotation, a log line or a metric.
 const CANARY: &str = "never-to-be-seen-elsewhere";
 
@@ -107,6 +109,10 @@ pub mod way {
         down_paged: WithoutWatchList, Down;
         /// Needs what only a cluster of ours has.
         embedded: Embedded, Live;
+        /// As `down`, in a cluster of ours.
+        embedded_down: Embedded, Down;
+        /// As `paused`, in a cluster of ours.
+        embedded_paused: Embedded, Paused;
         /// Stops and starts the API server.
         alone: Stoppable, Live;
     }
@@ -174,7 +180,9 @@ impl Test {
             namespaces: RefCell::default(),
         };
         test.create_namespace(&namespace).await;
-        test.history = History::record(test.api());
+        test.history = History::record(test.api(), |it: &Deployment| {
+            json!(it.spec.as_ref().map(|spec| &spec.template))
+        });
         test
     }
 
@@ -366,7 +374,7 @@ impl Test {
     pub async fn complete_by_hand(&self, name: &str) {
         await_condition(&format!("{name} to be complete"), async || {
             for pod in self.pods(name).await? {
-                self.make_ready(&pod).await?;
+                Box::pin(self.make_ready(&pod)).await?;
             }
             is_complete(&self.api::<Deployment>().get(name).await?)
         })
@@ -444,7 +452,11 @@ impl Test {
 
     /// A controller besides the test's own, which is limited to the same namespace.
     pub async fn installation(&self, kubeconfig: PathBuf, mut flags: Vec<String>) -> Controller {
-        flags.extend(["--namespaces".to_owned(), self.namespace.clone()]);
+        let scoped =
+            |flag: &String| ["--namespaces", "--namespace-selector", "--exclude-namespaces"].contains(&&**flag);
+        if !flags.iter().any(scoped) {
+            flags.extend(["--namespaces".to_owned(), self.namespace.clone()]);
+        }
         if !flags.iter().any(|flag| flag == "--settle") {
             flags.extend(["--settle", "200ms"].map(str::to_owned));
         }
@@ -457,13 +469,23 @@ impl Test {
     ///
     /// Workloads whose pods cannot become ready are left out: [`Test::start`] is for them.
     pub async fn start_and_adopt(&self, flags: &[&str]) {
+        self.settle_in().await;
+        self.start(flags).await;
+        self.all_adopted().await;
+    }
+
+    /// Deploys the markers and waits until all pods run.
+    pub async fn settle_in(&self) {
         self.deploy_markers().await;
         for deployment in self.opted_in().await {
             self.complete(&deployment).await;
         }
         // So that these pods are older than anything the controller does or the scenario changes.
         next_second().await;
-        self.start(flags).await;
+    }
+
+    /// Waits until all that have opted in have a baseline.
+    pub async fn all_adopted(&self) {
         for deployment in self.opted_in().await {
             self.adopted(&deployment).await;
         }
@@ -711,8 +733,8 @@ impl Test {
 
 // The end.
 impl Test {
-    /// No content of any `ConfigMap` is in anything that the controller has said or written.
-    async fn nothing_leaked(&self) {
+    /// No content of any `ConfigMap` or Secret is in anything that the controller has said or written.
+    pub async fn nothing_leaked(&self) {
         let mut said = vec![("log", self.logs())];
         let controller = self.windlass.borrow().clone().filter(Controller::runs);
         if let Some(controller) = controller {
@@ -737,12 +759,16 @@ impl Test {
             ));
         }
         let secrets = self.api::<Secret>().list(&ListParams::default()).await.expect("a list");
-        said.push(("Secrets", to_json(&secrets.items)));
+        let own = secrets.items.iter().filter(|it| it.name_any().ends_with("-digest-key"));
+        said.push(("digest key", to_json(&own.collect::<Vec<_>>())));
+        let forms = secrets::forms_of_canary();
         for (place, text) in said {
-            assert!(
-                !text.contains(CANARY),
-                "a ConfigMap's content is in the {place}:\n{text}"
-            );
+            for form in &forms {
+                assert!(
+                    !text.contains(form),
+                    "a source's content is in the {place} as {form}:\n{text}"
+                );
+            }
         }
     }
 

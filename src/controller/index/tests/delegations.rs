@@ -53,10 +53,7 @@ fn the_one_with_the_template_is_asked_for_and_stands_for_both() {
     assert!(fed.workload(template("base", json!({}))), "the Rollout asks for it");
     let entry = fed.entry("base");
     assert_eq!(entry.workload.evidence.progress, Progress::Complete);
-    assert_eq!(
-        entry.workload.runs_for.as_ref().map(|it| it.reference.clone()),
-        Some(by())
-    );
+    assert_eq!(entry.workload.runs_for().map(|it| it.reference.clone()), Some(by()));
     assert_eq!(fed.index.workloads().count(), 1);
 }
 

@@ -79,7 +79,7 @@ fn the_newest_revision_is_the_present_one_where_the_kind_does_not_say() {
 fn taken_back(owner: Option<&str>, pods: &[i64]) -> World {
     let mut world = restarted();
     world.workload.witness = None;
-    world.workload.owner = owner.map(Into::into);
+    world.workload.rare.get_or_insert_default().owner = owner.map(Into::into);
     world.workload.evidence.revision = Some(3);
     world.pods(pods);
     world
@@ -172,7 +172,7 @@ fn another_controller_at_work_is_not_fought() {
 fn marks_go_with_the_restart_and_not_before() {
     let template = json!({ "metadata": { "annotations": { "wave.pusher.com/config-hash": "x" } } });
     let mut world = World::new();
-    world.workload.marks = Marks::of(&template, |_| None);
+    world.workload.rare.get_or_insert_default().marks = Marks::of(&template, |_| None);
     assert_eq!(world.decide().reason, Reason::Adopted);
     let plan = world.decide();
     world.apply(&plan);
@@ -181,7 +181,7 @@ fn marks_go_with_the_restart_and_not_before() {
     let Action::Restart(restart) = world.decide().action else {
         panic!("content changed")
     };
-    assert_eq!(restart.marks, world.workload.marks);
+    assert_eq!(restart.marks.as_deref(), world.workload.marks());
     assert_eq!(restart.reloaded_from, None);
 }
 
@@ -205,7 +205,7 @@ fn those_of_reloader_find_their_mark_with_our_digest() {
 fn pods_that_wave_holds_back_are_let_go_when_their_sources_are_there() {
     let template = json!({ "spec": { "schedulerName": "wave.pusher.com/invalid" } });
     let mut world = World::adopted();
-    world.workload.marks = Marks::of(&template, |_| None);
+    world.workload.rare.get_or_insert_default().marks = Marks::of(&template, |_| None);
     let plan = world.decide();
     assert!(is_restart(&plan), "{plan:?}");
     assert_eq!(plan.reason, Reason::Restarted);
@@ -230,7 +230,7 @@ fn paused() -> World {
     world.apply(&plan);
     world.workload.evidence.paused = true;
     world.workload.evidence.progress = Progress::Progressing;
-    world.workload.paused_at = Some(Second::new(1102));
+    world.workload.rare.get_or_insert_default().paused_at = Some(Second::new(1102));
     world.now = 1110;
     world
 }
@@ -276,7 +276,7 @@ fn a_pause_that_nobody_asks_for_any_more_ends_at_once() {
 #[test]
 fn a_pause_by_somebody_else_is_theirs() {
     let mut world = paused();
-    world.workload.paused_at = None;
+    world.workload.rare = None;
     world.write("C", 40, 1120);
     world.now = 2000;
     assert_eq!(world.decide().reason, Reason::Paused);
