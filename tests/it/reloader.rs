@@ -498,14 +498,15 @@ async fn a_pause_period_gathers_changes_for_one_rollout(t: &Test) {
 }
 
 async fn a_pause_period_that_ran_out_while_it_was_away_ends(t: &Test) {
-    deploy(t, paused_for("1s")).await;
+    // Long enough to be seen on a slow machine.
+    deploy(t, paused_for("4s")).await;
     start(t, &["web"], &[]).await;
 
     t.config("web", &[("a", "B")]).await;
     await_paused(t, true).await;
     t.meanwhile(async {
         t.secret("web", &[("a", "B")]).await;
-        for _ in 0..3 {
+        for _ in 0..5 {
             next_second().await;
         }
     })
