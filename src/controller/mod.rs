@@ -22,6 +22,7 @@ use crate::core::reason::{REASONS, STATES};
 use crate::k8s::client;
 use crate::k8s::events::WorkloadEvent;
 use crate::k8s::heartbeat::{self, Heartbeat};
+use crate::k8s::keyring::KeptIn;
 use crate::ops::{Admin, ApiCode, Liveness, Metrics, Readiness, Shutdown, Verb, Vocabulary};
 
 mod config;
@@ -61,7 +62,7 @@ const EVENTS_QUEUED: usize = 1024;
 const EVENT_WRITERS: usize = 2;
 const EVENT_PATIENCE: Duration = Duration::from_secs(1);
 /// Between two changes of one burst nothing is due for a moment; only after this long is it over.
-const EVENT_QUIET: Duration = Duration::from_millis(30);
+const EVENT_QUIET: Duration = Duration::from_millis(100);
 
 /// The API server is deaf for longer only if it hangs.
 const LIVENESS_DEADLINE: Duration = Duration::from_mins(1);
@@ -116,6 +117,7 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
         clock,
         namespace: &namespace,
         lease_name: &config.lease_name,
+        keys_in: keys_in(config.sources),
         timeout: REQUEST_TIMEOUT,
     };
     let tick = tick_liveness(liveness.clone());
@@ -192,6 +194,15 @@ fn announce(config: &ControllerConfig, cluster: &kube::Config, installation: &st
         config.namespaces.join(",")
     };
     info!(version = crate::ops::VERSION, server = %cluster.cluster_url, installation, namespaces, "starting");
+}
+
+/// Without Secrets none of ours either: then no right on any is needed.
+fn keys_in(sources: Sources) -> KeptIn {
+    KeptIn(if sources.secrets {
+        SourceKind::Secret
+    } else {
+        SourceKind::ConfigMap
+    })
 }
 
 fn announce_sync(context: &Context) {

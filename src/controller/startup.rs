@@ -14,7 +14,7 @@ use crate::core::time::Second;
 use crate::k8s::error::ApiError;
 use crate::k8s::evidence;
 use crate::k8s::heartbeat::Heartbeat;
-use crate::k8s::keyring::{self, KeyError};
+use crate::k8s::keyring::{self, KeptIn, KeyError};
 use crate::ops::Metrics;
 
 /// Between two tries at the start: an API server that is away, a right that is missing.
@@ -35,6 +35,8 @@ pub struct Begin<'a> {
     pub namespace: &'a str,
     /// What our objects there are called after.
     pub lease_name: &'a str,
+    /// Where the digest keys are kept.
+    pub keys_in: KeptIn,
     /// How long one request may take.
     pub timeout: Duration,
 }
@@ -45,7 +47,14 @@ impl Begin<'_> {
         let name = format!("{}-digest-key", self.lease_name);
         let mut pause = FIRST_PAUSE;
         let ring = loop {
-            let load = keyring::load_or_create(self.client, self.namespace, &name, self.clock.now(), self.timeout);
+            let load = keyring::load(
+                self.client,
+                self.keys_in,
+                self.namespace,
+                &name,
+                self.clock.now(),
+                self.timeout,
+            );
             match load.await {
                 Ok(ring) => break ring,
                 Err(problem) => {

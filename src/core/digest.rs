@@ -49,6 +49,14 @@ impl KeyRing {
         Some(Self { newest, older })
     }
 
+    /// The same, able to read what was made with the keys of another ring, and never to write with them.
+    #[must_use]
+    pub fn with_older(mut self, other: Self) -> Self {
+        self.older.extend(other.older);
+        self.older.push(other.newest);
+        self
+    }
+
     /// The key that new baselines are made with.
     #[must_use]
     pub fn newest(&self) -> &RingKey {

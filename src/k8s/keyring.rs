@@ -2,6 +2,9 @@
 //!
 //! Lost keys restart nothing, but then nothing tells what changed meanwhile; so the Secret is made
 //! once and never deleted by us. An operator rotates by adding an entry with a greater name.
+//!
+//! Where Secrets do not count, the keys are in a `ConfigMap`: they protect no more than the content of
+//! `ConfigMap`s then, and no right on Secrets is needed.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,21 +17,58 @@ use kube::api::{DynamicObject, GetParams, PostParams};
 use kube::core::{Request, Resource as _};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::error::{ApiError, send};
-use super::lean::resource;
+use super::lean::source_resource;
 use crate::core::digest::{KEY_BYTES, KeyRing};
+use crate::core::name::SourceKind;
 
 #[cfg(test)]
 mod tests;
+
+/// Where the keys are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeptIn(pub SourceKind);
+
+impl KeptIn {
+    /// The field whose values are base64.
+    fn field(self) -> &'static str {
+        match self.0 {
+            SourceKind::ConfigMap => "binaryData",
+            SourceKind::Secret => "data",
+        }
+    }
+
+    /// An object with one key.
+    fn object(self, name: &str, id: &str, key: &[u8; KEY_BYTES]) -> Value {
+        let mut object = json!({
+            "apiVersion": "v1",
+            "kind": self.0.word(),
+            "metadata": { "name": name, "labels": { "app.kubernetes.io/managed-by": "windlass" } },
+            self.field(): { id: BASE64.encode(key) },
+        });
+        if self.0 == SourceKind::Secret {
+            object["type"] = "windlass.dev/digest-keys".into();
+        }
+        object
+    }
+}
+
+impl std::fmt::Display for KeptIn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0.word())
+    }
+}
 
 /// Why there are no keys.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// The API server did not let us.
-    #[error("Secret {namespace}/{name} with the digest keys: {source}")]
+    #[error("{kept_in} {namespace}/{name} with the digest keys: {source}")]
     Api {
+        /// What kind of object it is.
+        kept_in: KeptIn,
         /// Where.
         namespace: String,
         /// Which.
@@ -38,10 +78,12 @@ pub enum KeyError {
     },
     /// Somebody put something else there.
     #[error(
-        "Secret {namespace}/{name} holds no usable digest key: each entry's name is at most 16 letters, \
+        "{kept_in} {namespace}/{name} holds no usable digest key: each entry's name is at most 16 letters, \
          digits or '-', its value {KEY_BYTES} bytes; correct it, or delete it to have a new one made"
     )]
     Malformed {
+        /// What kind of object it is.
+        kept_in: KeptIn,
         /// Where.
         namespace: String,
         /// Which.
@@ -52,38 +94,73 @@ pub enum KeyError {
     Random,
 }
 
+/// Of a Secret `data`, of a `ConfigMap` `binaryData`.
 #[derive(Deserialize)]
-struct WireSecret {
-    #[serde(default)]
+#[serde(rename_all = "camelCase")]
+struct WireKeys {
+    #[serde(default, alias = "binaryData")]
     data: BTreeMap<String, String>,
 }
 
-/// Reads the keys; makes the Secret with one when there is none.
+/// The keys to write with, and those of a time in which Secrets did not count, to read with.
+///
+/// # Errors
+/// As [`load_or_create`].
+pub async fn load(
+    client: &Client,
+    kept_in: KeptIn,
+    namespace: &str,
+    name: &str,
+    now: Timestamp,
+    timeout: Duration,
+) -> Result<KeyRing, KeyError> {
+    let ring = load_or_create(client, kept_in, namespace, name, now, timeout).await?;
+    if kept_in.0 == SourceKind::ConfigMap {
+        return Ok(ring);
+    }
+    let url = DynamicObject::url_path(&source_resource(SourceKind::ConfigMap), Some(namespace));
+    let Ok(get) = Request::new(url).get(name, &GetParams::default()) else {
+        return Ok(ring);
+    };
+    // There rarely is one, and without it the baselines of that time say nothing: no reason to wait.
+    match send::<WireKeys>(client, get, timeout).await {
+        Ok(keys) => Ok(match parse(&keys.data) {
+            Some(earlier) => ring.with_older(earlier),
+            None => ring,
+        }),
+        Err(_) => Ok(ring),
+    }
+}
+
+/// Reads the keys; makes the object with one when there is none.
 ///
 /// # Errors
 /// See [`KeyError`]. Of these only `Api` with `Unavailable` is worth another try soon.
 pub async fn load_or_create(
     client: &Client,
+    kept_in: KeptIn,
     namespace: &str,
     name: &str,
     now: Timestamp,
     timeout: Duration,
 ) -> Result<KeyRing, KeyError> {
     let api = |source| KeyError::Api {
+        kept_in,
         namespace: namespace.into(),
         name: name.into(),
         source,
     };
-    let url = DynamicObject::url_path(&resource("", "v1", "Secret", "secrets"), Some(namespace));
+    let url = DynamicObject::url_path(&source_resource(kept_in.0), Some(namespace));
     let requests = Request::new(url);
     // Another replica may be making it at this moment: then ours is refused and theirs is read.
     for _ in 0..3 {
         let get = requests
             .get(name, &GetParams::default())
             .map_err(|_| api(ApiError::Unexpected("no such request")))?;
-        match send::<WireSecret>(client, get, timeout).await {
-            Ok(secret) => {
-                return parse(&secret.data).ok_or_else(|| KeyError::Malformed {
+        match send::<WireKeys>(client, get, timeout).await {
+            Ok(keys) => {
+                return parse(&keys.data).ok_or_else(|| KeyError::Malformed {
+                    kept_in,
                     namespace: namespace.into(),
                     name: name.into(),
                 });
@@ -93,13 +170,8 @@ pub async fn load_or_create(
         }
         let mut key = [0; KEY_BYTES];
         getrandom::fill(&mut key).map_err(|_| KeyError::Random)?;
-        let body = json!({
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "type": "windlass.dev/digest-keys",
-            "metadata": { "name": name, "labels": { "app.kubernetes.io/managed-by": "windlass" } },
-            "data": { format!("k{:010}", now.as_second().max(0)): BASE64.encode(key) },
-        });
+        let id = format!("k{:010}", now.as_second().max(0));
+        let body = kept_in.object(name, &id, &key);
         let body = serde_json::to_vec(&body).map_err(|_| api(ApiError::Unexpected("no JSON form")))?;
         let create = requests
             .create(&PostParams::default(), body)

@@ -74,6 +74,8 @@ async fn a_restart_of_windlass_writes_nothing(t: &Test) {
     t.start_and_adopt(&[]).await;
     t.complete("web").await;
     t.complete("other").await;
+    // An Event is best effort: one that is not written yet dies with the process.
+    t.event("web", "Adopted").await;
     let before = [t.deployment("web").await, t.deployment("other").await];
 
     t.meanwhile(async {}).await;

@@ -32,6 +32,21 @@ fn the_newest_key_is_the_one_with_the_greatest_id() {
 }
 
 #[test]
+fn keys_from_elsewhere_are_read_with_and_never_written_with() {
+    let other = KeyRing::new([("z9".into(), [9; 32]), ("k1".into(), [8; 32])]).expect("two keys");
+    let ring = ring().with_older(other);
+    assert_eq!(ring.newest().id(), "k2");
+    assert!(ring.get("z9").is_some());
+    let own = ring.get("k1").expect("it is there").for_workload(&Uid::from("u"));
+    let first = super::tests::ring()
+        .get("k1")
+        .expect("it is there")
+        .for_workload(&Uid::from("u"));
+    let digest = |key: &WorkloadKey| key.source(&web(), &Consumed::Whole, None);
+    assert_eq!(digest(&own), digest(&first), "an own key is not replaced");
+}
+
+#[test]
 fn two_workloads_and_two_keys_give_digests_that_cannot_be_compared() {
     let one = contents(&[("a".into(), 1)]);
     let digest = |key: &RingKey, uid: &str| {

@@ -8,7 +8,16 @@ const CREATE: &str = "POST /api/v1/namespaces/ops/secrets?";
 
 async fn load(api: &Api) -> Result<KeyRing, KeyError> {
     let now = Timestamp::from_second(1_795_258_662).expect("a time");
-    load_or_create(&api.client(), "ops", "windlass-digest-key", now, Duration::from_secs(5)).await
+    let kept_in = KeptIn(SourceKind::Secret);
+    load_or_create(
+        &api.client(),
+        kept_in,
+        "ops",
+        "windlass-digest-key",
+        now,
+        Duration::from_secs(5),
+    )
+    .await
 }
 
 fn secret(id: &str, bytes: usize) -> Answer {
@@ -98,5 +107,50 @@ async fn a_missing_right_is_named_and_the_key_never_is() {
     )]);
     let error = load(&api).await.expect_err("no right").to_string();
     assert!(error.contains("cannot get resource"), "{error}");
+    api.finish().await;
+}
+
+const GET_CONFIG_MAP: &str = "GET /api/v1/namespaces/ops/configmaps/windlass-digest-key";
+const CREATE_CONFIG_MAP: &str = "POST /api/v1/namespaces/ops/configmaps?";
+
+async fn load_from(api: &Api, kind: SourceKind) -> Result<KeyRing, KeyError> {
+    let now = Timestamp::from_second(1_795_258_662).expect("a time");
+    let (client, timeout) = (api.client(), Duration::from_secs(5));
+    super::load(&client, KeptIn(kind), "ops", "windlass-digest-key", now, timeout).await
+}
+
+fn config_map(id: &str) -> Answer {
+    Answer::ok(json!({ "binaryData": { id: BASE64.encode([9; KEY_BYTES]) } }))
+}
+
+#[tokio::test]
+async fn without_secrets_the_key_is_in_a_config_map_and_no_secret_is_asked_for() {
+    let created = Answer {
+        code: 201,
+        body: json!({}),
+    };
+    let api = Api::expecting([
+        (GET_CONFIG_MAP, missing()),
+        (CREATE_CONFIG_MAP, created),
+        (GET_CONFIG_MAP, config_map("k1795258662")),
+    ]);
+    let ring = load_from(&api, SourceKind::ConfigMap).await.expect("a ring");
+    assert_eq!(ring.newest().id(), "k1795258662");
+    let bodies = api.finish().await;
+    let made = bodies.get(1).expect("one was made");
+    assert!(made["binaryData"]["k1795258662"].is_string(), "{made}");
+    assert!(made.get("data").is_none() && made.get("type").is_none(), "{made}");
+}
+
+#[tokio::test]
+async fn with_secrets_the_key_of_the_config_map_is_read_with_only() {
+    let api = Api::expecting([(GET, secret("k1", 32)), (GET_CONFIG_MAP, config_map("k2"))]);
+    let ring = load_from(&api, SourceKind::Secret).await.expect("a ring");
+    assert_eq!(ring.newest().id(), "k1");
+    assert!(ring.get("k2").is_some());
+    api.finish().await;
+
+    let api = Api::expecting([(GET, secret("k1", 32)), (GET_CONFIG_MAP, missing())]);
+    assert!(load_from(&api, SourceKind::Secret).await.is_ok());
     api.finish().await;
 }
