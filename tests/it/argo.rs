@@ -337,8 +337,12 @@ async fn a_rollout_that_asks_for_restart_at_gets_that(t: &Test) {
         w.state("Current", 1).await;
         t.everything_before_is_done().await;
         assert_eq!(restart_at(&w.api).await, asked, "once for each change");
-        let said = t.event_count("web", "Restarted").await;
-        assert_eq!(usize::try_from(said).ok(), Some(count + 1));
+        await_condition("each restart to be said", async || {
+            let said = t.event_count("web", "Restarted").await;
+            anyhow::ensure!(usize::try_from(said).ok() == Some(count + 1), "{said} times");
+            Ok(())
+        })
+        .await;
         // So that the two are of different seconds.
         crate::support::next_second().await;
     }

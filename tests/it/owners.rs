@@ -72,8 +72,11 @@ async fn an_owner_that_takes_restarts_back_is_not_fought(t: &Test) {
 
     t.config("web", &[("level", "B")]).await;
     t.await_template_changes("web", 1).await;
+    // What is not said yet dies with the process.
+    assert_eq!(t.event_count("web", "Restarted").await, 1);
     t.meanwhile(take_back(t, 1)).await;
     t.await_template_changes("web", 3).await;
+    assert_eq!(t.event_count("web", "Restarted").await, 2);
     t.meanwhile(take_back(t, 3)).await;
 
     let message = t.event("web", "Reverted").await;

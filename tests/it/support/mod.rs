@@ -694,9 +694,31 @@ impl Test {
         .await
     }
 
-    /// How often this was said about the Deployment.
+    /// How often this was said about the Deployment, by the time that everything which the controller
+    /// has done so far is said: Events are written behind the patches, in order.
     pub async fn event_count(&self, name: &str, reason: &str) -> i32 {
+        self.everything_is_said().await;
+        self.said(name, reason).await
+    }
+
+    async fn said(&self, name: &str, reason: &str) -> i32 {
         self.events(name, reason).await.iter().map(|(_, count)| count).sum()
+    }
+
+    async fn everything_is_said(&self) {
+        let [_, marker] = MARKERS;
+        let is_there = self.configs.borrow().contains_key(marker);
+        let runs = self.windlass.borrow().as_ref().is_some_and(Controller::runs);
+        if !is_there || !runs {
+            return;
+        }
+        let before = self.said(marker, "Restarted").await;
+        self.change_marker(marker).await;
+        await_condition("the Event of a later restart", async || {
+            ensure!(self.said(marker, "Restarted").await > before, "it is not written");
+            Ok(())
+        })
+        .await;
     }
 
     /// Waits until so many Deployments are in this state, by the controller's own account. The
