@@ -20,6 +20,8 @@ async fn a_change_costs_one_patch_and_at_most_one_event(t: &Test) {
     }
     t.start_and_adopt(&[]).await;
     t.everything_before_is_done().await;
+    // Events come behind; those of the adoption are not to be counted.
+    assert_eq!(t.event_count("web-0", "Adopted").await, 1);
     t.complete("marker-1").await;
     t.complete("marker-2").await;
     t.state("Current", 7).await;
