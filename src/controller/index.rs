@@ -23,6 +23,7 @@ use crate::core::name::{Namespace, SourceKind, SourceRef, Version, WorkloadRef};
 use crate::core::optin::{Meant, OptIn, Reading};
 use crate::core::reason::{Reason, State};
 use crate::core::reference::{Use, Uses};
+use crate::core::workload::Source;
 use crate::k8s::lean::Delegation;
 
 mod delegations;
@@ -182,9 +183,13 @@ impl Index {
 
     /// Whether a workload in `own` may use the source at all.
     fn is_shared_with(&self, own: &Namespace, source: &SourceRef) -> bool {
-        *own == source.namespace
-            || (self.rules.reading.cross_namespace
-                && self.sources.get(source).is_some_and(|entry| entry.source.allows(own)))
+        // One that is not there is missing in its own namespace, and nobody's elsewhere.
+        let known = self.sources.get(source);
+        *own == source.namespace || known.is_some_and(|known| self.may_use(own, &known.source))
+    }
+
+    fn may_use(&self, own: &Namespace, source: &Source) -> bool {
+        *own == source.reference.namespace || (self.rules.reading.cross_namespace && source.allows(own))
     }
 
     /// What counts for a workload now: patterns spelled out, marks looked at.

@@ -134,7 +134,7 @@ impl Kinds {
     async fn serve(self: Arc<Self>, prepared: Prepared, mut definitions: watch::Receiver<Definitions>) {
         let Prepared { wanted, mut watches } = prepared;
         loop {
-            if let Some((kind, announced)) = watches.take() {
+            let kind = if let Some((kind, announced)) = watches.take() {
                 let mut running = JoinSet::new();
                 for announced in announced {
                     running.spawn(self.feed.clone().run(announced));
@@ -142,36 +142,52 @@ impl Kinds {
                 // Each ends by itself when its kind is not served any more.
                 while running.join_next().await.is_some() {}
                 info!(kind = kind.row().kind, "let go: it is not served any more");
+                // An API server that has just started may not know its definitions yet.
+                self.find_soon(&wanted, TRIES).await
             } else {
                 info!(kind = %wanted, "not served yet; it will be picked up when it is");
-            }
-            let kind = self.appears(&wanted, &mut definitions).await;
+                None
+            };
+            let kind = match kind {
+                Some(kind) => kind,
+                None => self.appears(&wanted, &mut definitions).await,
+            };
             info!(kind = kind.row().kind, "picked up: it is served now");
             watches = Some((kind, self.announce(kind)));
         }
     }
 
-    /// Waits until a kind is served.
+    /// Waits until a kind is served: asks when its definition has come, or now and then.
     async fn appears(&self, wanted: &WorkloadKind, definitions: &mut watch::Receiver<Definitions>) -> KindId {
         loop {
-            let mut pause = FIRST_PAUSE;
-            for _ in 0..TRIES {
-                if let Ok(Some(kind)) = self.find(wanted).await {
-                    return kind;
-                }
-                tokio::time::sleep(pause).await;
-                pause *= 2;
-            }
-            let hidden = definitions.borrow_and_update().hidden;
-            tokio::select! {
+            let hidden = definitions.borrow().hidden;
+            let tries = tokio::select! {
                 changed = definitions.changed() => {
                     if changed.is_err() {
                         tokio::time::sleep(POLL).await;
                     }
+                    TRIES
                 }
-                () = tokio::time::sleep(POLL), if hidden => {}
+                () = tokio::time::sleep(POLL), if hidden => 1,
+            };
+            if let Some(kind) = self.find_soon(wanted, tries).await {
+                return kind;
             }
         }
+    }
+
+    async fn find_soon(&self, wanted: &WorkloadKind, tries: u32) -> Option<KindId> {
+        let mut pause = FIRST_PAUSE;
+        for left in (0..tries).rev() {
+            if let Ok(Some(kind)) = self.find(wanted).await {
+                return Some(kind);
+            }
+            if left > 0 {
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+            }
+        }
+        None
     }
 }
 

@@ -9,8 +9,10 @@ use tracing::warn;
 
 use super::feed::{Feed, apply};
 use super::index::{Feeds, How, Wanted};
+use super::reconcile::backoff;
 use crate::core::name::{SourceRef, WorkloadRef};
 use crate::k8s::error::ApiError;
+use crate::k8s::lean::WatchedWorkload;
 use crate::k8s::read;
 
 /// Objects read at a time: an API server answers a GET within a millisecond or two, and thousands
@@ -94,7 +96,7 @@ impl Reader {
 
     async fn workload(&self, workload: &WorkloadRef) -> Result<Vec<WorkloadRef>, ApiError> {
         let context = &self.feed.context;
-        let read = read::workload(&context.client, workload, context.timeout).await?;
+        let read: WatchedWorkload = read::workload(&context.client, workload, context.timeout).await?;
         let mut index = context.index();
         let feeds = Feeds::Workloads(workload.kind);
         // Without a watch of its kind nothing would ever be known of it again.
@@ -114,9 +116,7 @@ impl Reader {
             return Duration::ZERO;
         }
         let count = failures.entry(wanted.clone()).or_default();
-        let pause = MIN_BACKOFF
-            .saturating_mul(2_u32.saturating_pow((*count).min(16)))
-            .min(MAX_BACKOFF);
+        let pause = backoff(*count, MIN_BACKOFF, MAX_BACKOFF);
         *count = count.saturating_add(1);
         pause
     }

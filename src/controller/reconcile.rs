@@ -264,7 +264,7 @@ fn identity(plan: &Plan) -> String {
     }
 }
 
-fn backoff(failures: u32, first: Duration, longest: Duration) -> Duration {
+pub(super) fn backoff(failures: u32, first: Duration, longest: Duration) -> Duration {
     first
         .saturating_mul(2_u32.saturating_pow(failures.min(16)))
         .min(longest)

@@ -164,6 +164,9 @@ const METADATA_LIST: &str = "application/json;as=PartialObjectMetadataList;g=met
 const METADATA_OF: &[&str] = &["secrets", "namespaces", "customresourcedefinitions"];
 
 fn metadata_only<B>(mut request: Request<B>) -> Request<B> {
+    if request.method() != http::Method::GET {
+        return request;
+    }
     let (verb, resource) = classify(request.method(), request.uri());
     let accept = match verb {
         "watch" => METADATA,

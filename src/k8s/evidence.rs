@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use kube::Client;
-use kube::api::{ApiResource, DynamicObject, GetParams, ListParams};
+use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::core::{Request, Resource as _};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::error::{ApiError, send};
-use super::lean::{resource, workload_resource};
+use super::lean::resource;
+use super::read;
 use crate::core::annotation;
 use crate::core::kind::History;
 use crate::core::name::{Uid, WorkloadRef};
@@ -136,28 +137,20 @@ async fn get(
     template: &WorkloadRef,
     timeout: Duration,
 ) -> Result<Found, ApiError> {
-    let object = read(client, workload, timeout).await?;
+    let object: Value = read::workload(client, workload, timeout).await?;
     let meta = Meta::deserialize(object.get("metadata").unwrap_or(&Value::Null)).unwrap_or_default();
     if meta.uid != uid.as_str() {
         return Err(ApiError::Replaced);
     }
     let mut selector = selector_of(workload, &object);
     if selector.is_none() && template != workload {
-        selector = selector_of(template, &read(client, template, timeout).await?);
+        selector = selector_of(template, &read::workload(client, template, timeout).await?);
     }
     Ok(Found {
         created: Second::parse(&meta.creation_timestamp),
         uid: meta.uid,
         selector: selector.unwrap_or_default(),
     })
-}
-
-async fn read(client: &Client, workload: &WorkloadRef, timeout: Duration) -> Result<Value, ApiError> {
-    let url = DynamicObject::url_path(&workload_resource(workload.kind), Some(workload.namespace.as_str()));
-    let request = Request::new(url)
-        .get(workload.name.as_str(), &GetParams::default())
-        .map_err(|_| ApiError::Unexpected("no such request"))?;
-    send(client, request, timeout).await
 }
 
 /// The selector that it names, else the labels of its template.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::Client;
-use kube::api::{DynamicObject, GetParams, Patch, PatchParams, PostParams};
+use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::{Request, Resource as _};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -16,6 +16,7 @@ use serde_json::json;
 use super::error::{ApiError, send};
 use super::lean::resource;
 use super::patch::FIELD_MANAGER;
+use super::read;
 
 /// How often the mark is renewed.
 pub const PERIOD: Duration = Duration::from_secs(10);
@@ -62,11 +63,7 @@ impl Heartbeat {
     /// # Errors
     /// See [`ApiError`].
     pub async fn last(&self, client: &Client) -> Result<Option<Timestamp>, ApiError> {
-        let request = self
-            .requests
-            .get(&self.name, &GetParams::default())
-            .map_err(|_| ApiError::Unexpected("no such request"))?;
-        match send::<WireLease>(client, request, self.timeout).await {
+        match read::get::<WireLease>(client, &self.requests, &self.name, self.timeout).await {
             Ok(lease) => Ok(lease.spec.renew_time),
             Err(ApiError::NotFound) => Ok(None),
             Err(error) => Err(error),

@@ -13,7 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::Timestamp;
 use kube::Client;
-use kube::api::{DynamicObject, GetParams, PostParams};
+use kube::api::{DynamicObject, PostParams};
 use kube::core::{Request, Resource as _};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 
 use super::error::{ApiError, send};
 use super::lean::source_resource;
+use super::read;
 use crate::core::digest::{KEY_BYTES, KeyRing};
 use crate::core::name::SourceKind;
 
@@ -119,17 +120,12 @@ pub async fn load(
         return Ok(ring);
     }
     let url = DynamicObject::url_path(&source_resource(SourceKind::ConfigMap), Some(namespace));
-    let Ok(get) = Request::new(url).get(name, &GetParams::default()) else {
-        return Ok(ring);
-    };
     // There rarely is one, and without it the baselines of that time say nothing: no reason to wait.
-    match send::<WireKeys>(client, get, timeout).await {
-        Ok(keys) => Ok(match parse(&keys.data) {
-            Some(earlier) => ring.with_older(earlier),
-            None => ring,
-        }),
-        Err(_) => Ok(ring),
-    }
+    let earlier = read::get::<WireKeys>(client, &Request::new(url), name, timeout).await;
+    Ok(match earlier.ok().and_then(|keys| parse(&keys.data)) {
+        Some(earlier) => ring.with_older(earlier),
+        None => ring,
+    })
 }
 
 /// Reads the keys; makes the object with one when there is none.
@@ -154,10 +150,7 @@ pub async fn load_or_create(
     let requests = Request::new(url);
     // Another replica may be making it at this moment: then ours is refused and theirs is read.
     for _ in 0..3 {
-        let get = requests
-            .get(name, &GetParams::default())
-            .map_err(|_| api(ApiError::Unexpected("no such request")))?;
-        match send::<WireKeys>(client, get, timeout).await {
+        match read::get::<WireKeys>(client, &requests, name, timeout).await {
             Ok(keys) => {
                 return parse(&keys.data).ok_or_else(|| KeyError::Malformed {
                     kept_in,

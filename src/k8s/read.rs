@@ -1,4 +1,4 @@
-//! Single objects that no watch brings: Secrets that are used, workloads that others run.
+//! Single objects: those that no watch brings, and our own.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use kube::core::{Request, Resource as _};
 use serde::de::DeserializeOwned;
 
 use super::error::{ApiError, send};
-use super::lean::{ReadSecret, WatchedWorkload, source_resource, workload_resource};
+use super::lean::{ReadSecret, source_resource, workload_resource};
 use crate::core::name::{SourceRef, WorkloadRef};
 use crate::core::workload::Source;
 
@@ -18,24 +18,37 @@ use crate::core::workload::Source;
 /// See [`ApiError`].
 pub async fn secret(client: &Client, source: &SourceRef, timeout: Duration) -> Result<Source, ApiError> {
     let row = source_resource(source.kind);
-    let url = DynamicObject::url_path(&row, Some(source.namespace.as_str()));
-    get(client, &url, source.name.as_str(), timeout)
+    let requests = Request::new(DynamicObject::url_path(&row, Some(source.namespace.as_str())));
+    get(client, &requests, source.name.as_str(), timeout)
         .await
         .map(|ReadSecret(source)| source)
 }
 
-/// Reads a workload.
+/// Reads as much of a workload as `T` has: [`super::lean::WatchedWorkload`] to put it into the index.
 ///
 /// # Errors
 /// See [`ApiError`].
-pub async fn workload(client: &Client, workload: &WorkloadRef, timeout: Duration) -> Result<WatchedWorkload, ApiError> {
+pub async fn workload<T: DeserializeOwned>(
+    client: &Client,
+    workload: &WorkloadRef,
+    timeout: Duration,
+) -> Result<T, ApiError> {
     let row = workload_resource(workload.kind);
-    let url = DynamicObject::url_path(&row, Some(workload.namespace.as_str()));
-    get(client, &url, workload.name.as_str(), timeout).await
+    let requests = Request::new(DynamicObject::url_path(&row, Some(workload.namespace.as_str())));
+    get(client, &requests, workload.name.as_str(), timeout).await
 }
 
-async fn get<T: DeserializeOwned>(client: &Client, url: &str, name: &str, timeout: Duration) -> Result<T, ApiError> {
-    let request = Request::new(url)
+/// Reads one of the objects that `requests` are for.
+///
+/// # Errors
+/// See [`ApiError`].
+pub async fn get<T: DeserializeOwned>(
+    client: &Client,
+    requests: &Request,
+    name: &str,
+    timeout: Duration,
+) -> Result<T, ApiError> {
+    let request = requests
         .get(name, &GetParams::default())
         .map_err(|_| ApiError::Unexpected("no such request"))?;
     send(client, request, timeout).await

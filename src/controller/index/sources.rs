@@ -132,7 +132,7 @@ impl Index {
             return Vec::new();
         }
         entry.content = Content::Unreadable(why.into());
-        self.users(source)
+        self.users(source).cloned().collect()
     }
 
     /// Whether a Secret's content is of the newest version that was seen.
@@ -382,31 +382,19 @@ impl Index {
 
     /// Whether its content is needed: by a workload of its own namespace, or of one that it allows.
     fn is_needed(&self, source: &Source) -> bool {
-        let reference = &source.reference;
-        let may_use = |workload: &&WorkloadRef| {
-            workload.namespace == reference.namespace
-                || (self.rules.reading.cross_namespace && source.allows(&workload.namespace))
-        };
-        let direct = self.used_by.get(reference).into_iter().flatten();
-        let by_pattern = self.by_pattern.get(&reference.namespace).into_iter().flatten();
-        let matches = |workload: &&WorkloadRef| {
-            let entry = self.workloads.get(*workload);
-            entry.is_some_and(|entry| entry.matches_pattern(reference))
-        };
-        direct
-            .chain(by_pattern.filter(matches))
-            .any(|workload| may_use(&workload))
+        self.users(&source.reference)
+            .any(|workload| self.may_use(&workload.namespace, source))
     }
 
     /// All who use a source, by reference, by name or by pattern.
-    fn users(&self, source: &SourceRef) -> Vec<WorkloadRef> {
-        let direct = self.used_by.get(source).into_iter().flatten().cloned();
+    fn users<'a>(&'a self, source: &'a SourceRef) -> impl Iterator<Item = &'a WorkloadRef> {
+        let direct = self.used_by.get(source).into_iter().flatten();
         let by_pattern = self.by_pattern.get(&source.namespace).into_iter().flatten();
         let matching = by_pattern.filter(|workload| {
             let entry = self.workloads.get(*workload);
             entry.is_some_and(|entry| entry.matches_pattern(source))
         });
-        direct.chain(matching.cloned()).collect()
+        direct.chain(matching)
     }
 
     /// Notes the change on every workload that it concerns, and names them.

@@ -7,6 +7,7 @@ use super::{Action, By, Case, Input, Pause, Plan, Reason, Restart, State, View, 
 use crate::core::baseline::{Baseline, Present, Recorded};
 use crate::core::digest::{Digest, RingKey, WorkloadKey};
 use crate::core::optin::Origin;
+use crate::core::proof::Proof;
 use crate::core::reference::Consumed;
 use crate::core::time::Second;
 
@@ -14,15 +15,11 @@ use crate::core::time::Second;
 const HINTED_KEYS: usize = 24;
 
 pub(super) fn restart(case: &Case<'_>) -> Plan {
-    restart_after(case, case.baseline.reverts)
+    restart_again(case, case.baseline.reverts)
 }
 
-/// The same restart once more, after it was taken back.
+/// A restart after so many were taken back.
 pub(super) fn restart_again(case: &Case<'_>, reverts: u32) -> Plan {
-    restart_after(case, reverts)
-}
-
-fn restart_after(case: &Case<'_>, reverts: u32) -> Plan {
     let input = case.input;
     let mut baseline = fresh(input, Some(case.baseline));
     baseline.reverts = reverts;
@@ -221,6 +218,12 @@ pub(super) fn last_change(
         last = last.max(view.source.and_then(|source| source.changed_at).or(otherwise)?);
     }
     Some(last)
+}
+
+/// Whether every pod was started after all that counts became what it is recorded as.
+pub(super) fn all_younger(case: &Case<'_>, proof: &Proof) -> bool {
+    let recorded = Some(Second::from(case.baseline.at));
+    last_change(case.input, 0..case.input.sources.len(), recorded).is_some_and(|change| proof.all_started_after(change))
 }
 
 /// The sources that count.

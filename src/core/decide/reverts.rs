@@ -5,11 +5,10 @@
 //! still run the old content, and only they can tell.
 
 use super::checks::{absorbing, hold_unsure, undone_advice};
-use super::make::{adopt, changed, hold_stale, last_change, mark_of, restart_again};
+use super::make::{adopt, all_younger, changed, hold_stale, mark_of, restart_again};
 use super::{Action, Case, Need, Plan, Reason, State};
 use crate::core::baseline::Unsure;
 use crate::core::kind::Progress;
-use crate::core::time::Second;
 
 /// How often an owner may take a restart back before it is believed to go on doing so.
 const PATIENCE: u32 = 2;
@@ -35,9 +34,7 @@ pub(super) fn reverted(case: &Case<'_>) -> Option<Plan> {
     let Some(proof) = case.input.proof else {
         return Some(Plan::new(Action::Prove(Need::Pods), State::Rolling, Reason::Proving));
     };
-    let recorded = Some(Second::from(case.baseline.at));
-    let change = last_change(case.input, 0..case.input.sources.len(), recorded);
-    if change.is_some_and(|change| proof.all_started_after(change)) {
+    if all_younger(case, proof) {
         return Some(adopt(case, Reason::Proven));
     }
     if workload.owner().is_none() {
