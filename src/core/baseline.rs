@@ -107,6 +107,8 @@ pub struct Present<'a> {
 pub struct Difference {
     /// Positions in the present list of the sources whose content differs.
     pub changed: Vec<usize>,
+    /// Positions of those that did not count before.
+    pub begun: Vec<usize>,
     /// Whether some source or key begins or ceases to count.
     pub reshaped: bool,
 }
@@ -118,12 +120,15 @@ impl Baseline {
         let shape = key.whole_shape(present.iter().map(|p| (p.source, p.tag)));
         let reshaped = shape != self.shape;
         let differing = |known: &dyn Fn(&Present<'_>) -> Option<bool>| {
-            let changed = present
-                .iter()
-                .enumerate()
-                .filter_map(|(at, p)| (known(p) == Some(false)).then_some(at))
-                .collect();
-            Some(Difference { changed, reshaped })
+            let those = |wanted: Option<bool>| {
+                let all = present.iter().enumerate();
+                all.filter_map(|(at, p)| (known(p) == wanted).then_some(at)).collect()
+            };
+            Some(Difference {
+                changed: those(Some(false)),
+                begun: those(None),
+                reshaped,
+            })
         };
         match &self.recorded {
             Recorded::Named(entries) => differing(&|p| {
@@ -140,11 +145,13 @@ impl Baseline {
                 match (reshaped, now == *all) {
                     (false, true) => Some(Difference {
                         changed: Vec::new(),
+                        begun: Vec::new(),
                         reshaped,
                     }),
                     // Some of them changed; which ones this form cannot say.
                     (false, false) => Some(Difference {
                         changed: (0..present.len()).collect(),
+                        begun: Vec::new(),
                         reshaped,
                     }),
                     (true, _) => None,

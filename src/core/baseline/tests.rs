@@ -79,6 +79,7 @@ fn every_form_tells_a_change() {
             same,
             Some(Difference {
                 changed: vec![],
+                begun: vec![],
                 reshaped: false
             }),
             "{count} sources"
@@ -103,6 +104,7 @@ fn a_source_more_or_less_is_reshaped_and_hides_no_change() {
         baseline.compare(&key(), &namespace(), &now),
         Some(Difference {
             changed: vec![0],
+            begun: vec![30],
             reshaped: true
         })
     );
@@ -128,6 +130,7 @@ fn another_selection_of_keys_is_no_change_of_content() {
         baseline.compare(&key(), &namespace(), &now),
         Some(Difference {
             changed: vec![],
+            begun: vec![0],
             reshaped: true
         })
     );

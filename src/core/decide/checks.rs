@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 
 use super::known::unproven_advice;
-use super::make::{adopt, changed, fresh, hold_stale, is_of_present, last_change, list, restart, stale_since, witness};
+use super::make::{
+    adopt, all_younger, changed, fresh, hold_stale, is_of_present, last_change, list, restart, stale_since, witness,
+};
 use super::{Action, Case, Input, Need, Plan, Reason, State, describe, reverts};
 use crate::core::baseline::Unsure;
 use crate::core::kind::{Progress, RevisionFrom, Waiting};
@@ -86,9 +88,7 @@ pub(super) fn unsure(case: &Case<'_>) -> Option<Plan> {
     let Some(proof) = case.input.proof else {
         return Some(Plan::new(Action::Prove(Need::Pods), State::Held, Reason::Proving));
     };
-    let all = 0..case.input.sources.len();
-    let recorded = Some(Second::from(case.baseline.at));
-    if last_change(case.input, all, recorded).is_some_and(|change| proof.all_started_after(change)) {
+    if all_younger(case, proof) {
         return Some(adopt(case, Reason::Proven));
     }
     let (reason, detail) = match held {
@@ -140,7 +140,10 @@ pub(super) fn suspect_since(case: &Case<'_>) -> Option<Second> {
         .input
         .sources
         .iter()
-        .filter_map(|view| {
+        .enumerate()
+        // What begins to count is taken as it is, and restarts nothing.
+        .filter(|(at, _)| !case.difference.begun.contains(at))
+        .filter_map(|(_, view)| {
             let (source, unseen) = (view.source?, view.unseen_since?);
             let from = unseen.max(recorded);
             let written = source.version > case.baseline.horizon;
@@ -274,8 +277,11 @@ pub(super) fn undone(case: &Case<'_>) -> Option<Plan> {
     if proof.all_started_after(change) {
         return Some(adopt(case, Reason::Absorbed));
     }
+    // Its own controller may not have noticed yet that the template went back.
+    let template = case.input.workload.witness.as_deref();
+    let left = !template.is_some_and(|witness| is_of_present(case, witness));
     let rolled_and_left = proof.revisions.iter().any(|revision| {
-        !revision.is_present(evidence.revision)
+        (left || !revision.is_present(evidence.revision))
             && revision.created >= change
             && revision
                 .witness

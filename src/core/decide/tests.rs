@@ -741,6 +741,18 @@ fn an_undo_that_may_yet_replace_every_pod_is_waited_for() {
 }
 
 #[test]
+fn an_undo_that_its_own_controller_has_not_noticed_yet_is_waited_for() {
+    let mut world = undone(&[990, 1103]);
+    // The revision that was rolled is the present one still, and began in the second of the change.
+    world.workload.evidence.revision = Some(2);
+    world.workload.evidence.progress = Progress::Progressing;
+    let proof = world.proof.as_mut().expect("pods were read");
+    proof.revisions.first_mut().expect("two").number = 1;
+    proof.revisions.last_mut().expect("two").created = Second::new(1100);
+    assert_eq!(world.decide().reason, Reason::Absorbing);
+}
+
+#[test]
 fn undone_after_it_was_complete_leaves_nothing_to_do() {
     let mut world = undone(&[1103, 1110]);
     let plan = world.decide();

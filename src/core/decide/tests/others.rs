@@ -307,3 +307,19 @@ fn whether_coming_and_going_are_changes_can_be_said() {
         assert!(is_restart(&gone.decide()), "a change is a change");
     }
 }
+
+#[test]
+fn a_source_that_begins_to_count_is_taken_as_it_is_whenever_it_was_written() {
+    let mut world = World::adopted();
+    let begun = source_ref("begun");
+    let entry = world.sources.first().expect("one source").clone();
+    // Pods were started since the baseline was set, and before this one was seen at all.
+    let source = Some(source(&begun, &[("level", "A")], 30, 1200));
+    world
+        .sources
+        .push((begun, entry.1, source, Version::new(30), Some(Second::new(0))));
+    world.sources.sort_by(|one, other| one.0.cmp(&other.0));
+    world.now = 1210;
+    world.pods(&[1100]);
+    assert_adopts(&world.decide(), Reason::Reshaped);
+}
