@@ -88,6 +88,9 @@ pub(super) struct ControllerArgs {
     /// How long to gather further changes, from the first one, before a rollout
     #[arg(long, value_name = "DURATION", allow_negative_numbers = true)]
     pub(super) settle: Option<OsString>,
+    /// How many workloads roll at a time; 0: no limit
+    #[arg(long, value_name = "COUNT", allow_negative_numbers = true)]
+    pub(super) max_parallel: Option<OsString>,
     /// How many writes to the API server run at once
     #[arg(long, value_name = "COUNT", allow_negative_numbers = true)]
     pub(super) write_concurrency: Option<OsString>,

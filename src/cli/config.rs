@@ -64,6 +64,7 @@ flags! {
     ON_DELETE: "on-delete", "true", "true or false";
     ALLOW_CROSS_NAMESPACE: "allow-cross-namespace", "false", "true or false";
     SETTLE_FLAG: "settle", "2s", "a duration from 0s to 1h, such as 500ms, 2s or 1m30s";
+    MAX_PARALLEL: "max-parallel", "20", "a whole number; 0 means no limit";
     WRITE_CONCURRENCY_FLAG: "write-concurrency", "16", "a whole number from 1 to 256";
     RESYNC_FLAG: "resync", "10m", "a duration from 1s to 24h, such as 30s, 10m or 1h30m";
     OBSERVE_ONLY: "observe-only", "false", "true or false";
@@ -94,6 +95,7 @@ impl ControllerConfig {
             on_delete,
             allow_cross_namespace,
             settle,
+            max_parallel,
             write_concurrency,
             resync,
             observe_only,
@@ -142,6 +144,7 @@ impl ControllerConfig {
             allow_cross_namespace: setting(ALLOW_CROSS_NAMESPACE, allow_cross_namespace)
                 .read(|text| text.parse().ok())?,
             settle: setting(SETTLE_FLAG, settle).read(|text| duration_in(text, &SETTLE))?,
+            max_parallel: setting(MAX_PARALLEL, max_parallel).read(|text| text.parse().ok())?,
             write_concurrency: setting(WRITE_CONCURRENCY_FLAG, write_concurrency)
                 .read(|text| text.parse().ok().filter(|n| WRITE_CONCURRENCY.contains(n)))?,
             resync: setting(RESYNC_FLAG, resync).read(|text| duration_in(text, &RESYNC))?,

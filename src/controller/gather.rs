@@ -11,6 +11,7 @@ use super::index::Index;
 use crate::core::annotation::ALLOW_FROM;
 use crate::core::decide::{Action, Input, Need, Plan, Settings, decide};
 use crate::core::digest::KeyRing;
+use crate::core::governor::Governor;
 use crate::core::name::{SourceRef, Uid, Version, WorkloadRef};
 use crate::core::proof::Proof;
 use crate::core::reason::{Reason, State};
@@ -23,6 +24,8 @@ pub struct Context {
     pub index: Mutex<Index>,
     /// What holds for all.
     pub settings: Settings,
+    /// How many workloads roll at a time. Locked for the length of a question.
+    pub governor: Mutex<Governor>,
     /// The digest keys.
     pub ring: KeyRing,
     /// The way to the API server.
@@ -38,6 +41,13 @@ impl Context {
     pub fn index(&self) -> MutexGuard<'_, Index> {
         // A panic under the lock would have ended the process; what it left is whole.
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Context {
+    /// The governor.
+    pub fn governor(&self) -> MutexGuard<'_, Governor> {
+        self.governor.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

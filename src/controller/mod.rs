@@ -15,6 +15,7 @@ use tracing::{info, warn};
 
 use crate::core::decide::Settings;
 use crate::core::digest::KeyRing;
+use crate::core::governor::Governor;
 use crate::core::kind::KindId;
 use crate::core::name::{SourceKind, WorkloadRef};
 use crate::core::optin::Reading;
@@ -75,6 +76,9 @@ const RESYNC_PAUSE: Duration = Duration::from_millis(5);
 
 /// How often gauges are set that no decision sets.
 const REPORT: Duration = Duration::from_secs(5);
+
+/// A rollout that is not complete by then has failed, and gives its place to the next one.
+const ROLLOUT_DEADLINE: SignedDuration = SignedDuration::from_mins(10);
 
 const KEYS_READY: &str = "digest keys";
 const SYNC_READY: &str = "first lists of all watches";
@@ -155,6 +159,7 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
     }
     readiness.set(SYNC_READY, true);
     metrics.leader(true);
+    startup::find_rolling(&context);
     announce_sync(&context);
 
     let (events, queued_events) = mpsc::channel(EVENTS_QUEUED);
@@ -254,8 +259,10 @@ fn context(
         settings: Settings {
             installation: installation.into(),
             settle: SignedDuration::try_from(config.settle).context("settle")?,
+            deadline: ROLLOUT_DEADLINE,
             presence: config.presence,
         },
+        governor: std::sync::Mutex::new(Governor::new(config.max_parallel)),
         ring,
         client,
         timeout: REQUEST_TIMEOUT,
@@ -306,6 +313,10 @@ async fn report(context: Arc<Context>, queue: Arc<Queue<WorkloadRef>>, metrics: 
         round.tick().await;
         let now = context.clock.now();
         let index = context.index();
+        let turns = context.governor().retain(|workload| index.workload(workload).is_some());
+        for turn in turns {
+            queue.push(turn);
+        }
         observe::gauges(&metrics, &index);
         for kind in [SourceKind::ConfigMap, SourceKind::Secret] {
             metrics.sources(kind.word(), index.source_count(kind));

@@ -29,6 +29,13 @@ pub enum Outcome {
     },
     /// It would have been written, but we only observe. The baseline, to be remembered instead.
     Observed(String),
+    /// As many workloads roll as may.
+    Waiting {
+        /// How many roll.
+        rolling: usize,
+        /// How many wait.
+        waiting: usize,
+    },
     /// The same write was refused a moment ago and is not tried again yet.
     Refused,
     /// It failed.
@@ -87,6 +94,10 @@ impl Observer {
                 return;
             }
             Outcome::Refused => return,
+            Outcome::Waiting { rolling, waiting } => {
+                debug!(workload = %Named(workload), rolling, waiting, "waits for its turn");
+                (State::Pending, Reason::Budget, plan.detail.clone())
+            }
             Outcome::Observed(_) if restart => (State::Observed, Reason::Restarted, plan.detail.clone()),
             // Whatever led to a restart, people look for one word.
             _ if restart => (plan.state, Reason::Restarted, plan.detail.clone()),
@@ -178,7 +189,7 @@ impl Observer {
             self.metrics.error(error.word());
         }
         let result = match outcome {
-            Outcome::Refused => return,
+            Outcome::Refused | Outcome::Waiting { .. } => return,
             Outcome::Failed(error) => result_of(error),
             Outcome::Observed(_) => RestartResult::Observed,
             Outcome::Nothing | Outcome::Written { .. } if plan.reason == Reason::Absorbed => RestartResult::Absorbed,
@@ -268,6 +279,7 @@ pub fn is_hold(reason: Reason) -> bool {
             | Reason::Reverted
             | Reason::OtherController
             | Reason::SourceUnreadable
+            | Reason::Flapping
     )
 }
 
@@ -287,6 +299,7 @@ fn severity(reason: Reason) -> Option<Severity> {
         | Reason::Reverted
         | Reason::OtherController
         | Reason::SourceUnreadable
+        | Reason::Flapping
         | Reason::NotShared => Some(Severity::Warning),
         Reason::Adopted
         | Reason::Restored
@@ -300,6 +313,7 @@ fn severity(reason: Reason) -> Option<Severity> {
         | Reason::Paused
         | Reason::NextRun
         | Reason::PausePeriod
+        | Reason::Budget
         | Reason::Resumed
         | Reason::OnDelete
         | Reason::Partitioned

@@ -14,9 +14,10 @@ use super::observe::{Observer, Outcome};
 use super::queue::Queue;
 use crate::core::baseline::Baseline;
 use crate::core::decide::{Action, Plan, Trusted, mark_of};
+use crate::core::governor::Turn;
 use crate::core::kind::Progress;
 use crate::core::name::WorkloadRef;
-use crate::core::reason::State;
+use crate::core::reason::{Reason, State};
 use crate::k8s::error::ApiError;
 use crate::k8s::patch::{WorkloadPatch, Write};
 
@@ -59,6 +60,7 @@ impl Reconciler {
             return;
         };
         let outcome = self.write(workload, &decided).await;
+        self.give_back(workload, &decided, &outcome);
         let urgent = !matches!(decided.plan.action, Action::Adopt(_));
         self.observe(workload, decided, outcome);
         if !urgent {
@@ -127,6 +129,11 @@ impl Reconciler {
         if self.was_refused(workload, &decided.plan) {
             return Outcome::Refused;
         }
+        if matches!(write, Write::Restart(_))
+            && let Turn::Later { rolling, waiting } = self.context.governor().ask(workload)
+        {
+            return Outcome::Waiting { rolling, waiting };
+        }
         // Taken out while it is dealt with, so that one that comes meanwhile stands by itself.
         let change = self
             .context
@@ -147,6 +154,24 @@ impl Reconciler {
                 }
                 Outcome::Failed(error)
             }
+        }
+    }
+
+    /// Gives its slot back when it does not roll, and calls whose turn it is then.
+    fn give_back(&self, workload: &WorkloadRef, decided: &Decided, outcome: &Outcome) {
+        let turns = {
+            let mut governor = self.context.governor();
+            match (outcome, &decided.plan.action) {
+                (Outcome::Waiting { .. }, _) | (Outcome::Written { .. }, Action::Restart(_)) => return,
+                (Outcome::Nothing, _) if decided.plan.reason == Reason::Rolling => {
+                    governor.occupy(workload);
+                    return;
+                }
+                _ => governor.release(workload),
+            }
+        };
+        for turn in turns {
+            self.queue.push(turn);
         }
     }
 
@@ -213,7 +238,7 @@ impl Reconciler {
                 entry.refused = Some((identity(&decided.plan), now + pause));
             }
             Outcome::Failed(_) => entry.failures = entry.failures.saturating_add(1),
-            Outcome::Nothing | Outcome::Refused => {}
+            Outcome::Nothing | Outcome::Refused | Outcome::Waiting { .. } => {}
         }
     }
 
@@ -241,7 +266,8 @@ impl Reconciler {
                     _ => jittered(backoff(entry.failures, MIN_BACKOFF, MAX_BACKOFF)),
                 }
             }
-            Outcome::Written { .. } | Outcome::Refused | Outcome::Observed(_) => return,
+            // Whoever waits is called.
+            Outcome::Written { .. } | Outcome::Refused | Outcome::Observed(_) | Outcome::Waiting { .. } => return,
         };
         self.queue.push_after(workload.clone(), after);
     }

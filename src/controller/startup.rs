@@ -7,8 +7,9 @@ use kube::Client;
 use tracing::{error, info, warn};
 
 use super::gather::{Clock, Context};
+use crate::core::baseline::Baseline;
 use crate::core::digest::KeyRing;
-use crate::core::kind::{DEPLOYMENT, History};
+use crate::core::kind::{DEPLOYMENT, History, Progress};
 use crate::core::name::Uid;
 use crate::core::time::Second;
 use crate::k8s::error::ApiError;
@@ -142,5 +143,20 @@ fn list_of(history: History) -> History {
     match history {
         History::ReplicaSets(_) => DEPLOYMENT.row().history,
         History::ControllerRevisions | History::Nowhere => history,
+    }
+}
+
+/// Whatever rolls because of us occupies its place again, before anything is decided.
+pub fn find_rolling(context: &Context) {
+    let index = context.index();
+    let mut governor = context.governor();
+    for (reference, entry) in index.workloads() {
+        let restarted = || {
+            let baseline = entry.workload.observed.as_deref().map(Baseline::parse);
+            matches!(baseline, Some(Ok(baseline)) if !baseline.restarts.is_empty())
+        };
+        if entry.workload.evidence.progress == Progress::Progressing && restarted() {
+            governor.occupy(reference);
+        }
     }
 }

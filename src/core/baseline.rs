@@ -55,6 +55,8 @@ pub struct Baseline {
     pub mark: Option<[u8; 6]>,
     /// How many of our restarts its owner took back.
     pub reverts: u32,
+    /// How many restarts in a row were put off because it restarted too often.
+    pub flaps: u32,
 }
 
 /// Why a baseline does not vouch for the pods.
@@ -237,6 +239,7 @@ impl Baseline {
             restarts,
             mark,
             reverts,
+            flaps,
         } = self;
         let (mut src, mut packed, mut all) = (None, None, None);
         match recorded {
@@ -275,6 +278,7 @@ impl Baseline {
             restarts: restarts.clone(),
             mark: mark.map(|mark| BASE64.encode(mark)),
             reverts: *reverts,
+            flaps: *flaps,
         };
         serde_json::to_string(&wire).expect("strings, numbers and maps of strings always have a JSON form")
     }
@@ -313,6 +317,7 @@ impl Baseline {
             restarts: wire.restarts,
             mark: wire.mark.as_deref().and_then(decode),
             reverts: wire.reverts,
+            flaps: wire.flaps,
         })
     }
 }
@@ -413,6 +418,8 @@ struct Wire {
     mark: Option<String>,
     #[serde(default, skip_serializing_if = "is_zero")]
     reverts: u32,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    flaps: u32,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde hands over a reference.

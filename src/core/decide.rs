@@ -20,6 +20,7 @@ use super::workload::{Source, Workload};
 
 mod checks;
 mod describe;
+mod flapping;
 mod known;
 mod make;
 mod reverts;
@@ -91,6 +92,8 @@ pub struct Settings {
     pub installation: Box<str>,
     /// How long a change waits for others.
     pub settle: SignedDuration,
+    /// A rollout of ours that is not complete by then has failed.
+    pub deadline: SignedDuration,
     /// Whether coming and going of sources counts.
     pub presence: Presence,
 }
@@ -344,4 +347,5 @@ const CHECKS: &[fn(&Case<'_>) -> Option<Plan>] = &[
     undone,
     given_up,
     paused,
+    flapping::flapping,
 ];

@@ -11,6 +11,7 @@ pub mod content;
 pub mod decide;
 pub mod digest;
 pub mod glob;
+pub mod governor;
 pub mod kind;
 pub mod marks;
 pub mod name;

@@ -129,6 +129,10 @@ reasons! {
     SourceUnreadable: "a source that it uses cannot be read",
     /// A source of another namespace.
     NotShared: "a source of another namespace does not exist or does not allow this namespace, and does not count",
+    /// No slot is free.
+    Budget: "as many workloads roll at a time as may; it waits for its turn",
+    /// The flap breaker.
+    Flapping: "it was restarted too often in a short while; the next restart is put off",
     /// The Deployment is paused.
     Paused: "it is paused, so a changed template would not roll",
     /// Its strategy says so.

@@ -18,6 +18,7 @@ mod cross_namespace;
 mod custom_kinds;
 mod faults;
 mod foreign;
+mod governor;
 mod kinds;
 mod migrate;
 mod missing;

@@ -7,6 +7,7 @@ use crate::controller::gather::Clock;
 use crate::controller::index::{Feeds, How, Index, Rules, WatchId};
 use crate::core::decide::{Presence, Settings};
 use crate::core::digest::KeyRing;
+use crate::core::governor::Governor;
 use crate::core::kind::DEPLOYMENT;
 use crate::core::name::{Name, Namespace, SourceKind};
 use crate::core::optin::Reading;
@@ -55,9 +56,11 @@ impl Bench {
             settings: Settings {
                 installation: "ops/windlass".into(),
                 settle: SignedDuration::ZERO,
+                deadline: SignedDuration::from_mins(10),
                 presence: Presence::default(),
             },
             ring: KeyRing::new([("k1".into(), [1; 32])]).expect("one key"),
+            governor: std::sync::Mutex::new(Governor::new(20)),
             client: api.client(),
             timeout: Duration::from_secs(5),
             clock: Clock::start(),

@@ -52,6 +52,7 @@ fn recorded(present: &[Present<'_>]) -> Baseline {
         restarts: vec![1_795_258_671; RESTARTS_KEPT],
         mark: Some([7; 6]),
         reverts: 1,
+        flaps: 1,
     };
     baseline.record(&key(), &namespace(), present);
     baseline

@@ -119,16 +119,34 @@ pub(super) fn unchanged(case: &Case<'_>) -> Option<Plan> {
     // An Argo Rollout with a workloadRef goes on saying how far it came with the template before.
     let unseen =
         counts_templates && case.baseline.mark.is_some() && evidence.revision.unwrap_or(0) < case.baseline.revision;
-    let (state, reason) = match evidence.progress {
-        _ if ours && unseen => (State::Rolling, Reason::Rolling),
-        Progress::Waiting(for_what) if ours => (State::Held, waiting(for_what)),
-        Progress::Failed if ours => (State::Failed, Reason::RolloutFailed),
-        Progress::Progressing if ours => (State::Rolling, Reason::Rolling),
+    let nothing = |state, reason| Some(Plan::new(Action::Nothing, state, reason));
+    match evidence.progress {
+        Progress::Waiting(for_what) if ours && !unseen => nothing(State::Held, waiting(for_what)),
+        Progress::Failed if ours && !unseen => nothing(State::Failed, Reason::RolloutFailed),
+        Progress::Progressing if ours => Some(rolling(case)),
+        _ if ours && unseen => Some(rolling(case)),
         Progress::Failed | Progress::Progressing | Progress::Complete | Progress::Waiting(_) => {
-            (State::Current, Reason::Unchanged)
+            nothing(State::Current, Reason::Unchanged)
         }
-    };
-    Some(Plan::new(Action::Nothing, state, reason))
+    }
+}
+
+/// Not every kind says itself that a rollout gets nowhere, and none may occupy its place for ever.
+fn rolling(case: &Case<'_>) -> Plan {
+    let last = case.baseline.restarts.last().copied().unwrap_or(0);
+    let until = Timestamp::from_second(last)
+        .ok()
+        .and_then(|last| last.checked_add(case.input.settings.deadline).ok());
+    match until {
+        Some(until) if case.input.now >= until => {
+            let detail = format!("not complete {:#} after its restart", case.input.settings.deadline);
+            Plan::new(Action::Nothing, State::Failed, Reason::RolloutFailed).about(detail)
+        }
+        until => Plan {
+            not_before: until,
+            ..Plan::new(Action::Nothing, State::Rolling, Reason::Rolling)
+        },
+    }
 }
 
 /// Since when the content may have been something else in between, although it is as recorded now.

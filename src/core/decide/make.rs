@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::describe::Changed;
+use super::flapping::flaps_after;
 use super::{Action, By, Case, Input, Pause, Plan, Reason, Restart, State, View, describe};
 use crate::core::baseline::{Baseline, Present, Recorded};
 use crate::core::digest::{Digest, RingKey, WorkloadKey};
@@ -23,6 +24,7 @@ pub(super) fn restart_again(case: &Case<'_>, reverts: u32) -> Plan {
     let input = case.input;
     let mut baseline = fresh(input, Some(case.baseline));
     baseline.reverts = reverts;
+    baseline.flaps = flaps_after(case.baseline, input.now);
     baseline.revision = input.workload.evidence.revision.unwrap_or(0).saturating_add(1);
     baseline.push_restart(input.now);
     let key = input.ring.newest().for_workload(&input.workload.uid);
@@ -121,6 +123,7 @@ pub(super) fn fresh(input: &Input<'_>, before: Option<&Baseline>) -> Baseline {
         restarts: before.map(|baseline| baseline.restarts.clone()).unwrap_or_default(),
         mark: before.and_then(|baseline| baseline.mark),
         reverts: before.map_or(0, |baseline| baseline.reverts),
+        flaps: before.map_or(0, |baseline| baseline.flaps),
     };
     let present = present(input, &key, HintDetail::All);
     baseline.record(&key, &input.workload.reference.namespace, &present);

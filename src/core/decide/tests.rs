@@ -13,6 +13,7 @@ use crate::core::proof::{Pod, Revision};
 use crate::core::reference::{Uses, discover};
 use crate::core::template::{Fingerprint, Marks};
 
+mod flapping;
 mod others;
 
 /// Everything that one decision is made on, owned, with a quiet world as the beginning: one
@@ -173,6 +174,7 @@ impl World {
             settings: &Settings {
                 installation: self.installation.into(),
                 settle: SignedDuration::from_secs(self.settle),
+                deadline: SignedDuration::from_mins(10),
                 presence: self.presence,
             },
             ring: &self.ring,

@@ -323,3 +323,18 @@ fn a_source_that_begins_to_count_is_taken_as_it_is_whenever_it_was_written() {
     world.pods(&[1100]);
     assert_adopts(&world.decide(), Reason::Reshaped);
 }
+
+// ---- deadline -----------------------------------------------------------------------------------
+
+#[test]
+fn a_rollout_that_gets_nowhere_has_failed_some_time() {
+    let mut world = restarted();
+    world.workload.evidence.progress = Progress::Progressing;
+    let plan = world.decide();
+    assert_eq!((plan.state, plan.not_before), (State::Rolling, Some(at(1102 + 600))));
+    world.now = 1102 + 600;
+    let plan = world.decide();
+    assert_eq!((plan.state, plan.reason), (State::Failed, Reason::RolloutFailed));
+    world.workload.evidence.progress = Progress::Complete;
+    assert_eq!(world.decide().state, State::Current);
+}

@@ -1,0 +1,153 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::core::kind::DEPLOYMENT;
+use crate::core::name::Name;
+
+fn workload(namespace: &str, name: &str) -> WorkloadRef {
+    WorkloadRef {
+        namespace: Namespace::from(namespace),
+        kind: DEPLOYMENT,
+        name: Name::from(name),
+    }
+}
+
+fn is_now(turn: Turn) -> bool {
+    turn == Turn::Now
+}
+
+#[test]
+fn without_a_limit_everybody_goes_at_once() {
+    let mut governor = Governor::new(0);
+    for n in 0..100 {
+        assert!(is_now(governor.ask(&workload("a", &n.to_string()))));
+    }
+}
+
+#[test]
+fn beyond_the_limit_one_waits_until_it_is_called() {
+    let mut governor = Governor::new(1);
+    let (one, two, three) = (workload("a", "1"), workload("a", "2"), workload("a", "3"));
+    assert!(is_now(governor.ask(&one)));
+    assert!(is_now(governor.ask(&one)), "whoever has a slot keeps it");
+    assert_eq!(governor.ask(&two), Turn::Later { rolling: 1, waiting: 1 });
+    assert_eq!(
+        governor.ask(&two),
+        Turn::Later { rolling: 1, waiting: 1 },
+        "asking twice is asking once"
+    );
+    governor.ask(&three);
+    assert_eq!(governor.release(&one), [two.clone()]);
+    assert!(!is_now(governor.ask(&three)), "the slot is spoken for");
+    assert!(is_now(governor.ask(&two)));
+    assert_eq!(governor.release(&two), [three]);
+}
+
+#[test]
+fn a_newcomer_does_not_overtake_those_who_wait() {
+    let mut governor = Governor::new(2);
+    let names: Vec<WorkloadRef> = (0..4).map(|n| workload("a", &n.to_string())).collect();
+    for name in &names[..3] {
+        governor.ask(name);
+    }
+    governor.release(&names[0]);
+    assert!(
+        !is_now(governor.ask(&names[3])),
+        "the free slot is of the one who was called"
+    );
+}
+
+#[test]
+fn the_namespace_with_the_fewest_rolling_is_called_first() {
+    let mut governor = Governor::new(3);
+    let crowd: Vec<WorkloadRef> = (0..10).map(|n| workload("crowd", &n.to_string())).collect();
+    for name in &crowd {
+        governor.ask(name);
+    }
+    let single = workload("single", "1");
+    assert!(!is_now(governor.ask(&single)));
+    assert_eq!(governor.release(&crowd[0]), [single], "although seven came before it");
+}
+
+#[test]
+fn those_that_are_gone_or_changed_their_mind_give_back_what_they_have() {
+    let mut governor = Governor::new(1);
+    let (one, two, three) = (workload("a", "1"), workload("a", "2"), workload("a", "3"));
+    for name in [&one, &two, &three] {
+        governor.ask(name);
+    }
+    assert_eq!(governor.release(&two), [], "it only waited");
+    assert_eq!(governor.retain(|it| *it != one), [three]);
+    assert_eq!(governor.rolling(), 0);
+}
+
+#[test]
+fn what_rolls_at_a_start_counts_even_beyond_the_limit() {
+    let mut governor = Governor::new(1);
+    for n in 0..3 {
+        governor.occupy(&workload("a", &n.to_string()));
+    }
+    let next = workload("b", "1");
+    assert!(!is_now(governor.ask(&next)));
+    assert_eq!(governor.release(&workload("a", "0")), []);
+    assert_eq!(governor.release(&workload("a", "1")), []);
+    assert_eq!(governor.release(&workload("a", "2")), [next]);
+}
+
+proptest! {
+    /// Whatever is asked and given back in whatever order: never more than the limit, nobody is
+    /// forgotten, and nobody's room stays empty while somebody waits.
+    #[test]
+    fn never_more_than_the_limit_and_nobody_is_forgotten(
+        limit in 1_usize..5,
+        steps in proptest::collection::vec((0_u8..4, 0_usize..3, 0_usize..6), 0..200),
+    ) {
+        let mut governor = Governor::new(limit);
+        let mut has: BTreeSet<WorkloadRef> = BTreeSet::new();
+        let mut waits: BTreeSet<WorkloadRef> = BTreeSet::new();
+        let mut called: BTreeSet<WorkloadRef> = BTreeSet::new();
+        for (step, namespace, name) in steps {
+            let one = workload(&format!("n{namespace}"), &name.to_string());
+            let turns = if step == 0 {
+                has.remove(&one);
+                waits.remove(&one);
+                called.remove(&one);
+                governor.release(&one)
+            } else {
+                match governor.ask(&one) {
+                    Turn::Now => {
+                        waits.remove(&one);
+                        called.remove(&one);
+                        has.insert(one);
+                    }
+                    Turn::Later { .. } => {
+                        waits.insert(one);
+                    }
+                }
+                Vec::new()
+            };
+            for turn in turns {
+                prop_assert!(waits.remove(&turn), "{turn:?} was called and did not wait");
+                called.insert(turn);
+            }
+            prop_assert!(has.len() <= limit, "{} of {limit}", has.len());
+            prop_assert_eq!(has.len(), governor.rolling());
+            prop_assert!(waits.is_empty() || has.len() + called.len() >= limit, "room, and somebody waits");
+        }
+        // In the end everybody gets a turn.
+        for _ in 0..200 {
+            let Some(one) = has.iter().chain(&called).next().cloned() else { break };
+            if called.remove(&one) {
+                prop_assert!(is_now(governor.ask(&one)));
+                has.insert(one);
+                continue;
+            }
+            has.remove(&one);
+            for turn in governor.release(&one) {
+                waits.remove(&turn);
+                called.insert(turn);
+            }
+        }
+        prop_assert!(waits.is_empty(), "{waits:?} wait for ever");
+    }
+}
