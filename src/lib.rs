@@ -16,13 +16,15 @@
 //! | module | holds | may import |
 //! |---|---|---|
 //! | [`core`] | the pure rules | nothing of ours |
-//! | [`k8s`] | adapters: watches, patches, Events, evidence | core |
-//! | [`controller`] | the loop: index, gather, write, observe | core, k8s, ops |
+//! | [`api`] | the types of the policies, and their schema | core |
+//! | [`k8s`] | adapters: watches, patches, Events, evidence | core, api |
+//! | [`controller`] | the loop: index, gather, write, observe | core, api, k8s, ops |
 //! | [`ops`] | metrics, admin server, logging, shutdown | core's reasons |
 //! | [`cli`] | raw arguments to typed configuration | all |
 
 #![forbid(unsafe_code)]
 
+pub mod api;
 pub mod cli;
 pub mod controller;
 pub mod core;

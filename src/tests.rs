@@ -8,9 +8,10 @@ use crate::core::reason::REASONS;
 /// What a folder may import of ours besides itself. `cli` may import everything.
 const LAYERS: &[(&str, &[&str])] = &[
     ("core", &[]),
-    ("k8s", &["core"]),
+    ("api", &["core"]),
+    ("k8s", &["core", "api"]),
     ("ops", &["core"]),
-    ("controller", &["core", "k8s", "ops"]),
+    ("controller", &["core", "api", "k8s", "ops"]),
 ];
 
 /// What the rules must not know.

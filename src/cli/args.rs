@@ -10,6 +10,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use super::UsageError;
 use super::config::FLAGS;
+use crate::api::definitions;
 use crate::ops::{REVISION, VERSION};
 
 #[cfg(test)]
@@ -42,6 +43,11 @@ enum Subcommands {
     /// --kubeconfig the file named by KUBECONFIG counts, else ~/.kube/config, else the service
     /// account of the pod.
     Controller(Box<ControllerArgs>),
+    /// Print the custom resource definitions
+    ///
+    /// Two YAML documents, those of the namespaced policies and of the cluster's, for
+    /// kubectl apply --server-side -f -
+    Crds,
     /// Print the version
     Version,
 }
@@ -88,6 +94,9 @@ pub(super) struct ControllerArgs {
     /// How long to gather further changes, from the first one, before a rollout
     #[arg(long, value_name = "DURATION", allow_negative_numbers = true)]
     pub(super) settle: Option<OsString>,
+    /// How many restarts of one workload within ten minutes are too many; the next ones are put off; 0: no limit
+    #[arg(long, value_name = "COUNT", allow_negative_numbers = true)]
+    pub(super) flap_limit: Option<OsString>,
     /// How many workloads roll at a time; 0: no limit
     #[arg(long, value_name = "COUNT", allow_negative_numbers = true)]
     pub(super) max_parallel: Option<OsString>,
@@ -127,7 +136,7 @@ pub(super) struct ControllerArgs {
 #[derive(Debug)]
 pub(super) enum Parsed {
     Controller(Box<ControllerArgs>),
-    /// Help or version.
+    /// Help, version or definitions.
     Print(String),
 }
 
@@ -139,6 +148,7 @@ pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, 
         .map(|args| args.command);
     match parsed {
         Ok(Subcommands::Controller(raw)) => Ok(Parsed::Controller(raw)),
+        Ok(Subcommands::Crds) => Ok(Parsed::Print(definitions())),
         Ok(Subcommands::Version) => Ok(version()),
         Err(error) => match error.kind() {
             ErrorKind::DisplayVersion => Ok(version()),
@@ -196,11 +206,11 @@ fn usage(error: &clap::Error) -> UsageError {
             format!("unexpected argument {arg:?}; windlass --help shows what is accepted")
         }
         ErrorKind::InvalidSubcommand => format!(
-            "unknown command {:?}{}; accepted are controller and version",
+            "unknown command {:?}{}; accepted are controller, crds and version",
             text(ContextKind::InvalidSubcommand),
             suggestion(ContextKind::SuggestedSubcommand)
         ),
-        ErrorKind::MissingSubcommand => "a command is missing; accepted are controller and version".to_owned(),
+        ErrorKind::MissingSubcommand => "a command is missing; accepted are controller, crds and version".to_owned(),
         ErrorKind::ArgumentConflict => format!("{name}: given more than once"),
         ErrorKind::InvalidValue | ErrorKind::TooManyValues | ErrorKind::NoEquals => {
             let flag = FLAGS.iter().find(|flag| name.strip_prefix("--") == Some(flag.name));

@@ -5,12 +5,14 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::UsageError;
 use super::args::ControllerArgs;
 use super::selector::selector;
-use super::{UsageError, duration};
 use crate::controller::{ControllerConfig, Described, Sources, WorkloadKind};
+use crate::core::baseline::RESTARTS_KEPT;
 use crate::core::compat::Compat;
 use crate::core::decide::Presence;
+use crate::core::duration;
 use crate::core::kind::KindId;
 
 #[cfg(test)]
@@ -64,6 +66,7 @@ flags! {
     ON_DELETE: "on-delete", "true", "true or false";
     ALLOW_CROSS_NAMESPACE: "allow-cross-namespace", "false", "true or false";
     SETTLE_FLAG: "settle", "2s", "a duration from 0s to 1h, such as 500ms, 2s or 1m30s";
+    FLAP_LIMIT_FLAG: "flap-limit", "5", "a whole number from 0 to 10; 0 means no limit";
     MAX_PARALLEL: "max-parallel", "20", "a whole number; 0 means no limit";
     WRITE_CONCURRENCY_FLAG: "write-concurrency", "16", "a whole number from 1 to 256";
     RESYNC_FLAG: "resync", "10m", "a duration from 1s to 24h, such as 30s, 10m or 1h30m";
@@ -95,6 +98,7 @@ impl ControllerConfig {
             on_delete,
             allow_cross_namespace,
             settle,
+            flap_limit,
             max_parallel,
             write_concurrency,
             resync,
@@ -144,6 +148,8 @@ impl ControllerConfig {
             allow_cross_namespace: setting(ALLOW_CROSS_NAMESPACE, allow_cross_namespace)
                 .read(|text| text.parse().ok())?,
             settle: setting(SETTLE_FLAG, settle).read(|text| duration_in(text, &SETTLE))?,
+            flap_limit: setting(FLAP_LIMIT_FLAG, flap_limit)
+                .read(|text| text.parse().ok().filter(|n| *n <= RESTARTS_KEPT))?,
             max_parallel: setting(MAX_PARALLEL, max_parallel).read(|text| text.parse().ok())?,
             write_concurrency: setting(WRITE_CONCURRENCY_FLAG, write_concurrency)
                 .read(|text| text.parse().ok().filter(|n| WRITE_CONCURRENCY.contains(n)))?,

@@ -13,14 +13,13 @@ use crate::ops::logging::{self, LogFormat};
 
 mod args;
 mod config;
-mod duration;
 mod selector;
 
 /// What the arguments ask for.
 #[derive(Debug)]
 enum Command {
     Controller(Box<ControllerConfig>),
-    /// Help or version, for standard output.
+    /// Help, version or definitions, for standard output.
     Print(String),
 }
 

@@ -34,6 +34,8 @@ pub struct ControllerConfig {
     pub allow_cross_namespace: bool,
     /// How long changes are gathered from the first one on, before a rollout. 0 s to 1 h.
     pub settle: Duration,
+    /// How many restarts of one workload within ten minutes are too many. 0: no number is.
+    pub flap_limit: usize,
     /// How many workloads roll at a time. 0: no limit.
     pub max_parallel: usize,
     /// How many writes run at once. 1 to 256.

@@ -8,8 +8,10 @@ use jiff::{SignedDuration, Timestamp};
 use super::index::{How, Rules};
 use crate::core::baseline::Baseline;
 use crate::core::decide::{Change, Foreign, Trusted};
+use crate::core::kind::Progress;
 use crate::core::name::{Key, Namespace, SourceKind, SourceRef, Version};
 use crate::core::optin::{Meant, OptIn, Origin, Referenced};
+use crate::core::policy::Terms;
 use crate::core::reason::{Reason, State};
 use crate::core::reference::{Use, Uses};
 use crate::core::time::Second;
@@ -26,8 +28,11 @@ const RIVAL_REMEMBERED: SignedDuration = SignedDuration::from_hours(1);
 pub struct WorkloadEntry {
     /// As the cluster shows it.
     pub workload: Workload,
-    /// What it asks for; its last good word if the present one cannot be used.
+    /// What it asks for, with what its policy adds; its last good word if the present one cannot be
+    /// used.
     pub opt_in: Option<Arc<OptIn>>,
+    /// What its policies make of it; `None`: no policy holds for it.
+    pub under: Option<Box<Under>>,
     /// The last baseline of ours that was seen or written.
     pub remembered: Option<Arc<str>>,
     /// Whether older revisions were searched for a baseline.
@@ -66,14 +71,36 @@ pub struct WorkloadEntry {
     pub(super) generation: u32,
 }
 
+/// What holds for a workload that some policy is about.
+pub struct Under {
+    /// What it asks for by itself; its last good word.
+    pub asked: Option<Arc<OptIn>>,
+    /// What follows from its policies.
+    pub terms: Arc<Terms>,
+    /// It asks for nothing itself: a policy's selector opted it in.
+    pub selected: bool,
+    /// The newest version among its sources that a decision has seen.
+    pub decided: Version,
+    /// The baseline before the first restart that was only reported: what its pods run should they
+    /// have to be restarted after all.
+    pub before: Option<Option<Arc<str>>>,
+}
+
+/// What holds for a workload from now on.
+pub(super) struct Governing {
+    pub(super) opt_in: Option<Arc<OptIn>>,
+    pub(super) under: Option<Box<Under>>,
+}
+
 impl WorkloadEntry {
-    pub(super) fn new(workload: Workload, generation: u32, rules: Rules) -> Self {
-        let opt_in = workload.opt_in.as_ref().ok().cloned().flatten();
+    pub(super) fn new(workload: Workload, governing: Governing, generation: u32, rules: Rules) -> Self {
+        let Governing { opt_in, under } = governing;
         let mut entry = Self {
             uses: Arc::default(),
             patterns: false,
             remembered: None,
             opt_in,
+            under,
             workload,
             searched: false,
             change: None,
@@ -97,7 +124,14 @@ impl WorkloadEntry {
     }
 
     /// The same workload at a later version. Gives whether that is of any consequence.
-    pub(super) fn update(&mut self, workload: Workload, how: How, rules: Rules, now: Timestamp) -> bool {
+    pub(super) fn update(
+        &mut self,
+        workload: Workload,
+        governing: Governing,
+        how: How,
+        rules: Rules,
+        now: Timestamp,
+    ) -> bool {
         let old = &self.workload;
         let consequence = old.opt_in != workload.opt_in
             || old.observed != workload.observed
@@ -106,6 +140,7 @@ impl WorkloadEntry {
             || old.fingerprint != workload.fingerprint
             || old.evidence != workload.evidence
             || old.rare != workload.rare
+            || !self.is_governed_by(&governing)
             || self.expected.is_some();
         let rival = workload
             .marks()
@@ -121,13 +156,56 @@ impl WorkloadEntry {
                 revision: old.evidence.revision,
             });
         }
-        if let Ok(Some(opt_in)) = &workload.opt_in {
-            self.opt_in = Some(opt_in.clone());
-        }
         self.expected = self.expected.filter(|(version, _)| workload.version < *version);
         self.workload = workload;
-        self.refresh(rules);
+        self.govern(governing, rules);
         consequence
+    }
+
+    /// What it asks for by itself; its last good word.
+    pub(super) fn asked(&self) -> Option<&Arc<OptIn>> {
+        match &self.under {
+            Some(under) => under.asked.as_ref(),
+            None => self.opt_in.as_ref(),
+        }
+    }
+
+    /// What its policies make of it; `None`: no policy is about it.
+    #[must_use]
+    pub fn terms(&self) -> Option<&Terms> {
+        Some(&self.under.as_ref()?.terms)
+    }
+
+    /// Whether that is what holds already.
+    pub(super) fn is_governed_by(&self, governing: &Governing) -> bool {
+        let same = |one: &Under, other: &Under| Arc::ptr_eq(&one.terms, &other.terms) && one.selected == other.selected;
+        self.opt_in == governing.opt_in
+            && match (&self.under, &governing.under) {
+                (None, None) => true,
+                (Some(one), Some(other)) => same(one, other),
+                (None, Some(_)) | (Some(_), None) => false,
+            }
+    }
+
+    /// From now on this holds.
+    pub(super) fn govern(&mut self, governing: Governing, rules: Rules) {
+        let Governing { opt_in, under } = governing;
+        self.opt_in = opt_in;
+        let was = std::mem::replace(&mut self.under, under);
+        let observed = |under: &Option<Box<Under>>| under.as_ref().is_some_and(|under| under.terms.observe);
+        if observed(&was) && !observed(&self.under) {
+            // What was reported is due now.
+            self.workload.observed = None;
+            if let Some(before) = was.as_ref().and_then(|was| was.before.clone()) {
+                self.remembered = before;
+            }
+            self.would_restart = None;
+        }
+        if let (Some(under), Some(was)) = (&mut self.under, was) {
+            under.decided = was.decided;
+            under.before = was.before.filter(|_| under.terms.observe);
+        }
+        self.refresh(rules);
     }
 
     /// What follows from the workload itself.
@@ -222,6 +300,18 @@ impl WorkloadEntry {
     pub fn rival(&self, now: Timestamp) -> Option<Origin> {
         let (who, at) = *self.rival.clone()?;
         (now.duration_since(at) < RIVAL_REMEMBERED).then_some(who)
+    }
+
+    /// Until when it occupies its place for a restart of ours that is under way, whatever it waits for
+    /// besides.
+    #[must_use]
+    pub fn rolls_until(&self, deadline: SignedDuration, now: Timestamp) -> Option<Timestamp> {
+        if self.workload.evidence.progress != Progress::Progressing {
+            return None;
+        }
+        let baseline = Baseline::parse(self.workload.observed.as_deref()?).ok()?;
+        let last = Timestamp::from_second(*baseline.restarts.last()?).ok()?;
+        last.checked_add(deadline).ok().filter(|until| now < *until)
     }
 
     pub(super) fn note_change<'a>(

@@ -94,6 +94,8 @@ impl Feed {
                     .await;
             }
             Feeds::Workloads(kind) => self.workloads(watch, kind, scope, watching).await,
+            // Followed by whoever announces them.
+            Feeds::Policies { .. } | Feeds::Namespaces => {}
         }
         self.context.index().end_watch(watch);
         self.progress.notify_one();

@@ -13,6 +13,7 @@ use crate::core::decide::{Action, Input, Need, Plan, Settings, decide};
 use crate::core::digest::KeyRing;
 use crate::core::governor::Governor;
 use crate::core::name::{SourceRef, Uid, Version, WorkloadRef};
+use crate::core::policy::Budget;
 use crate::core::proof::Proof;
 use crate::core::reason::{Reason, State};
 use crate::k8s::error::ApiError;
@@ -56,7 +57,7 @@ impl Context {
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     wall: Timestamp,
-    start: std::time::Instant,
+    start: tokio::time::Instant,
 }
 
 impl Clock {
@@ -65,8 +66,15 @@ impl Clock {
     pub fn start() -> Self {
         Self {
             wall: Timestamp::now(),
-            start: std::time::Instant::now(),
+            start: tokio::time::Instant::now(),
         }
+    }
+
+    /// One that was started when it was that time of day.
+    #[cfg(test)]
+    #[must_use]
+    pub fn at(wall: Timestamp) -> Self {
+        Self { wall, ..Self::start() }
     }
 
     /// Now.
@@ -89,6 +97,10 @@ pub struct Decided {
     pub horizon: Version,
     /// What has to be said of its annotations besides.
     pub complaints: Vec<(Reason, String)>,
+    /// Whose budgets its rollout counts in, besides the cluster's.
+    pub budgets: Box<[Budget]>,
+    /// Its policy wants it reported only.
+    pub observed: bool,
 }
 
 /// What stands in the way of a decision.
@@ -110,7 +122,7 @@ pub fn decide_now(context: &Context, reference: &WorkloadRef, proof: Option<&Pro
     let now = context.clock.now();
     let index = context.index();
     let entry = index.workload(reference).ok_or(Undecided::Gone)?;
-    if entry.expected.is_some_and(|(_, until)| now < until) {
+    if index.awaits_labels(&entry.workload) || entry.expected.is_some_and(|(_, until)| now < until) {
         return Err(Undecided::OutOfDate);
     }
     let uid = entry.workload.uid.clone();
@@ -122,11 +134,14 @@ pub fn decide_now(context: &Context, reference: &WorkloadRef, proof: Option<&Pro
             reason,
             detail,
             not_before: None,
+            answer: None,
         },
         uid: uid.clone(),
         version,
         horizon: Version::default(),
         complaints: Vec::new(),
+        budgets: Box::default(),
+        observed: false,
     };
     let invalid = entry.workload.opt_in.as_ref().err().map(ToString::to_string);
     let Some(opt_in) = &entry.opt_in else {
@@ -139,6 +154,7 @@ pub fn decide_now(context: &Context, reference: &WorkloadRef, proof: Option<&Pro
     if !counted.unread.is_empty() {
         return Err(Undecided::Unread(counted.unread));
     }
+    let terms = index.terms(entry);
     let views = index.views(&counted, entry.verified);
     let plan = decide(&Input {
         workload: &entry.workload,
@@ -151,6 +167,9 @@ pub fn decide_now(context: &Context, reference: &WorkloadRef, proof: Option<&Pro
         trusted: entry.trusted,
         rival: entry.rival(now),
         proof,
+        terms,
+        failures: &index.failures_for(&reference.namespace),
+        ahead: index.ahead(entry),
         settings: &context.settings,
         ring: &context.ring,
         now,
@@ -170,12 +189,34 @@ pub fn decide_now(context: &Context, reference: &WorkloadRef, proof: Option<&Pro
         let name = format!("{} {of}/{}", source.kind.word(), source.name);
         (Reason::NotShared, format!("{name}; it has to bear {ALLOW_FROM}: {own}"))
     });
+    let misfits = counted
+        .misfits
+        .iter()
+        .map(|misfit| (Reason::NotInPlace, misfit.clone()));
+    let unreadable = entry
+        .workload
+        .levers()
+        .and_then(|levers| levers.unreadable)
+        .map(|lever| {
+            let text = format!("{} has a value that is no time; accepted: RFC 3339", lever.annotation());
+            (Reason::InvalidAnnotation, text)
+        });
+    let answer = plan.answer.clone().map(|answer| (Reason::Answered, answer));
     Ok(Decided {
+        budgets: terms.budgets.clone(),
+        observed: terms.observe,
         plan,
         uid,
         version,
         horizon,
-        complaints: invalid.into_iter().chain(left_out).chain(not_shared).collect(),
+        complaints: invalid
+            .into_iter()
+            .chain(left_out)
+            .chain(not_shared)
+            .chain(misfits)
+            .chain(unreadable)
+            .chain(answer)
+            .collect(),
     })
 }
 

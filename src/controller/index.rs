@@ -10,6 +10,10 @@
 //! | [`namespaces`] | which namespaces belong to it at all |
 //! | [`sources`] | sources coming, changing, going |
 //! | [`workloads`] | workloads the same, and who uses what |
+//! | [`failures`] | who failed, for the sake of those who wait for the same change |
+//! | [`waves`] | who goes before whom |
+//! | [`statuses`] | what is said of each policy |
+//! | [`policies`] | which policies hold for which workload |
 //! | [`delegations`] | Argo Rollouts that run another object's template |
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -17,26 +21,34 @@ use std::sync::Arc;
 
 use super::config::Sources;
 use super::entry::WorkloadEntry;
-use crate::core::decide::View;
+use crate::core::decide::{Failure, View};
 use crate::core::kind::KindId;
 use crate::core::name::{Namespace, SourceKind, SourceRef, Version, WorkloadRef};
 use crate::core::optin::{Meant, OptIn, Reading};
+use crate::core::policy::{BuiltIn, Terms};
 use crate::core::reason::{Reason, State};
 use crate::core::reference::{Use, Uses};
 use crate::core::workload::Source;
 use crate::k8s::lean::Delegation;
 
 mod delegations;
+mod failures;
 mod namespaces;
+mod policies;
 mod sources;
+mod statuses;
 #[cfg(test)]
 mod tests;
 mod watches;
+mod waves;
 mod workloads;
 
 use namespaces::Selected;
 pub use namespaces::Stage;
+use policies::PolicyBook;
+pub use policies::Touched;
 use sources::{Content, SourceEntry};
+pub use statuses::DueStatus;
 use watches::WatchState;
 pub use watches::{Feeds, WatchId};
 
@@ -51,6 +63,8 @@ pub struct Rules {
     pub selected_sources: bool,
     /// Baselines are kept here and nowhere else, because nothing is written.
     pub observe_only: bool,
+    /// What holds where no policy says otherwise.
+    pub built_in: BuiltIn,
 }
 
 impl Default for Rules {
@@ -63,6 +77,7 @@ impl Default for Rules {
             },
             selected_sources: false,
             observe_only: false,
+            built_in: BuiltIn::default(),
         }
     }
 }
@@ -92,6 +107,10 @@ pub struct Index {
     delegations: HashMap<WorkloadRef, Box<Delegated>>,
     watches: Vec<WatchState>,
     selected: Option<Selected>,
+    book: PolicyBook,
+    /// What holds where no policy says otherwise.
+    terms: Arc<Terms>,
+    failures: Vec<Failure>,
     /// Whether all first lists have been complete.
     started: bool,
     tally: HashMap<(KindId, State), usize>,
@@ -139,6 +158,8 @@ pub struct Counted {
     pub unread: Vec<SourceRef>,
     /// Sources whose content could not be read, with the reason.
     pub unreadable: Vec<(SourceRef, Box<str>)>,
+    /// Keys that are to be in place and cannot be, in words.
+    pub misfits: Vec<String>,
 }
 
 /// Different opt-ins that are kept to be shared; beyond them each workload has its own.
@@ -149,6 +170,7 @@ impl Index {
     #[must_use]
     pub fn new(rules: Rules) -> Self {
         Self {
+            terms: Arc::new(Terms::built_in(&rules.built_in)),
             rules,
             ..Self::default()
         }
@@ -222,7 +244,8 @@ impl Index {
                 }
             }
         }
-        for used in uses.finish() {
+        let uses = self.sorted(entry, opt_in, uses.finish(), &mut found.misfits);
+        for used in uses {
             let source = used.source(own);
             match self.sources.get(&source).map(|known| &known.content) {
                 Some(Content::Unread) => found.unread.push(source.clone()),
@@ -232,6 +255,25 @@ impl Index {
             found.uses.push((source, used));
         }
         found
+    }
+
+    /// What is used, by class.
+    fn sorted(&self, entry: &WorkloadEntry, opt_in: &OptIn, uses: Box<[Use]>, misfits: &mut Vec<String>) -> Vec<Use> {
+        let sorting = self.terms(entry).sorting(opt_in);
+        if sorting.is_plain() {
+            return uses.into();
+        }
+        let mut sorted = Vec::with_capacity(uses.len());
+        for used in uses {
+            misfits.extend(sorting.sort(used, &mut sorted));
+        }
+        sorted
+    }
+
+    /// What holds for a workload.
+    #[must_use]
+    pub fn terms<'a>(&'a self, entry: &'a WorkloadEntry) -> &'a Terms {
+        entry.terms().unwrap_or(&self.terms)
     }
 
     fn sources_of<'a>(
@@ -287,6 +329,7 @@ impl Index {
             return;
         };
         let before = entry.status.replace(status);
+        self.book.news |= before != Some(status) && entry.under.is_some();
         self.recount(before, Some(status), reference);
     }
 

@@ -19,6 +19,7 @@ use crate::core::governor::Governor;
 use crate::core::kind::KindId;
 use crate::core::name::{SourceKind, WorkloadRef};
 use crate::core::optin::Reading;
+use crate::core::policy::BuiltIn;
 use crate::core::reason::{REASONS, STATES};
 use crate::k8s::client;
 use crate::k8s::events::WorkloadEvent;
@@ -27,6 +28,7 @@ use crate::k8s::keyring::KeptIn;
 use crate::ops::{Admin, ApiCode, Liveness, Metrics, Readiness, Shutdown, Verb, Vocabulary};
 
 mod config;
+mod definitions;
 pub mod entry;
 mod feed;
 pub mod gather;
@@ -34,10 +36,13 @@ pub mod index;
 mod kinds;
 pub mod observe;
 mod places;
+mod policies;
 pub mod queue;
 mod reading;
 pub mod reconcile;
+pub mod rehearsal;
 mod startup;
+mod statuses;
 mod troubles;
 mod watches;
 
@@ -168,6 +173,7 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
         context: context.clone(),
         queue: queue.clone(),
         reading,
+        rehearsals: rehearsal::Rehearsals::default(),
         observer,
         observe_only: config.observe_only,
         resync: config.resync,
@@ -176,6 +182,7 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
     background.spawn(report(context.clone(), queue.clone(), metrics.clone()));
     let workers = start_workers(reconciler, config.write_concurrency, &stop);
     reading::start(feed, &mut background);
+    background.spawn(statuses::write(context.clone(), metrics.clone()));
     if !config.observe_only {
         background.spawn(beat(context, heart.clone(), metrics.clone()));
     }
@@ -255,11 +262,14 @@ fn context(
             sources: config.sources,
             selected_sources: config.source_selector.is_some(),
             observe_only: config.observe_only,
+            built_in: BuiltIn {
+                settle: SignedDuration::try_from(config.settle).context("settle")?,
+                deadline: ROLLOUT_DEADLINE,
+                flap_limit: (config.flap_limit > 0).then_some(config.flap_limit),
+            },
         })),
         settings: Settings {
             installation: installation.into(),
-            settle: SignedDuration::try_from(config.settle).context("settle")?,
-            deadline: ROLLOUT_DEADLINE,
             presence: config.presence,
         },
         governor: std::sync::Mutex::new(Governor::new(config.max_parallel)),
@@ -403,7 +413,13 @@ fn metrics() -> Metrics {
         .collect();
     let states: Vec<&str> = STATES.iter().map(|state| state.word()).collect();
     let plurals: Vec<&str> = KindId::built_in().map(|kind| kind.row().plural).collect();
-    let watched: Vec<&str> = ["configmaps", "secrets"].iter().chain(&plurals).copied().collect();
+    let sources = ["configmaps", "secrets"];
+    let watched: Vec<&str> = sources
+        .iter()
+        .chain(&plurals)
+        .chain(&policies::PLURALS)
+        .copied()
+        .collect();
     let requests: Vec<(Verb, &str)> = watched
         .iter()
         .map(|plural| (Verb::Watch, *plural))
@@ -413,6 +429,7 @@ fn metrics() -> Metrics {
             (Verb::Create, "events"),
             (Verb::Patch, "leases"),
         ])
+        .chain(policies::PLURALS.map(|plural| (Verb::Patch, plural)))
         .collect();
     Metrics::new(&Vocabulary {
         workload_kinds: &observe::kind_words(),

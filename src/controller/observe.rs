@@ -10,6 +10,7 @@ use super::gather::{Context, Decided};
 use crate::core::decide::{Action, Change, Plan};
 use crate::core::kind::KindId;
 use crate::core::name::{Version, WorkloadRef};
+use crate::core::policy::PolicyRef;
 use crate::core::reason::{REASONS, Reason, STATES, State};
 use crate::k8s::error::ApiError;
 use crate::k8s::events::{Severity, WorkloadEvent};
@@ -35,6 +36,17 @@ pub enum Outcome {
         rolling: usize,
         /// How many wait.
         waiting: usize,
+        /// The policy whose budget is used up; `None`: the cluster's is.
+        full: Option<PolicyRef>,
+    },
+    /// A moment too soon.
+    Postponed(Duration),
+    /// It was refused for others that wait for the same change, and is not tried before that time.
+    NotTried {
+        /// What the API server said.
+        why: String,
+        /// When one of them is tried again.
+        until: Timestamp,
     },
     /// The same write was refused a moment ago and is not tried again yet.
     Refused,
@@ -83,6 +95,8 @@ impl Observer {
             version: _,
             horizon: _,
             complaints,
+            budgets: _,
+            observed: _,
         } = decided;
         let restart = matches!(plan.action, Action::Restart(_));
         self.count(workload.kind, &plan, outcome);
@@ -93,10 +107,15 @@ impl Observer {
                 debug!(%error, workload = %Named(workload), "request failed, will be tried again");
                 return;
             }
-            Outcome::Refused => return,
-            Outcome::Waiting { rolling, waiting } => {
+            Outcome::Refused | Outcome::Postponed(_) => return,
+            Outcome::NotTried { why, .. } => (State::Held, Reason::ChangeRefused, why.clone()),
+            Outcome::Waiting { rolling, waiting, full } => {
                 debug!(workload = %Named(workload), rolling, waiting, "waits for its turn");
-                (State::Pending, Reason::Budget, plan.detail.clone())
+                let whose = full
+                    .as_ref()
+                    .map_or_else(|| "--max-parallel".to_owned(), ToString::to_string);
+                let detail = format!("{whose}; waiting: {}", plan.detail);
+                (State::Pending, Reason::Budget, detail)
             }
             Outcome::Observed(_) if restart => (State::Observed, Reason::Restarted, plan.detail.clone()),
             // Whatever led to a restart, people look for one word.
@@ -159,7 +178,10 @@ impl Observer {
         drop(index);
 
         // Somebody who only observes wants to know of restarts; that nothing is recorded is the point.
-        let silent = !restart && (matches!(outcome, Outcome::Observed(_)) || state == State::Observed);
+        let unwritten = !restart && (matches!(outcome, Outcome::Observed(_)) || state == State::Observed);
+        // Said with its keys when it began.
+        let going_on = reason == Reason::Propagating && matches!(outcome, Outcome::Nothing);
+        let silent = unwritten || going_on;
         if news && !silent {
             let why = if restart && plan.reason != reason {
                 Some(plan.reason)
@@ -189,7 +211,7 @@ impl Observer {
             self.metrics.error(error.word());
         }
         let result = match outcome {
-            Outcome::Refused | Outcome::Waiting { .. } => return,
+            Outcome::Refused | Outcome::Waiting { .. } | Outcome::Postponed(_) | Outcome::NotTried { .. } => return,
             Outcome::Failed(error) => result_of(error),
             Outcome::Observed(_) => RestartResult::Observed,
             Outcome::Nothing | Outcome::Written { .. } if plan.reason == Reason::Absorbed => RestartResult::Absorbed,
@@ -280,6 +302,16 @@ pub fn is_hold(reason: Reason) -> bool {
             | Reason::OtherController
             | Reason::SourceUnreadable
             | Reason::Flapping
+            | Reason::Budget
+            | Reason::PolicyMissing
+            | Reason::PolicyInvalid
+            | Reason::Suspended
+            | Reason::Frozen
+            | Reason::OutsideWindow
+            | Reason::MinInterval
+            | Reason::Halted
+            | Reason::EarlierWave
+            | Reason::ChangeRefused
     )
 }
 
@@ -288,6 +320,8 @@ fn severity(reason: Reason) -> Option<Severity> {
     match reason {
         // Steps on a way whose ends are said; a rollout has Events of its own controller besides.
         Reason::Unchanged | Reason::Settling | Reason::Absorbing | Reason::Proving | Reason::Rolling => None,
+        // Said once of the ones that were tried, and once when files were left to the kubelet.
+        Reason::ChangeRefused | Reason::Propagated => None,
         Reason::SourceMissing
         | Reason::Undone
         | Reason::Unproven
@@ -300,6 +334,10 @@ fn severity(reason: Reason) -> Option<Severity> {
         | Reason::OtherController
         | Reason::SourceUnreadable
         | Reason::Flapping
+        | Reason::PolicyMissing
+        | Reason::PolicyInvalid
+        | Reason::Halted
+        | Reason::NotInPlace
         | Reason::NotShared => Some(Severity::Warning),
         Reason::Adopted
         | Reason::Restored
@@ -312,6 +350,14 @@ fn severity(reason: Reason) -> Option<Severity> {
         | Reason::StartedMeanwhile
         | Reason::Paused
         | Reason::NextRun
+        | Reason::Suspended
+        | Reason::Frozen
+        | Reason::OutsideWindow
+        | Reason::MinInterval
+        | Reason::EarlierWave
+        | Reason::Propagating
+        | Reason::Skipped
+        | Reason::Answered
         | Reason::PausePeriod
         | Reason::Budget
         | Reason::Resumed

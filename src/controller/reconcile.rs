@@ -12,11 +12,12 @@ use super::gather::{Context, Decided, Undecided, decide_now, prove};
 use super::index::Wanted;
 use super::observe::{Observer, Outcome};
 use super::queue::Queue;
+use super::rehearsal::{Change, Part, Rehearsals};
 use crate::core::baseline::Baseline;
 use crate::core::decide::{Action, Plan, Trusted, mark_of};
 use crate::core::governor::Turn;
 use crate::core::kind::Progress;
-use crate::core::name::WorkloadRef;
+use crate::core::name::{SourceRef, WorkloadRef};
 use crate::core::reason::{Reason, State};
 use crate::k8s::error::ApiError;
 use crate::k8s::patch::{WorkloadPatch, Write};
@@ -45,6 +46,8 @@ pub struct Reconciler {
     pub queue: Arc<Queue<WorkloadRef>>,
     /// What has to be read before.
     pub reading: Arc<Queue<Wanted>>,
+    /// What came of dry runs.
+    pub rehearsals: Rehearsals,
     /// Where outcomes are reported.
     pub observer: Arc<Observer>,
     /// Decide and report, write nothing.
@@ -119,7 +122,7 @@ impl Reconciler {
             Action::Restart(restart) => Write::Restart(restart.clone()),
             Action::Resume => Write::Resume,
         };
-        if self.observe_only {
+        if self.observe_only || decided.observed {
             return Outcome::Observed(match write {
                 Write::Baseline(observed) => observed,
                 Write::Restart(restart) => unmarked(restart.observed),
@@ -129,10 +132,21 @@ impl Reconciler {
         if self.was_refused(workload, &decided.plan) {
             return Outcome::Refused;
         }
-        if matches!(write, Write::Restart(_))
-            && let Turn::Later { rolling, waiting } = self.context.governor().ask(workload)
+        let patch = WorkloadPatch {
+            workload: workload.clone(),
+            uid: decided.uid.clone(),
+            version: decided.version,
+            write,
+        };
+        if let Write::Restart(restart) = &patch.write
+            && let Some(outcome) = self.rehearse(&patch, &restart.sources).await
         {
-            return Outcome::Waiting { rolling, waiting };
+            return outcome;
+        }
+        if matches!(patch.write, Write::Restart(_))
+            && let Turn::Later { rolling, waiting, full } = self.context.governor().ask(workload, &decided.budgets)
+        {
+            return Outcome::Waiting { rolling, waiting, full };
         }
         // Taken out while it is dealt with, so that one that comes meanwhile stands by itself.
         let change = self
@@ -140,12 +154,6 @@ impl Reconciler {
             .index()
             .workload_mut(workload)
             .and_then(|entry| entry.change.take());
-        let patch = WorkloadPatch {
-            workload: workload.clone(),
-            uid: decided.uid.clone(),
-            version: decided.version,
-            write,
-        };
         match patch.send(&self.context.client, self.context.timeout).await {
             Ok(version) => Outcome::Written { version, change },
             Err(error) => {
@@ -157,22 +165,61 @@ impl Reconciler {
         }
     }
 
+    /// A dry run, where others wait for the same change. Gives what became of the patch if it is not to
+    /// be sent.
+    async fn rehearse(&self, patch: &WorkloadPatch, sources: &[SourceRef]) -> Option<Outcome> {
+        let workload = &patch.workload;
+        let (source, version) = self.context.index().shared(workload, sources)?;
+        let change = Change {
+            namespace: workload.namespace.clone(),
+            kind: workload.kind,
+            source,
+            version,
+        };
+        match self.rehearsals.part(&change, self.context.clock.now()) {
+            Part::Go => None,
+            Part::Wait(pause) => Some(Outcome::Postponed(pause)),
+            Part::Refused { why, until } => Some(Outcome::NotTried { why, until }),
+            Part::Rehearse => {
+                let result = patch.rehearse(&self.context.client, self.context.timeout).await;
+                let now = self.context.clock.now();
+                self.rehearsals.done(&change, result.as_ref().map(|()| ()), now);
+                result.err().map(Outcome::Failed)
+            }
+        }
+    }
+
     /// Gives its slot back when it does not roll, and calls whose turn it is then.
     fn give_back(&self, workload: &WorkloadRef, decided: &Decided, outcome: &Outcome) {
+        let rolls = self.rolls_until(workload).is_some();
         let turns = {
             let mut governor = self.context.governor();
             match (outcome, &decided.plan.action) {
                 (Outcome::Waiting { .. }, _) | (Outcome::Written { .. }, Action::Restart(_)) => return,
+                // It may have been carried out all the same; the next decision will know.
+                (
+                    Outcome::Failed(ApiError::Conflict | ApiError::Unavailable(_) | ApiError::Unexpected(_)),
+                    Action::Restart(_),
+                ) => return,
                 (Outcome::Nothing, _) if decided.plan.reason == Reason::Rolling => {
-                    governor.occupy(workload);
+                    governor.occupy(workload, &decided.budgets);
                     return;
                 }
+                // Something else came while it rolls, and has to wait.
+                _ if rolls => return,
                 _ => governor.release(workload),
             }
         };
         for turn in turns {
             self.queue.push(turn);
         }
+    }
+
+    /// Until when it occupies its place for a restart that is under way.
+    fn rolls_until(&self, workload: &WorkloadRef) -> Option<Timestamp> {
+        let index = self.context.index();
+        let entry = index.workload(workload)?;
+        entry.rolls_until(index.terms(entry).deadline, self.context.clock.now())
     }
 
     /// Whether this very write was refused a moment ago, by a right or a rule.
@@ -186,9 +233,33 @@ impl Reconciler {
     /// Notes the outcome, says it, and arranges for what comes next.
     fn observe(&self, workload: &WorkloadRef, decided: Decided, outcome: Outcome) {
         let now = self.context.clock.now();
+        let before = self.standing(workload);
         self.note(workload, &decided, &outcome, now);
         self.come_back(workload, &decided, &outcome, now);
         self.observer.report(&self.context, workload, decided, &outcome, now);
+        let moved = self.standing(workload) != before;
+        self.call_others(workload, moved);
+    }
+
+    fn standing(&self, workload: &WorkloadRef) -> Option<(State, Reason)> {
+        self.context.index().workload(workload)?.status
+    }
+
+    /// Those that waited for this one, be it for its recovery or for its wave.
+    fn call_others(&self, workload: &WorkloadRef, moved: bool) {
+        let called = {
+            let mut index = self.context.index();
+            let mut called = index.note_failure(workload);
+            if moved {
+                called.extend(index.behind(workload));
+            }
+            called
+        };
+        for other in called {
+            if other != *workload {
+                self.queue.push(other);
+            }
+        }
     }
 
     /// What the index must know of it.
@@ -199,6 +270,9 @@ impl Reconciler {
         };
         if entry.workload.uid != decided.uid {
             return;
+        }
+        if let (Some(under), false) = (&mut entry.under, matches!(outcome, Outcome::Failed(_))) {
+            under.decided = under.decided.max(decided.horizon);
         }
         match outcome {
             Outcome::Nothing if decided.plan.state == State::Current => {
@@ -227,6 +301,9 @@ impl Reconciler {
                 };
             }
             Outcome::Observed(observed) => {
+                if let (Action::Restart(_), Some(under)) = (&decided.plan.action, &mut entry.under) {
+                    under.before.get_or_insert_with(|| entry.workload.observed.clone());
+                }
                 entry.change = None;
                 entry.verified = entry.verified.max(decided.horizon);
                 entry.workload.observed = Some(observed.as_str().into());
@@ -238,15 +315,24 @@ impl Reconciler {
                 entry.refused = Some((identity(&decided.plan), now + pause));
             }
             Outcome::Failed(_) => entry.failures = entry.failures.saturating_add(1),
-            Outcome::Nothing | Outcome::Refused | Outcome::Waiting { .. } => {}
+            Outcome::Nothing
+            | Outcome::Refused
+            | Outcome::Waiting { .. }
+            | Outcome::Postponed(_)
+            | Outcome::NotTried { .. } => {}
         }
     }
 
     /// When to decide again without any event.
     fn come_back(&self, workload: &WorkloadRef, decided: &Decided, outcome: &Outcome, now: Timestamp) {
         let after = match outcome {
+            Outcome::Postponed(pause) => *pause,
+            Outcome::NotTried { until, .. } => until.duration_since(now).unsigned_abs(),
             Outcome::Nothing => {
-                let Some(at) = decided.plan.not_before else { return };
+                let place = self.rolls_until(workload);
+                let Some(at) = decided.plan.not_before.into_iter().chain(place).min() else {
+                    return;
+                };
                 at.duration_since(now).unsigned_abs()
             }
             Outcome::Failed(ApiError::NotFound | ApiError::Replaced) => {

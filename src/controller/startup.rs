@@ -6,11 +6,12 @@ use std::time::Duration;
 use kube::Client;
 use tracing::{error, info, warn};
 
-use super::gather::{Clock, Context};
+use super::gather::{Clock, Context, decide_now};
 use crate::core::baseline::Baseline;
 use crate::core::digest::KeyRing;
 use crate::core::kind::{DEPLOYMENT, History, Progress};
-use crate::core::name::Uid;
+use crate::core::name::{Uid, WorkloadRef};
+use crate::core::reason::State;
 use crate::core::time::Second;
 use crate::k8s::error::ApiError;
 use crate::k8s::evidence;
@@ -156,7 +157,28 @@ pub fn find_rolling(context: &Context) {
             matches!(baseline, Some(Ok(baseline)) if !baseline.restarts.is_empty())
         };
         if entry.workload.evidence.progress == Progress::Progressing && restarted() {
-            governor.occupy(reference);
+            governor.occupy(reference, &index.terms(entry).budgets);
+        }
+    }
+    drop((governor, index));
+    find_failed(context);
+}
+
+/// Whatever failed because of us holds the others that wait for the same change.
+fn find_failed(context: &Context) {
+    let caused: Vec<WorkloadRef> = {
+        let index = context.index();
+        let caused = index.workloads().filter(|(_, entry)| entry.workload.cause().is_some());
+        caused.map(|(reference, _)| reference.clone()).collect()
+    };
+    for reference in caused {
+        let Ok(decided) = decide_now(context, &reference, None) else {
+            continue;
+        };
+        if decided.plan.state == State::Failed {
+            let mut index = context.index();
+            index.set_status(&reference, (decided.plan.state, decided.plan.reason));
+            index.note_failure(&reference);
         }
     }
 }

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::config::{ControllerConfig, Sources};
+use super::definitions::{self, Definitions};
 use super::feed::{Announced, Feed};
 use super::index::Feeds;
-use super::kinds::{Kinds, Relists};
+use super::kinds::{self, Kinds, Relists};
 use super::places::{self, Gained, Places};
+use super::policies::{self, Policies};
 use crate::core::name::{Namespace, SourceKind};
 use crate::core::time::Second;
 
@@ -42,7 +45,18 @@ pub async fn open(config: &ControllerConfig, feed: &Feed, last_watched: Option<S
         scopes: scopes.clone(),
         relists: Relists::default(),
     };
+    // Before any workload is watched: what is not selected by any policy is not kept.
+    let policies = Policies::new(feed.clone(), scopes.clone(), kinds.relists.clone());
+    let prepared_policies = policies.prepare().await;
     let prepared = kinds.prepare(&config.workload_kinds).await;
+    let (changed, definitions) = watch::channel(Definitions::default());
+    let custom = prepared.iter().filter_map(kinds::Prepared::custom_group);
+    let groups: Vec<String> = custom.chain([policies::GROUP.to_owned()]).collect();
+    let definitions_feed = feed.clone();
+    watches.spawn(async move { definitions::watch(&definitions_feed, &groups, &changed).await });
+    watches.spawn(policies.clone().run(prepared_policies, definitions.clone()));
+    policies.listed().await;
+    watches.spawn(policies.list_anew());
     let Sources { configmaps, secrets } = config.sources;
     let of_sources = [(configmaps, SourceKind::ConfigMap), (secrets, SourceKind::Secret)];
     let mut relists = Vec::new();
@@ -59,7 +73,7 @@ pub async fn open(config: &ControllerConfig, feed: &Feed, last_watched: Option<S
     if config.namespace_selector.is_some() {
         watches.spawn(places::take_up(feed.clone(), gained, relists, kinds.relists.clone()));
     }
-    watches.spawn(kinds.run(prepared));
+    watches.spawn(kinds.run(prepared, definitions));
     loop {
         let progress = feed.progress.notified();
         if feed.context.index().started() {

@@ -19,12 +19,22 @@ pub const IGNORE: &str = "windlass.dev/ignore";
 /// On a source: the other namespaces whose workloads may name it.
 pub const ALLOW_FROM: &str = "windlass.dev/allow-from";
 
+/// On a workload, a time: whatever holds a restart back, go on.
+pub const RESUME: &str = "windlass.dev/resume";
+/// On a workload, a time: take the present content as what its pods run.
+pub const SKIP: &str = "windlass.dev/skip";
+/// On a workload, a time: do not wait for windows and intervals.
+pub const RESTART_NOW: &str = "windlass.dev/restart-now";
+
 /// Written on a workload's metadata: the baseline.
 pub const OBSERVED: &str = "windlass.dev/observed";
 /// Written on a pod template with each restart: the digest of what the workload consumes.
 pub const CONFIG_DIGEST: &str = "windlass.dev/config-digest";
 /// Written on a pod template with each restart: when and because of what.
 pub const CAUSE: &str = "windlass.dev/cause";
+
+/// What a workload may say that a policy selects without its asking.
+pub const FOR_SELECTED: [&str; 5] = [STRATEGY, CONFIGMAPS, SECRETS, EXCLUDE_CONFIGMAPS, EXCLUDE_SECRETS];
 
 /// What all of ours begin with.
 pub const PREFIX: &str = "windlass.dev/";

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::class::Class;
 use super::digest::{Digest, Hint, ShapeTag, WorkloadKey};
 use super::name::{Namespace, SourceRef, Uid, Version};
 
@@ -23,7 +24,7 @@ const FORMAT: u32 = 1;
 pub const MAX_BYTES: usize = 1024;
 
 /// How many restart times are kept: enough to see that a workload restarts too often.
-const RESTARTS_KEPT: usize = 6;
+pub const RESTARTS_KEPT: usize = 10;
 
 /// What the pods of one workload are known to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +58,10 @@ pub struct Baseline {
     pub reverts: u32,
     /// How many restarts in a row were put off because it restarted too often.
     pub flaps: u32,
+    /// When files of running pods were last left to the kubelet.
+    pub in_place: Option<Timestamp>,
+    /// The time of the last lever that was answered.
+    pub answered: Option<Timestamp>,
 }
 
 /// Why a baseline does not vouch for the pods.
@@ -96,6 +101,8 @@ pub struct Entry {
 pub struct Present<'a> {
     /// Which one.
     pub source: &'a SourceRef,
+    /// What a change of it does.
+    pub class: Class,
     /// Which of its keys count.
     pub tag: ShapeTag,
     /// Their content.
@@ -105,14 +112,27 @@ pub struct Present<'a> {
 }
 
 /// How the present differs from a baseline.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Difference {
     /// Positions in the present list of the sources whose content differs.
     pub changed: Vec<usize>,
     /// Positions of those that did not count before.
     pub begun: Vec<usize>,
+    /// Positions of those of which other keys counted before, or the same ones for something else: what
+    /// they held then is not known.
+    pub sorted_anew: Vec<usize>,
     /// Whether some source or key begins or ceases to count.
     pub reshaped: bool,
+}
+
+/// What a baseline knows of a source as it is used now.
+enum Known {
+    /// Whether its content is the same.
+    Content(bool),
+    /// It has been used before, but with other keys.
+    OtherKeys,
+    /// Nothing.
+    Nothing,
 }
 
 impl Baseline {
@@ -120,54 +140,49 @@ impl Baseline {
     #[must_use]
     pub fn compare(&self, key: &WorkloadKey, namespace: &Namespace, present: &[Present<'_>]) -> Option<Difference> {
         let shape = key.whole_shape(present.iter().map(|p| (p.source, p.tag)));
-        let reshaped = shape != self.shape;
-        let differing = |known: &dyn Fn(&Present<'_>) -> Option<bool>| {
-            let those = |wanted: Option<bool>| {
-                let all = present.iter().enumerate();
-                all.filter_map(|(at, p)| (known(p) == wanted).then_some(at)).collect()
-            };
-            Some(Difference {
-                changed: those(Some(false)),
-                begun: those(None),
-                reshaped,
-            })
+        let mut difference = Difference {
+            reshaped: shape != self.shape,
+            ..Difference::default()
         };
-        match &self.recorded {
-            Recorded::Named(entries) => differing(&|p| {
-                let entry = entries.get(&short_name(p.source, namespace))?;
-                (entry.tag == p.tag).then(|| entry.digest == p.digest)
-            }),
-            Recorded::Packed(entries) => differing(&|p| {
-                let label = key.label(p.source, p.tag);
-                let (_, short) = entries.iter().find(|(known, _)| *known == label)?;
-                Some(p.digest.0.starts_with(short))
-            }),
-            Recorded::Combined(all) => {
-                let now = key.combined(present.iter().map(|p| (p.source, p.tag, p.digest)));
-                match (reshaped, now == *all) {
-                    (false, true) => Some(Difference {
-                        changed: Vec::new(),
-                        begun: Vec::new(),
-                        reshaped,
-                    }),
-                    // Some of them changed; which ones this form cannot say.
-                    (false, false) => Some(Difference {
-                        changed: (0..present.len()).collect(),
-                        begun: Vec::new(),
-                        reshaped,
-                    }),
-                    (true, _) => None,
+        for (at, p) in present.iter().enumerate() {
+            let known = match &self.recorded {
+                Recorded::Named(entries) => match entries.get(&short_name(p.source, p.class, namespace)) {
+                    Some(entry) if entry.tag == p.tag => Known::Content(entry.digest == p.digest),
+                    Some(_) => Known::OtherKeys,
+                    None if entries.contains_key(&short_name(p.source, p.class.other(), namespace)) => Known::OtherKeys,
+                    None => Known::Nothing,
+                },
+                Recorded::Packed(entries) => {
+                    let label = key.label(p.source, p.tag);
+                    let entry = entries.iter().find(|(known, _)| *known == label);
+                    // Other keys of a known source, or a source that is new: this form cannot tell.
+                    entry.map_or(Known::OtherKeys, |(_, short)| {
+                        Known::Content(p.digest.0.starts_with(short))
+                    })
                 }
+                Recorded::Combined(_) if difference.reshaped => return None,
+                Recorded::Combined(all) => {
+                    let now = key.combined(present.iter().map(|p| (p.source, p.tag, p.digest)));
+                    // Should they differ, some of them changed; which ones this form cannot say.
+                    Known::Content(now == *all)
+                }
+            };
+            match known {
+                Known::Content(true) => {}
+                Known::Content(false) => difference.changed.push(at),
+                Known::OtherKeys => difference.sorted_anew.push(at),
+                Known::Nothing => difference.begun.push(at),
             }
         }
+        Some(difference)
     }
 
     /// The hints kept for a source, to name its changed keys. Empty: not known.
     #[must_use]
-    pub fn hints(&self, source: &SourceRef, namespace: &Namespace) -> &[Hint] {
+    pub fn hints(&self, source: &SourceRef, class: Class, namespace: &Namespace) -> &[Hint] {
         match &self.recorded {
             Recorded::Named(entries) => entries
-                .get(&short_name(source, namespace))
+                .get(&short_name(source, class, namespace))
                 .map_or(&[], |entry| &entry.hints),
             Recorded::Packed(_) | Recorded::Combined(_) => &[],
         }
@@ -184,7 +199,7 @@ impl Baseline {
                     digest: p.digest,
                     hints: p.hints.clone(),
                 };
-                (short_name(p.source, namespace), entry)
+                (short_name(p.source, p.class, namespace), entry)
             })
             .collect();
         self.recorded = Recorded::Named(named);
@@ -240,6 +255,8 @@ impl Baseline {
             mark,
             reverts,
             flaps,
+            in_place,
+            answered,
         } = self;
         let (mut src, mut packed, mut all) = (None, None, None);
         match recorded {
@@ -279,6 +296,8 @@ impl Baseline {
             mark: mark.map(|mark| BASE64.encode(mark)),
             reverts: *reverts,
             flaps: *flaps,
+            in_place: in_place.map(millis),
+            answered: answered.map(millis),
         };
         serde_json::to_string(&wire).expect("strings, numbers and maps of strings always have a JSON form")
     }
@@ -318,6 +337,8 @@ impl Baseline {
             mark: wire.mark.as_deref().and_then(decode),
             reverts: wire.reverts,
             flaps: wire.flaps,
+            in_place: wire.in_place,
+            answered: wire.answered,
         })
     }
 }
@@ -363,11 +384,16 @@ impl Entry {
 }
 
 /// The name of a source in a baseline: short where it can be.
-fn short_name(source: &SourceRef, own: &Namespace) -> String {
+fn short_name(source: &SourceRef, class: Class, own: &Namespace) -> String {
+    // No object's name ends like that.
+    let mark = match class {
+        Class::Restart => "",
+        Class::InPlace => "/",
+    };
     if source.namespace == *own {
-        format!("{}/{}", source.kind.word(), source.name)
+        format!("{}/{}{mark}", source.kind.word(), source.name)
     } else {
-        format!("{}/{}/{}", source.kind.word(), source.namespace, source.name)
+        format!("{}/{}/{}{mark}", source.kind.word(), source.namespace, source.name)
     }
 }
 
@@ -420,6 +446,10 @@ struct Wire {
     reverts: u32,
     #[serde(default, skip_serializing_if = "is_zero")]
     flaps: u32,
+    #[serde(default, rename = "files", skip_serializing_if = "Option::is_none")]
+    in_place: Option<Timestamp>,
+    #[serde(default, rename = "lever", skip_serializing_if = "Option::is_none")]
+    answered: Option<Timestamp>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde hands over a reference.

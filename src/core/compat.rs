@@ -158,6 +158,7 @@ fn reloader_selection(
         .filter_map(|name| Pattern::glob(None, name).filter(|pattern| pattern.name().is_some()))
         .collect();
     Selection {
+        included: None,
         referenced,
         named,
         excluded,

@@ -4,14 +4,18 @@
 //! seen live only saves reading it from the cluster. Each check is small, stands in one ordered list,
 //! and gives its reason.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::baseline::{Baseline, Difference, Present};
+use super::cause::WholeDigest;
+use super::class::Class;
 use super::digest::{KeyRing, WorkloadKey};
 use super::kind::Pods;
+use super::lever::Lever;
 use super::marks::Marks;
-use super::name::{Key, SourceRef, Version};
+use super::name::{Key, SourceRef, Version, WorkloadRef};
 use super::optin::{OptIn, Origin};
+use super::policy::Terms;
 use super::proof::Proof;
 use super::reason::{Reason, State};
 use super::reference::Use;
@@ -21,7 +25,10 @@ use super::workload::{Source, Workload};
 mod checks;
 mod describe;
 mod flapping;
+mod governed;
+mod in_place;
 mod known;
+mod levers;
 mod make;
 mod reverts;
 #[cfg(test)]
@@ -90,10 +97,6 @@ pub struct Trusted {
 pub struct Settings {
     /// Who we are, as baselines say it.
     pub installation: Box<str>,
-    /// How long a change waits for others.
-    pub settle: SignedDuration,
-    /// A rollout of ours that is not complete by then has failed.
-    pub deadline: SignedDuration,
     /// Whether coming and going of sources counts.
     pub presence: Presence,
 }
@@ -115,6 +118,19 @@ impl Default for Presence {
             on_delete: true,
         }
     }
+}
+
+/// A workload that failed after it was restarted for some content of a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Which workload.
+    pub workload: WorkloadRef,
+    /// Which source.
+    pub source: SourceRef,
+    /// The key that the digest is made with.
+    pub key: Box<str>,
+    /// Which content.
+    pub digest: WholeDigest,
 }
 
 /// Everything that a decision depends on.
@@ -139,6 +155,12 @@ pub struct Input<'a> {
     pub rival: Option<Origin>,
     /// Pods and revisions, if they were read.
     pub proof: Option<&'a Proof>,
+    /// What its policies make of it.
+    pub terms: &'a Terms,
+    /// Workloads that failed after a restart, with what they were restarted for.
+    pub failures: &'a [Failure],
+    /// Workloads of an earlier wave that are not done, in words; `None`: there are none.
+    pub ahead: Option<String>,
     /// What holds for all.
     pub settings: &'a Settings,
     /// The keys.
@@ -189,6 +211,8 @@ pub struct Restart {
     pub marks: Option<Box<Marks>>,
     /// Whether it begins or ends a pause.
     pub pause: Option<Pause>,
+    /// The sources that it is for.
+    pub sources: Vec<SourceRef>,
 }
 
 /// What makes the pods be replaced.
@@ -231,6 +255,8 @@ pub struct Plan {
     pub detail: String,
     /// When to decide again without an event.
     pub not_before: Option<Timestamp>,
+    /// What is answered to a person who pulled a lever.
+    pub answer: Option<String>,
 }
 
 impl Plan {
@@ -241,6 +267,7 @@ impl Plan {
             reason,
             detail: String::new(),
             not_before: None,
+            answer: None,
         }
     }
 
@@ -302,6 +329,7 @@ pub fn decide(input: &Input<'_>) -> Plan {
             "it uses other sources than before, too many to be recorded one by one",
         );
     };
+    known::keep_pending(input, &baseline, &mut difference);
     let taken_as_they_are = known::take_as_they_are(input, &baseline, &key, &mut difference);
     let case = Case {
         input,
@@ -310,14 +338,26 @@ pub fn decide(input: &Input<'_>) -> Plan {
         present: &present,
         difference: &difference,
         restore,
+        lever: None,
     };
+    let (lever, answer) = match levers::pulled(&case) {
+        levers::Pulled::Unsure => return Plan::new(Action::Prove(Need::Pods), State::Settling, Reason::Proving),
+        levers::Pulled::No(answer) => (None, answer),
+        levers::Pulled::Yes(lever) => (Some(lever), None),
+    };
+    let case = Case { lever, ..case };
     if taken_as_they_are && difference.changed.is_empty() {
         return adopt(&case, Reason::Reshaped);
     }
-    CHECKS
+    let plan = CHECKS
         .iter()
         .find_map(|check| check(&case))
-        .unwrap_or_else(|| restart(&case))
+        .unwrap_or_else(|| restart(&case));
+    let plan = levers::answered(&case, governed::follow(&case, plan));
+    Plan {
+        answer: plan.answer.or(answer),
+        ..plan
+    }
 }
 
 /// One workload with a baseline that can be compared.
@@ -328,16 +368,30 @@ struct Case<'a> {
     present: &'a [Present<'a>],
     difference: &'a Difference,
     restore: bool,
+    /// What a person wants that counts.
+    lever: Option<(Lever, Timestamp)>,
+}
+
+impl Case<'_> {
+    fn class(&self, at: usize) -> Class {
+        self.present.get(at).map_or(Class::Restart, |present| present.class)
+    }
+
+    fn wants(&self, lever: Lever) -> bool {
+        self.lever.is_some_and(|(pulled, _)| pulled == lever)
+    }
 }
 
 /// In this order; the first that has an answer gives it. None: restart.
 const CHECKS: &[fn(&Case<'_>) -> Option<Plan>] = &[
+    levers::skipped,
     pausing,
     unscheduled,
     unsure,
     reverted,
     unchanged,
     nothing_runs,
+    in_place::left_to_the_kubelet,
     ignored,
     absorbed,
     rival,
@@ -347,5 +401,4 @@ const CHECKS: &[fn(&Case<'_>) -> Option<Plan>] = &[
     undone,
     given_up,
     paused,
-    flapping::flapping,
 ];

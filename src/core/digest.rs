@@ -9,6 +9,8 @@ use std::fmt;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
+use super::cause::WholeDigest;
+use super::class::Class;
 use super::content::Contents;
 use super::name::{Key, SourceRef, Uid};
 use super::reference::{Consumed, Use};
@@ -79,6 +81,15 @@ impl RingKey {
         &self.id
     }
 
+    /// The digest of a whole source, by which all workloads call one and the same change.
+    #[must_use]
+    pub fn whole(&self, source: &SourceRef, contents: &Contents) -> WholeDigest {
+        let mut mac = Encoder::new(&self.bytes, b"windlass cause key v1");
+        mac.byte(0);
+        let Digest(digest) = WorkloadKey(mac.finish()).digest(source, &Consumed::Whole, &|_| true, Some(contents));
+        std::array::from_fn(|i| digest.get(i).copied().unwrap_or_default())
+    }
+
     /// The key of one workload: digests of two workloads cannot be compared.
     #[must_use]
     pub fn for_workload(&self, uid: &Uid) -> WorkloadKey {
@@ -106,7 +117,17 @@ pub struct WorkloadKey([u8; 32]);
 impl WorkloadKey {
     /// The digest of what a workload takes from one source. `None`: the source does not exist.
     #[must_use]
-    pub fn source(&self, source: &SourceRef, consumed: &Consumed, contents: Option<&Contents>) -> Digest {
+    pub fn source(&self, source: &SourceRef, used: &Use, contents: Option<&Contents>) -> Digest {
+        self.digest(source, &used.consumed, &|key| used.counts(key), contents)
+    }
+
+    fn digest(
+        &self,
+        source: &SourceRef,
+        consumed: &Consumed,
+        counts: &dyn Fn(&Key) -> bool,
+        contents: Option<&Contents>,
+    ) -> Digest {
         let mut mac = Encoder::new(&self.0, b"source");
         mac.source(source);
         let Some(contents) = contents else {
@@ -116,7 +137,7 @@ impl WorkloadKey {
         mac.byte(1);
         match consumed {
             Consumed::Whole => {
-                for (key, value) in contents.iter() {
+                for (key, value) in contents.iter().filter(|(key, _)| counts(key)) {
                     mac.text(key.as_str());
                     mac.byte(1);
                     mac.bytes(value.bytes());
@@ -151,6 +172,13 @@ impl WorkloadKey {
                     mac.text(key.as_str());
                 }
             }
+        }
+        if let Some(sorted) = found.sorted() {
+            mac.byte(2);
+            sorted.encode(|piece| mac.text(piece));
+        }
+        if found.class == Class::InPlace {
+            mac.text("in place");
         }
         ShapeTag(cut(&mac.finish()))
     }

@@ -4,30 +4,34 @@
 //! taken before the write of a restart and given back when the rollout is complete, has failed, or
 //! waits for somebody.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use super::name::{Namespace, WorkloadRef};
+use super::policy::{Budget, PolicyRef};
 
 #[cfg(test)]
 mod tests;
 
-/// The budget of the whole cluster.
+/// The budgets: one of the whole cluster, and those of policies.
 #[derive(Debug, Default)]
 pub struct Governor {
-    /// `None`: no limit.
+    /// Of the cluster; `None`: no limit.
     limit: Option<usize>,
-    rolling: HashSet<WorkloadRef>,
-    rolling_in: BTreeMap<Namespace, usize>,
-    /// Who waits, by namespace, in order of coming.
-    waiting: BTreeMap<Namespace, VecDeque<WorkloadRef>>,
+    /// Who has a slot, and of which budgets. Whoever was called has one already.
+    slots: HashMap<WorkloadRef, Box<[Budget]>>,
+    taken: HashMap<PolicyRef, usize>,
+    taken_in: HashMap<Namespace, usize>,
+    /// Who waits, in order of coming: by namespace, and by what they wait for, since those who wait
+    /// for the same can be called or not alike.
+    waiting: BTreeMap<Group, VecDeque<WorkloadRef>>,
     /// The same, to look one up: most decisions are of workloads that do not wait.
-    waits: HashSet<WorkloadRef>,
-    /// Who was called and has not come yet: their slots are spoken for.
-    called: BTreeSet<WorkloadRef>,
+    waits: HashMap<WorkloadRef, Group>,
 }
 
+type Group = (Namespace, Box<[Budget]>);
+
 /// Whether a restart may begin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Turn {
     /// Now: it has a slot.
     Now,
@@ -37,6 +41,8 @@ pub enum Turn {
         rolling: usize,
         /// How many wait, itself included.
         waiting: usize,
+        /// The policy whose budget is used up; `None`: the cluster's is.
+        full: Option<PolicyRef>,
     },
 }
 
@@ -50,109 +56,132 @@ impl Governor {
         }
     }
 
-    /// Asks for a slot. Whoever has one keeps it.
-    pub fn ask(&mut self, workload: &WorkloadRef) -> Turn {
-        let Some(limit) = self.limit else { return Turn::Now };
-        if self.rolling.contains(workload) {
+    /// Asks for a slot of these budgets and of the cluster's. Whoever has one keeps it.
+    pub fn ask(&mut self, workload: &WorkloadRef, budgets: &[Budget]) -> Turn {
+        if self.slots.contains_key(workload) {
             return Turn::Now;
         }
-        let was_called = self.called.remove(workload);
-        // A slot that is spoken for is nobody else's.
-        let taken = self.rolling.len() + self.called.len();
-        if was_called || (taken < limit && self.waiting.is_empty()) {
+        if self.has_room(budgets) {
+            // Whoever waits for no more than this was called when the room came about.
             self.leave_queue(workload);
-            self.occupy(workload);
+            self.occupy(workload, budgets);
             return Turn::Now;
         }
-        if self.waits.insert(workload.clone()) {
-            let queue = self.waiting.entry(workload.namespace.clone()).or_default();
-            queue.push_back(workload.clone());
+        let group = (workload.namespace.clone(), budgets.into());
+        if self.waits.get(workload) != Some(&group) {
+            self.leave_queue(workload);
+            self.waits.insert(workload.clone(), group.clone());
+            self.waiting.entry(group).or_default().push_back(workload.clone());
         }
         Turn::Later {
-            rolling: self.rolling.len(),
+            rolling: self.slots.len(),
             waiting: self.waits.len(),
+            full: budgets
+                .iter()
+                .find(|budget| self.is_full(budget))
+                .map(|budget| budget.of.clone()),
         }
     }
 
     /// It rolls, whoever let it: so it was found after a start.
-    pub fn occupy(&mut self, workload: &WorkloadRef) {
-        if self.limit.is_some() && self.rolling.insert(workload.clone()) {
-            *self.rolling_in.entry(workload.namespace.clone()).or_default() += 1;
+    pub fn occupy(&mut self, workload: &WorkloadRef, budgets: &[Budget]) {
+        if self.slots.get(workload).is_some_and(|known| **known == *budgets) {
+            return;
         }
+        self.vacate(workload);
+        for budget in budgets {
+            *self.taken.entry(budget.of.clone()).or_default() += 1;
+        }
+        *self.taken_in.entry(workload.namespace.clone()).or_default() += 1;
+        self.slots.insert(workload.clone(), budgets.into());
     }
 
     /// It does not roll any more, or will not, or is gone. Gives those whose turn it is now: they are
     /// to ask again.
     pub fn release(&mut self, workload: &WorkloadRef) -> Vec<WorkloadRef> {
-        if self.rolling.remove(workload)
-            && let Some(count) = self.rolling_in.get_mut(&workload.namespace)
-        {
-            *count -= 1;
-            if *count == 0 {
-                self.rolling_in.remove(&workload.namespace);
-            }
+        let waited = self.leave_queue(workload);
+        // Most decisions are of workloads that neither roll nor wait.
+        if self.vacate(workload) || waited {
+            self.call()
+        } else {
+            Vec::new()
         }
-        self.called.remove(workload);
-        self.leave_queue(workload);
-        self.call()
     }
 
-    /// Everybody whom nobody knows any more gives back what it has.
+    /// Everybody whom nobody knows any more gives back what it has. Gives those whose turn it is now.
     pub fn retain(&mut self, mut known: impl FnMut(&WorkloadRef) -> bool) -> Vec<WorkloadRef> {
-        let gone: Vec<WorkloadRef> = self
-            .rolling
-            .iter()
-            .chain(&self.called)
-            .chain(&self.waits)
-            .filter(|workload| !known(workload))
-            .cloned()
-            .collect();
+        let all: HashSet<&WorkloadRef> = self.slots.keys().chain(self.waits.keys()).collect();
+        let gone: Vec<WorkloadRef> = all.into_iter().filter(|it| !known(it)).cloned().collect();
         gone.iter().flat_map(|workload| self.release(workload)).collect()
     }
 
     /// How many roll.
     #[must_use]
     pub fn rolling(&self) -> usize {
-        self.rolling.len()
+        self.slots.len()
+    }
+
+    fn is_full(&self, budget: &Budget) -> bool {
+        self.taken.get(&budget.of).copied().unwrap_or(0) >= budget.limit
+    }
+
+    fn has_room(&self, budgets: &[Budget]) -> bool {
+        self.limit.is_none_or(|limit| self.slots.len() < limit) && !budgets.iter().any(|budget| self.is_full(budget))
     }
 
     /// Calls as many as there is room for. The namespace with the fewest rolling comes first, so that
     /// one tenant's shared Secret does not keep the others waiting.
     fn call(&mut self) -> Vec<WorkloadRef> {
         let mut turns = Vec::new();
-        let Some(limit) = self.limit else { return turns };
-        while self.rolling.len() + self.called.len() < limit {
-            let load = |namespace: &Namespace| {
-                let called = self.called.iter().filter(|it| it.namespace == *namespace).count();
-                self.rolling_in.get(namespace).copied().unwrap_or(0) + called
+        loop {
+            let load = |(namespace, _): &&Group| self.taken_in.get(namespace).copied().unwrap_or(0);
+            let ready = self.waiting.keys().filter(|(_, budgets)| self.has_room(budgets));
+            let Some(group) = ready.min_by_key(load).cloned() else {
+                return turns;
             };
-            let Some(next) = self.waiting.keys().min_by_key(|namespace| load(namespace)).cloned() else {
-                break;
-            };
-            let Some(queue) = self.waiting.get_mut(&next) else {
-                break;
-            };
-            if let Some(workload) = queue.pop_front() {
+            let queue = self.waiting.get_mut(&group);
+            let next = queue.and_then(VecDeque::pop_front);
+            if self.waiting.get(&group).is_none_or(VecDeque::is_empty) {
+                self.waiting.remove(&group);
+            }
+            if let Some(workload) = next {
                 self.waits.remove(&workload);
-                self.called.insert(workload.clone());
+                self.occupy(&workload, &group.1);
                 turns.push(workload);
             }
-            if queue.is_empty() {
-                self.waiting.remove(&next);
-            }
         }
-        turns
     }
 
-    fn leave_queue(&mut self, workload: &WorkloadRef) {
-        if !self.waits.remove(workload) {
-            return;
+    fn vacate(&mut self, workload: &WorkloadRef) -> bool {
+        let Some(budgets) = self.slots.remove(workload) else {
+            return false;
+        };
+        for budget in &budgets {
+            count_down(&mut self.taken, &budget.of);
         }
-        if let Some(queue) = self.waiting.get_mut(&workload.namespace) {
+        count_down(&mut self.taken_in, &workload.namespace);
+        true
+    }
+
+    fn leave_queue(&mut self, workload: &WorkloadRef) -> bool {
+        let Some(group) = self.waits.remove(workload) else {
+            return false;
+        };
+        if let Some(queue) = self.waiting.get_mut(&group) {
             queue.retain(|waiting| waiting != workload);
             if queue.is_empty() {
-                self.waiting.remove(&workload.namespace);
+                self.waiting.remove(&group);
             }
+        }
+        true
+    }
+}
+
+fn count_down<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, usize>, key: &K) {
+    if let Some(count) = counts.get_mut(key) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(key);
         }
     }
 }

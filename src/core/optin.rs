@@ -20,6 +20,10 @@ pub enum Strategy {
     /// Its pods are replaced by a rollout.
     #[default]
     Restart,
+    /// The kubelet writes the files of running pods.
+    InPlace,
+    /// In place where the application is known to take it, else a rollout.
+    Auto,
     /// Nothing.
     Ignore,
 }
@@ -41,8 +45,10 @@ pub enum Origin {
 pub struct OptIn {
     /// In whose words.
     pub origin: Origin,
-    /// What a change does.
-    pub strategy: Strategy,
+    /// The policy that it names.
+    pub policy: Option<Box<str>>,
+    /// What a change does; `None`: as the policy says.
+    pub strategy: Option<Strategy>,
     /// Which `ConfigMap`s count.
     pub configmaps: Selection,
     /// Which Secrets count.
@@ -60,6 +66,8 @@ pub struct OptIn {
 pub struct Selection {
     /// Those that the pod template refers to.
     pub referenced: Referenced,
+    /// Of these only some; `None`: each.
+    pub included: Option<Box<[Pattern]>>,
     /// These, whether referred to or not, with all their keys.
     pub named: Box<[Pattern]>,
     /// But never these.
@@ -130,7 +138,9 @@ impl Selection {
         if self.named.iter().any(|pattern| pattern.matches(own, source)) {
             return Some(Meant::Whole);
         }
+        let included = self.included.as_deref();
         let counts = referenced
+            && included.is_none_or(|included| included.iter().any(|pattern| pattern.matches(own, source)))
             && match self.referenced {
                 Referenced::All => true,
                 Referenced::Marked => marked,
@@ -226,43 +236,82 @@ fn own(annotations: &Annotations<'_>, namespace: &Namespace, reading: Reading) -
                 "\"true\", \"false\"",
             ));
         }
-        // A named policy opts in as well; without the kind being served here there is nothing that it
-        // could name, and falling back to something looser is what a policy must never do.
+        // Whoever names a policy wants it.
         None if get(annotation::POLICY).is_some() => {}
         None => return Ok(Own::Silent),
     }
-    if let Some(name) = get(annotation::POLICY) {
+    own_words(annotations, namespace, reading).map(Own::Asked)
+}
+
+/// What a workload's annotations ask for should a policy select it, which they do not do themselves.
+///
+/// # Errors
+/// As [`read`].
+pub fn if_selected(
+    annotations: &Annotations<'_>,
+    namespace: &Namespace,
+    reading: Reading,
+) -> Result<OptIn, InvalidAnnotation> {
+    own_words(annotations, namespace, reading)
+}
+
+fn own_words(
+    annotations: &Annotations<'_>,
+    namespace: &Namespace,
+    reading: Reading,
+) -> Result<OptIn, InvalidAnnotation> {
+    let get = annotations.workload;
+    let policy = get(annotation::POLICY);
+    if let Some(name) = policy.filter(|name| !is_subdomain(name)) {
         return Err(InvalidAnnotation::new(
             annotation::POLICY,
             name,
-            "no annotation, because this version serves no RolloutPolicy; remove it to go on",
+            "the name of a RolloutPolicy of this namespace",
         ));
     }
-    let strategy = match get(annotation::STRATEGY) {
-        None | Some("Restart") => Strategy::Restart,
-        Some("Ignore") => Strategy::Ignore,
-        Some(other) => {
-            return Err(InvalidAnnotation::new(
-                annotation::STRATEGY,
-                other,
-                "Restart, Ignore (InPlace and Auto are not served by this version)",
-            ));
-        }
-    };
+    let strategy = get(annotation::STRATEGY);
+    let strategy = strategy
+        .map(|text| {
+            Strategy::named(text).ok_or_else(|| InvalidAnnotation::new(annotation::STRATEGY, text, STRATEGY_WORDS))
+        })
+        .transpose()?;
     let list = |annotation| names(annotation, get(annotation), namespace, reading.cross_namespace);
     let selection = |named, excluded| {
         Ok(Selection {
             referenced: Referenced::All,
+            included: None,
             named: list(named)?,
             excluded: list(excluded)?,
         })
     };
-    Ok(Own::Asked(OptIn {
+    Ok(OptIn {
+        policy: policy.map(Into::into),
         strategy,
         configmaps: selection(annotation::CONFIGMAPS, annotation::EXCLUDE_CONFIGMAPS)?,
         secrets: selection(annotation::SECRETS, annotation::EXCLUDE_SECRETS)?,
         ..OptIn::default()
-    }))
+    })
+}
+
+const STRATEGY_WORDS: &str = "Restart, InPlace, Auto, Ignore";
+
+impl Strategy {
+    /// The word that manifests say it by.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Restart => "Restart",
+            Self::InPlace => "InPlace",
+            Self::Auto => "Auto",
+            Self::Ignore => "Ignore",
+        }
+    }
+
+    fn named(word: &str) -> Option<Self> {
+        [Self::Restart, Self::InPlace, Self::Auto, Self::Ignore]
+            .into_iter()
+            .find(|strategy| strategy.word() == word)
+    }
 }
 
 const OWN_NAMES: &str = "a comma-separated list of names of this namespace, * and ? as wildcards; names of other \
@@ -304,6 +353,11 @@ pub(super) fn name_pattern(entry: &str, own: &Namespace, cross_namespace: bool) 
         None => (None, entry),
     };
     Pattern::glob(namespace, name)
+}
+
+/// A DNS-1123 subdomain, as most objects are named.
+fn is_subdomain(text: &str) -> bool {
+    text.len() <= 253 && text.split('.').all(is_namespace)
 }
 
 /// A DNS-1123 label.

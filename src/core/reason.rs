@@ -14,6 +14,8 @@ pub enum State {
     Pending,
     /// Pods are being replaced.
     Rolling,
+    /// The kubelet is writing files of running pods.
+    Propagating,
     /// Not current, and nothing will be done without somebody's help.
     Held,
     /// What was done did not work.
@@ -28,6 +30,7 @@ pub const STATES: &[State] = &[
     State::Settling,
     State::Pending,
     State::Rolling,
+    State::Propagating,
     State::Held,
     State::Failed,
     State::Observed,
@@ -42,6 +45,7 @@ impl State {
             Self::Settling => "Settling",
             Self::Pending => "Pending",
             Self::Rolling => "Rolling",
+            Self::Propagating => "Propagating",
             Self::Held => "Held",
             Self::Failed => "Failed",
             Self::Observed => "Observed",
@@ -133,6 +137,34 @@ reasons! {
     Budget: "as many workloads roll at a time as may; it waits for its turn",
     /// The flap breaker.
     Flapping: "it was restarted too often in a short while; the next restart is put off",
+    /// Only keys that are to be in place changed.
+    Propagating: "the kubelet writes the new content into the files of its running pods",
+    /// And the time for that is over.
+    Propagated: "the kubelet has had its time to write the files, and nobody verified them",
+    /// A rule that cannot be followed.
+    NotInPlace: "keys that are to be in place are read through a channel that never updates, and restart",
+    /// No such policy.
+    PolicyMissing: "the policy that it names does not exist, and nothing looser takes its place",
+    /// A policy that makes no sense.
+    PolicyInvalid: "its policy cannot be followed, and nothing looser takes its place",
+    /// `suspend: true`.
+    Suspended: "its policy is suspended",
+    /// A freeze.
+    Frozen: "rollouts are frozen",
+    /// No window.
+    OutsideWindow: "no rollout may begin outside the windows of its policy",
+    /// `minInterval`.
+    MinInterval: "its last restart was a short while ago",
+    /// `haltOnFailure`.
+    Halted: "another workload failed with the same change",
+    /// `waves`.
+    EarlierWave: "workloads of an earlier wave are not done",
+    /// The dry run of others was refused.
+    ChangeRefused: "the API server refused this change for others that were tried first",
+    /// A person said so.
+    Skipped: "the present content is taken for what its pods run, as a person asked",
+    /// A lever was pulled.
+    Answered: "a person asked",
     /// The Deployment is paused.
     Paused: "it is paused, so a changed template would not roll",
     /// Its strategy says so.

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::class::{Class, Sorted};
 use super::name::{Key, Name, Namespace, SourceKind, SourceRef};
 
 #[cfg(test)]
@@ -34,6 +35,13 @@ pub enum Channel {
 pub struct Channels(u8);
 
 impl Channels {
+    /// These and one more.
+    #[must_use]
+    pub fn with(mut self, channel: Channel) -> Self {
+        self.insert(channel);
+        self
+    }
+
     /// Adds one.
     pub fn insert(&mut self, channel: Channel) {
         self.0 |= 1 << channel as u8;
@@ -66,6 +74,30 @@ impl Consumed {
     }
 }
 
+/// Which keys are fixed from the start of a container on: read, be it among others, through a channel
+/// that never updates.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Fixed {
+    /// Each.
+    All,
+    /// None: they are only mounted.
+    None,
+    /// These, sorted.
+    Keys(Box<[Key]>),
+}
+
+impl Fixed {
+    /// Whether that key is.
+    #[must_use]
+    pub fn contains(&self, key: &Key) -> bool {
+        match self {
+            Self::All => true,
+            Self::None => false,
+            Self::Keys(keys) => keys.binary_search(key).is_ok(),
+        }
+    }
+}
+
 /// All that a workload takes from one source.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Use {
@@ -83,9 +115,47 @@ pub struct Use {
     pub required_keys: Box<[Key]>,
     /// Every channel through which any of the keys is read.
     pub channels: Channels,
+    /// What a change of the keys does.
+    pub class: Class,
+    /// What few uses have.
+    pub special: Option<Box<Special>>,
+}
+
+/// What few uses have: kept apart, because there are thousands of the others.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Special {
+    /// Some keys are fixed while others, or the same ones, are mounted as well.
+    Fixed(Fixed),
+    /// Of all keys, those to come included, only the ones that rules sort into this class count.
+    Sorted(Sorted),
 }
 
 impl Use {
+    /// Whether the key counts.
+    #[must_use]
+    pub fn counts(&self, key: &Key) -> bool {
+        self.sorted().is_none_or(|sorted| sorted.contains(key)) && self.consumed.contains(key)
+    }
+
+    /// How rules sort its keys, where it has but one class of them.
+    #[must_use]
+    pub fn sorted(&self) -> Option<&Sorted> {
+        match self.special.as_deref() {
+            Some(Special::Sorted(sorted)) => Some(sorted),
+            Some(Special::Fixed(_)) | None => None,
+        }
+    }
+
+    /// Which of its keys do not follow the kubelet.
+    #[must_use]
+    pub fn fixed(&self) -> Fixed {
+        match self.special.as_deref() {
+            Some(Special::Fixed(fixed)) => fixed.clone(),
+            Some(Special::Sorted(_)) | None if self.channels == Channels::default().with(Channel::Mount) => Fixed::None,
+            Some(Special::Sorted(_)) | None => Fixed::All,
+        }
+    }
+
     /// Which source that is for a workload in the namespace `own`.
     #[must_use]
     pub fn source(&self, own: &Namespace) -> SourceRef {
@@ -116,14 +186,42 @@ struct Draft {
     required: bool,
     required_keys: BTreeSet<Key>,
     channels: Channels,
+    all_fixed: bool,
+    fixed: BTreeSet<Key>,
+}
+
+impl Draft {
+    fn all(&mut self, channel: Channel) {
+        self.whole = true;
+        self.channels.insert(channel);
+        self.all_fixed |= channel != Channel::Mount;
+    }
+
+    fn one(&mut self, key: &str, channel: Channel) {
+        self.keys.insert(Key::from(key));
+        self.channels.insert(channel);
+        if channel != Channel::Mount {
+            self.fixed.insert(Key::from(key));
+        }
+    }
+
+    fn special(&self) -> Option<Box<Special>> {
+        let mixed = self.channels.contains(Channel::Mount) && self.channels != Channels::default().with(Channel::Mount);
+        let all = self.all_fixed || (!self.whole && self.keys.iter().all(|key| self.fixed.contains(key)));
+        mixed.then(|| {
+            Box::new(Special::Fixed(if all {
+                Fixed::All
+            } else {
+                Fixed::Keys(self.fixed.iter().cloned().collect())
+            }))
+        })
+    }
 }
 
 impl Uses {
     /// Adds a source that an annotation names: all its keys count, and a pod starts without it.
     pub fn name_whole(&mut self, namespace: Option<Namespace>, kind: SourceKind, name: Name) {
-        let draft = self.0.entry((namespace, kind, name)).or_default();
-        draft.whole = true;
-        draft.channels.insert(Channel::Named);
+        self.0.entry((namespace, kind, name)).or_default().all(Channel::Named);
     }
 
     /// Adds what is known of a source already.
@@ -133,6 +231,12 @@ impl Uses {
         match &found.consumed {
             Consumed::Whole => draft.whole = true,
             Consumed::Keys(keys) => draft.keys.extend(keys.iter().cloned()),
+        }
+        match (found.fixed(), &found.consumed) {
+            (Fixed::All, Consumed::Keys(keys)) => draft.fixed.extend(keys.iter().cloned()),
+            (Fixed::All, Consumed::Whole) => draft.all_fixed = true,
+            (Fixed::None, _) => {}
+            (Fixed::Keys(keys), _) => draft.fixed.extend(keys),
         }
         draft.required |= found.required;
         draft.required_keys.extend(found.required_keys.iter().cloned());
@@ -148,6 +252,8 @@ impl Uses {
                 namespace,
                 kind,
                 name,
+                class: Class::default(),
+                special: draft.special(),
                 consumed: if draft.whole {
                     Consumed::Whole
                 } else {
@@ -196,12 +302,11 @@ fn walk_container(container: &Value, ended: Option<Channel>, volumes: &BTreeMap<
             let Some(reference) = from.get(field) else { continue };
             if let (Some(draft), Some(key)) = (uses.draft(kind, text(reference, "name")), text(reference, "key")) {
                 let required = !flag(reference, "optional");
-                draft.keys.insert(Key::from(key));
                 draft.required |= required;
                 if required {
                     draft.required_keys.insert(Key::from(key));
                 }
-                draft.channels.insert(ended.unwrap_or(Channel::Env));
+                draft.one(key, ended.unwrap_or(Channel::Env));
             }
         }
     }
@@ -212,9 +317,8 @@ fn walk_container(container: &Value, ended: Option<Channel>, volumes: &BTreeMap<
         ] {
             let Some(reference) = source.get(field) else { continue };
             if let Some(draft) = uses.draft(kind, text(reference, "name")) {
-                draft.whole = true;
                 draft.required |= !flag(reference, "optional");
-                draft.channels.insert(ended.unwrap_or(Channel::Env));
+                draft.all(ended.unwrap_or(Channel::Env));
             }
         }
     }
@@ -304,10 +408,8 @@ fn walk_files(
     if listed.peek().is_none() {
         match path {
             // Without items a key is a file of its own name at the volume's root.
-            MountedPath::Under(part) if *part != "." => {
-                draft.keys.insert(Key::from(*part));
-            }
-            _ => draft.whole = true,
+            MountedPath::Under(part) if *part != "." => draft.one(part, channel),
+            _ => draft.all(channel),
         }
         return;
     }
@@ -321,7 +423,7 @@ fn walk_files(
             draft.required_keys.insert(Key::from(key));
         }
         if path.shows(file.trim_matches('/')) {
-            draft.keys.insert(Key::from(key));
+            draft.one(key, channel);
         }
     }
 }

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use super::cause::Cause;
 use super::content::Contents;
 use super::kind::Evidence;
+use super::labels::Labels;
+use super::lever::Levers;
 use super::marks::Marks;
 use super::name::{Namespace, SourceRef, Uid, Version, WorkloadRef};
-use super::optin::Asked;
+use super::optin::{Asked, InvalidAnnotation, OptIn};
 use super::reference::Use;
 use super::template::Fingerprint;
 use super::time::Second;
@@ -47,7 +50,20 @@ pub struct Rare {
     pub paused_at: Option<Second>,
     /// The Argo Rollout that runs its pods instead of its own controller.
     pub runs_for: Option<RunsFor>,
+    /// Its labels, for policies to select it by. `None`: not kept.
+    pub labels: Option<Labels>,
+    /// Windlass is to keep its hands off, whatever a policy selects.
+    pub hands_off: bool,
+    /// What its annotations say should a policy select it, where they do not ask themselves.
+    pub if_selected: Option<Box<IfSelected>>,
+    /// What a person wants.
+    pub levers: Option<Box<Levers>>,
+    /// What it was restarted for, while that is not complete.
+    pub cause: Option<Box<Cause>>,
 }
+
+/// What a workload's annotations say should a policy select it.
+pub type IfSelected = Result<Arc<OptIn>, Box<InvalidAnnotation>>;
 
 impl Rare {
     /// Only if there is anything in it.
@@ -74,6 +90,24 @@ impl Workload {
     #[must_use]
     pub fn paused_at(&self) -> Option<Second> {
         self.rare.as_ref()?.paused_at
+    }
+
+    /// Its labels, where they are kept.
+    #[must_use]
+    pub fn labels(&self) -> Option<&Labels> {
+        self.rare.as_ref()?.labels.as_ref()
+    }
+
+    /// What a person wants.
+    #[must_use]
+    pub fn levers(&self) -> Option<&Levers> {
+        self.rare.as_ref()?.levers.as_deref()
+    }
+
+    /// What it was restarted for, while that is not complete.
+    #[must_use]
+    pub fn cause(&self) -> Option<&Cause> {
+        self.rare.as_ref()?.cause.as_deref()
     }
 
     /// The Argo Rollout that runs its pods instead of its own controller.

@@ -14,14 +14,17 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use crate::core::annotation;
 use crate::core::kind::KindId;
+use crate::core::labels::Labels;
 use crate::core::name::{Name, Namespace, SourceKind, Uid, Version};
 use crate::core::time::Second;
 
+mod policy;
 mod source;
 #[cfg(test)]
 mod tests;
 mod workload;
 
+pub use policy::{About, WatchedPolicy, since};
 pub use source::{ReadSecret, Watched, WatchedConfigMap, WatchedSecret};
 pub use workload::{Delegation, Role, WatchedWorkload};
 
@@ -34,6 +37,8 @@ struct WireMeta {
     uid: Option<String>,
     resource_version: Option<String>,
     generation: Option<i64>,
+    creation_timestamp: Option<String>,
+    labels: Option<BTreeMap<String, String>>,
     #[serde(deserialize_with = "ours")]
     annotations: BTreeMap<String, String>,
     #[serde(deserialize_with = "content_written")]
@@ -77,6 +82,11 @@ impl WireMeta {
 
     fn uid(&self) -> Uid {
         Uid::from(self.uid.as_deref().unwrap_or_default())
+    }
+
+    fn labels(&self) -> Labels {
+        let labels = self.labels.iter().flatten();
+        labels.map(|(key, value)| (key.as_str(), value.as_str())).collect()
     }
 
     fn annotation(&self, name: &str) -> Option<&str> {
@@ -167,10 +177,11 @@ struct WireMetadata {
     metadata: WireMeta,
 }
 
-/// An object of which only its name matters: a namespace, a definition of custom resources.
+/// An object of which only its name and labels matter: a namespace, a definition of custom resources.
 #[derive(Clone, Debug)]
 pub struct WatchedName {
     meta: ObjectMeta,
+    labels: Labels,
 }
 
 impl<'de> Deserialize<'de> for WatchedName {
@@ -178,6 +189,7 @@ impl<'de> Deserialize<'de> for WatchedName {
         let WireMetadata { metadata } = WireMetadata::deserialize(deserializer)?;
         Ok(Self {
             meta: metadata.object_meta(),
+            labels: metadata.labels(),
         })
     }
 }
@@ -187,6 +199,12 @@ impl WatchedName {
     #[must_use]
     pub fn name(&self) -> &str {
         self.meta.name.as_deref().unwrap_or_default()
+    }
+
+    /// The labels.
+    #[must_use]
+    pub fn labels(&self) -> &Labels {
+        &self.labels
     }
 }
 
@@ -226,6 +244,7 @@ macro_rules! resource {
 resource!(WatchedConfigMap);
 resource!(WatchedSecret);
 resource!(WatchedName);
+resource!(WatchedPolicy);
 resource!(WatchedWorkload);
 
 /// How kube addresses a kind of source.

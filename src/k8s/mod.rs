@@ -13,5 +13,6 @@ pub mod lean;
 #[cfg(test)]
 pub mod mock;
 pub mod patch;
+pub mod policy_status;
 pub mod read;
 pub mod watch;

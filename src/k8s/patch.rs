@@ -86,6 +86,7 @@ impl WorkloadPatch {
             reloaded_from,
             marks,
             pause,
+            sources: _,
         } = restart;
         annotations.insert(annotation::OBSERVED.into(), observed.as_str().into());
         match pause {
@@ -162,6 +163,18 @@ impl WorkloadPatch {
     /// # Errors
     /// See [`ApiError`].
     pub async fn send(&self, client: &Client, timeout: Duration) -> Result<Version, ApiError> {
+        self.request(client, timeout, false).await
+    }
+
+    /// Sends it as a dry run: what the API server would say to it.
+    ///
+    /// # Errors
+    /// See [`ApiError`].
+    pub async fn rehearse(&self, client: &Client, timeout: Duration) -> Result<(), ApiError> {
+        self.request(client, timeout, true).await.map(|_| ())
+    }
+
+    async fn request(&self, client: &Client, timeout: Duration, dry_run: bool) -> Result<Version, ApiError> {
         #[derive(Deserialize)]
         struct Answer {
             metadata: Metadata,
@@ -177,6 +190,7 @@ impl WorkloadPatch {
         );
         let params = PatchParams {
             field_manager: Some(FIELD_MANAGER.into()),
+            dry_run,
             ..PatchParams::default()
         };
         let patch = if self.is_strategic() {

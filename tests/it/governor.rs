@@ -118,7 +118,7 @@ async fn one_that_gets_nowhere_does_not_keep_another_namespace_waiting(t: &Test)
 async fn writers_that_fight_cost_a_few_rollouts(t: &Test) {
     t.config("web", &[("level", "A")]).await;
     t.deploy(deployment("web").uses(env("web", "level"))).await;
-    t.start_and_adopt(&[]).await;
+    t.start_and_adopt(&["--flap-limit", "5"]).await;
 
     // 10 changes a second for 20 s, each of them another content.
     for number in 0..200 {
@@ -134,7 +134,7 @@ async fn writers_that_fight_cost_a_few_rollouts(t: &Test) {
 async fn a_flapping_source_is_remembered(t: &Test) {
     t.config("web", &[("level", "A")]).await;
     t.deploy(deployment("web").uses(env("web", "level"))).await;
-    t.start_and_adopt(&[]).await;
+    t.start_and_adopt(&["--flap-limit", "5"]).await;
     for number in 1..=5 {
         t.config("web", &[("level", &number.to_string())]).await;
         t.await_template_changes("web", number).await;

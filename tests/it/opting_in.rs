@@ -20,7 +20,6 @@ tests! {
     opting_out_and_in_again_restarts_nothing: live, down;
     a_bad_value_is_reported_and_the_last_good_one_stays: live, paused;
     a_bad_value_at_first_sight_is_reported: live;
-    a_policy_is_not_taken_for_consent: live;
 }
 
 async fn sources_named_by_annotation_count(t: &Test) {
@@ -230,20 +229,4 @@ async fn a_bad_value_at_first_sight_is_reported(t: &Test) {
     t.adopted("web").await;
     t.config("web", &[("a", "C")]).await;
     t.rolls("web", 1).await;
-}
-
-async fn a_policy_is_not_taken_for_consent(t: &Test) {
-    t.config("web", &[("a", "A")]).await;
-    t.deploy(
-        deployment("web")
-            .not_opted_in()
-            .annotated("windlass.dev/policy", "careful")
-            .uses(env("web", "a")),
-    )
-    .await;
-    t.start_and_adopt(&[]).await;
-
-    t.state("Held", 1).await;
-    t.config("web", &[("a", "B")]).await;
-    t.rolls("web", 0).await;
 }

@@ -29,10 +29,20 @@ struct Generated {
     content: fn(windlass: &Path) -> Result<String>,
 }
 
-const FILES: &[Generated] = &[Generated {
-    path: "docs/reference/cli.md",
-    content: command_line,
-}];
+const FILES: &[Generated] = &[
+    Generated {
+        path: "docs/reference/cli.md",
+        content: command_line,
+    },
+    Generated {
+        path: "crds/rolloutpolicies.windlass.dev.yaml",
+        content: |windlass| definition(windlass, "rolloutpolicies.windlass.dev"),
+    },
+    Generated {
+        path: "crds/clusterrolloutpolicies.windlass.dev.yaml",
+        content: |windlass| definition(windlass, "clusterrolloutpolicies.windlass.dev"),
+    },
+];
 
 /// Writes or checks all of them.
 pub fn run(options: &Options) -> Result<()> {
@@ -92,7 +102,27 @@ fn commands(help: &str) -> Vec<&str> {
         .collect()
 }
 
+/// One of the documents of `windlass crds`.
+fn definition(windlass: &Path, name: &str) -> Result<String> {
+    let all = output(windlass, &["crds"])?;
+    let named = format!("\n  name: {name}\n");
+    let document = all
+        .split("---\n")
+        .find(|document| document.contains(&named))
+        .with_context(|| format!("windlass crds prints no {name}"))?;
+    Ok(format!(
+        "# Written by `cargo xtask generate`; edit the code, not this file.\n---\n{document}"
+    ))
+}
+
 fn help(windlass: &Path, words: &[&str]) -> Result<String> {
+    let text = output(windlass, &[words, &["--help"]].concat())?;
+    // Wrapping leaves blanks at ends of lines, which reviewers' tools complain about.
+    Ok(text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n"))
+}
+
+/// What the binary prints.
+fn output(windlass: &Path, words: &[&str]) -> Result<String> {
     let mut command = Command::new(windlass);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("WINDLASS_") {
@@ -101,17 +131,14 @@ fn help(windlass: &Path, words: &[&str]) -> Result<String> {
     }
     let output = command
         .args(words)
-        .arg("--help")
         .env("COLUMNS", "100") // clap asks for the width otherwise
         .stdin(Stdio::null())
         .output()
         .with_context(|| format!("run {}", windlass.display()))?;
     if !output.status.success() {
-        bail!("windlass {} --help failed ({})", words.join(" "), output.status);
+        bail!("windlass {} failed ({})", words.join(" "), output.status);
     }
-    let text = String::from_utf8(output.stdout).context("the help is not UTF-8")?;
-    // Wrapping leaves blanks at ends of lines, which reviewers' tools complain about.
-    Ok(text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n"))
+    String::from_utf8(output.stdout).context("what it prints is not UTF-8")
 }
 
 #[cfg(test)]

@@ -55,12 +55,27 @@ fn version_is_a_flag_and_a_command_and_both_say_the_same() {
 }
 
 #[test]
+fn the_definitions_are_printed_as_two_documents() {
+    let text = printed(&["crds"]);
+    let documents: Vec<_> = text.split("---\n").filter(|it| !it.is_empty()).collect();
+    let [namespaced, cluster] = documents.as_slice() else {
+        panic!("{text}");
+    };
+    assert!(namespaced.contains("\n  name: rolloutpolicies.windlass.dev\n"));
+    assert!(cluster.contains("\n  name: clusterrolloutpolicies.windlass.dev\n"));
+    assert!(text.ends_with('\n') && !text.ends_with("\n\n"));
+}
+
+#[test]
 fn a_wrong_word_is_one_line_with_what_is_accepted() {
     for (words, said) in [
-        (&[][..], "a command is missing; accepted are controller and version"),
+        (
+            &[][..],
+            "a command is missing; accepted are controller, crds and version",
+        ),
         (
             &["controler"],
-            "unknown command \"controler\"; did you mean controller?; accepted are controller and version",
+            "unknown command \"controler\"; did you mean controller?; accepted are controller, crds and version",
         ),
         (
             &["controller", "--setle", "2s"],
@@ -103,6 +118,7 @@ fn every_error_is_one_line() {
         &["controller", "-x"],
         &["controller", "--", "x"],
         &["version", "--settle", "2s"],
+        &["crds", "--settle", "2s"],
         &["--settle", "2s"],
         &["controller", "--help=x"],
         &["controller", "a\nb"],

@@ -36,6 +36,7 @@ fn the_defaults_are_the_documented_ones() {
             presence: Presence::default(),
             allow_cross_namespace: false,
             settle: Duration::from_secs(2),
+            flap_limit: 5,
             max_parallel: 20,
             write_concurrency: 16,
             resync: Duration::from_mins(10),

@@ -387,7 +387,7 @@ impl Index {
     }
 
     /// All who use a source, by reference, by name or by pattern.
-    fn users<'a>(&'a self, source: &'a SourceRef) -> impl Iterator<Item = &'a WorkloadRef> {
+    pub(super) fn users<'a>(&'a self, source: &'a SourceRef) -> impl Iterator<Item = &'a WorkloadRef> {
         let direct = self.used_by.get(source).into_iter().flatten();
         let by_pattern = self.by_pattern.get(&source.namespace).into_iter().flatten();
         let matching = by_pattern.filter(|workload| {
@@ -395,6 +395,18 @@ impl Index {
             entry.is_some_and(|entry| entry.matches_pattern(source))
         });
         direct.chain(matching)
+    }
+
+    /// The first of these sources that another workload of that namespace and kind uses as well, with
+    /// the version at which its content came to be what it is.
+    #[must_use]
+    pub fn shared(&self, workload: &WorkloadRef, sources: &[SourceRef]) -> Option<(SourceRef, Version)> {
+        sources.iter().find_map(|source| {
+            let alike = |user: &&WorkloadRef| user.namespace == workload.namespace && user.kind == workload.kind;
+            let entry = self.sources.get(source)?;
+            self.users(source).filter(alike).nth(1)?;
+            Some((source.clone(), entry.content_version))
+        })
     }
 
     /// Notes the change on every workload that it concerns, and names them.
@@ -434,7 +446,7 @@ impl Index {
                 || (counts
                     && (patterned
                         || used.as_ref().is_some_and(|used| {
-                            arrival != Arrival::Changed || keys.iter().any(|key| used.consumed.contains(key))
+                            arrival != Arrival::Changed || keys.iter().any(|key| used.counts(key))
                         })));
             if !concerned || (used.is_none() && !patterned) {
                 continue;
@@ -454,7 +466,7 @@ impl Index {
             if let Some(entry) = self.workloads.get_mut(workload) {
                 let counted = keys
                     .iter()
-                    .filter(|key| patterned || used.as_ref().is_some_and(|used| used.consumed.contains(key)));
+                    .filter(|key| patterned || used.as_ref().is_some_and(|used| used.counts(key)));
                 entry.note_change(reference, counted, since, now);
             }
         }

@@ -14,6 +14,13 @@ pub enum Feeds {
     Sources(SourceKind),
     /// Workloads of a kind.
     Workloads(KindId),
+    /// Policies, of the cluster or of namespaces.
+    Policies {
+        /// Those of the cluster.
+        of_cluster: bool,
+    },
+    /// The labels of namespaces.
+    Namespaces,
 }
 
 /// One of the watches that feed the index.
@@ -92,6 +99,16 @@ impl Index {
         self.started
     }
 
+    /// Whether every watch of policies and of namespaces has finished its first list.
+    #[must_use]
+    pub fn has_policies(&self) -> bool {
+        let about = |watch: &&WatchState| matches!(watch.feeds, Feeds::Policies { .. } | Feeds::Namespaces);
+        self.watches
+            .iter()
+            .filter(about)
+            .all(|watch| watch.synced || watch.ended)
+    }
+
     /// How many lists each watch of sources has begun.
     #[must_use]
     pub fn source_lists_begun(&self) -> Vec<(WatchId, u32)> {
@@ -155,6 +172,8 @@ impl Index {
                 self.drop_unlisted(kind, scope.as_ref(), generation);
                 Vec::new()
             }
+            // Whoever watches these compares the lists itself.
+            Feeds::Policies { .. } | Feeds::Namespaces => Vec::new(),
         };
         self.note_start();
         touched

@@ -17,6 +17,7 @@ impl Index {
         let generation = self.watch(watch).map_or(0, |watch| watch.generation);
         let reference = workload.reference.clone();
         self.delegate(&mut workload);
+        let selected = self.select(&mut workload);
         if matches!(workload.opt_in, Ok(None)) {
             self.forget(&reference);
             return false;
@@ -24,34 +25,32 @@ impl Index {
         if let Ok(Some(opt_in)) = &mut workload.opt_in {
             self.intern_opt_in(opt_in);
         }
-        if self.rules.observe_only
-            && let Some(entry) = self
-                .workloads
-                .get(&reference)
-                .filter(|entry| entry.workload.uid == workload.uid)
-        {
-            workload.observed.clone_from(&entry.remembered);
-        }
         let Some(mut entry) = self.workloads.remove(&reference) else {
-            return self.insert_new(workload, generation);
+            return self.insert_new(workload, selected, generation);
         };
         if entry.workload.uid != workload.uid {
             // Another object of the same name: nothing of the old one holds for it.
             self.unlink(&entry);
             self.recount(entry.status, None, &reference);
-            return self.insert_new(workload, generation);
+            return self.insert_new(workload, selected, generation);
         }
         entry.generation = generation;
         if entry.workload.version > workload.version {
             self.workloads.insert(reference, entry);
             return false;
         }
+        let asked = workload.opt_in.as_ref().ok().cloned().flatten();
+        let governing = self.govern(&workload, asked.or_else(|| entry.asked().cloned()), selected);
+        let observe = governing.under.as_ref().is_some_and(|under| under.terms.observe);
+        if self.rules.observe_only || observe {
+            workload.observed.clone_from(&entry.remembered);
+        }
         // Most events leave the uses as they are, and a source may have a thousand users.
-        let consequence = if entry.workload.uses == workload.uses && entry.workload.opt_in == workload.opt_in {
-            entry.update(workload, how, self.rules, now)
+        let consequence = if entry.workload.uses == workload.uses && entry.opt_in == governing.opt_in {
+            entry.update(workload, governing, how, self.rules, now)
         } else {
             self.unlink(&entry);
-            let consequence = entry.update(workload, how, self.rules, now);
+            let consequence = entry.update(workload, governing, how, self.rules, now);
             self.link(&reference, &entry);
             consequence
         };
@@ -59,9 +58,11 @@ impl Index {
         consequence
     }
 
-    fn insert_new(&mut self, workload: Workload, generation: u32) -> bool {
+    fn insert_new(&mut self, workload: Workload, selected: bool, generation: u32) -> bool {
         let reference = workload.reference.clone();
-        let entry = Box::new(WorkloadEntry::new(workload, generation, self.rules));
+        let asked = workload.opt_in.as_ref().ok().cloned().flatten();
+        let governing = self.govern(&workload, asked, selected);
+        let entry = Box::new(WorkloadEntry::new(workload, governing, generation, self.rules));
         self.link(&reference, &entry);
         self.workloads.insert(reference, entry);
         true
@@ -71,6 +72,7 @@ impl Index {
     pub fn forget(&mut self, reference: &WorkloadRef) {
         self.end_delegation(reference);
         if let Some(entry) = self.workloads.remove(reference) {
+            self.book.news |= entry.under.is_some();
             self.unlink(&entry);
             self.recount(entry.status, None, reference);
         }
@@ -87,7 +89,7 @@ impl Index {
         }
     }
 
-    fn link(&mut self, reference: &WorkloadRef, entry: &WorkloadEntry) {
+    pub(super) fn link(&mut self, reference: &WorkloadRef, entry: &WorkloadEntry) {
         for used in &*entry.uses {
             let source = used.source(&reference.namespace);
             // Most sources have one user, and a vector begins with room for four.
@@ -109,7 +111,7 @@ impl Index {
         }
     }
 
-    fn unlink(&mut self, entry: &WorkloadEntry) {
+    pub(super) fn unlink(&mut self, entry: &WorkloadEntry) {
         let reference = &entry.workload.reference;
         for used in &*entry.uses {
             let source = used.source(&reference.namespace);

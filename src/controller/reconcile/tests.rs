@@ -11,6 +11,7 @@ use crate::core::governor::Governor;
 use crate::core::kind::DEPLOYMENT;
 use crate::core::name::{Name, Namespace, SourceKind};
 use crate::core::optin::Reading;
+use crate::core::policy::BuiltIn;
 use crate::k8s::events::WorkloadEvent;
 use crate::k8s::lean::{WatchedConfigMap, WatchedWorkload};
 use crate::k8s::mock::{Answer, Api};
@@ -32,6 +33,10 @@ impl Bench {
     fn new(api: &Api, observe_only: bool) -> Self {
         let mut index = Index::new(Rules {
             observe_only,
+            built_in: BuiltIn {
+                settle: SignedDuration::ZERO,
+                ..BuiltIn::default()
+            },
             ..Rules::default()
         });
         let sources = index.add_watch(Feeds::Sources(SourceKind::ConfigMap), None, None);
@@ -55,8 +60,6 @@ impl Bench {
             index: std::sync::Mutex::new(index),
             settings: Settings {
                 installation: "ops/windlass".into(),
-                settle: SignedDuration::ZERO,
-                deadline: SignedDuration::from_mins(10),
                 presence: Presence::default(),
             },
             ring: KeyRing::new([("k1".into(), [1; 32])]).expect("one key"),
@@ -69,6 +72,7 @@ impl Bench {
             context: Arc::new(context),
             queue: Arc::default(),
             reading: Arc::default(),
+            rehearsals: Rehearsals::default(),
             observer: Arc::new(Observer::new(metrics, sender)),
             observe_only,
             resync: Duration::from_mins(10),

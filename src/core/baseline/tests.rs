@@ -29,6 +29,7 @@ fn present(references: &[SourceRef], content: u8, hints: usize) -> Vec<Present<'
     references
         .iter()
         .map(|source| Present {
+            class: Class::Restart,
             source,
             tag: ShapeTag([0; 3]),
             digest: Digest([content; 16]),
@@ -39,6 +40,8 @@ fn present(references: &[SourceRef], content: u8, hints: usize) -> Vec<Present<'
 
 fn recorded(present: &[Present<'_>]) -> Baseline {
     let mut baseline = Baseline {
+        in_place: None,
+        answered: None,
         installation: "windlass-system/windlass".into(),
         key: "k1795258662".into(),
         uid: Uid::from("b2f7dd88-6225-436d-bb56-003eff9ed922"),
@@ -81,6 +84,7 @@ fn every_form_tells_a_change() {
             Some(Difference {
                 changed: vec![],
                 begun: vec![],
+                sorted_anew: vec![],
                 reshaped: false
             }),
             "{count} sources"
@@ -105,7 +109,8 @@ fn a_source_more_or_less_is_reshaped_and_hides_no_change() {
         baseline.compare(&key(), &namespace(), &now),
         Some(Difference {
             changed: vec![0],
-            begun: vec![30],
+            begun: vec![],
+            sorted_anew: vec![30],
             reshaped: true
         })
     );
@@ -131,7 +136,8 @@ fn another_selection_of_keys_is_no_change_of_content() {
         baseline.compare(&key(), &namespace(), &now),
         Some(Difference {
             changed: vec![],
-            begun: vec![0],
+            begun: vec![],
+            sorted_anew: vec![0],
             reshaped: true
         })
     );

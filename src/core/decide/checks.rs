@@ -6,9 +6,11 @@ use super::known::unproven_advice;
 use super::make::{
     adopt, all_younger, changed, fresh, hold_stale, is_of_present, last_change, list, restart, stale_since, witness,
 };
-use super::{Action, Case, Input, Need, Plan, Reason, State, describe, reverts};
+use super::{Action, Case, Input, Need, Plan, Reason, State, describe, in_place, reverts};
 use crate::core::baseline::Unsure;
+use crate::core::class::Class;
 use crate::core::kind::{Progress, RevisionFrom, Waiting};
+use crate::core::lever::Lever;
 use crate::core::optin::Strategy;
 use crate::core::time::Second;
 
@@ -82,6 +84,9 @@ pub(super) fn unsure(case: &Case<'_>) -> Option<Plan> {
     if !case.difference.changed.is_empty() {
         return None;
     }
+    if case.wants(Lever::Resume) || case.wants(Lever::RestartNow) {
+        return Some(restart(case));
+    }
     if case.input.workload.evidence.empty {
         return Some(adopt(case, Reason::NothingRuns));
     }
@@ -125,9 +130,9 @@ pub(super) fn unchanged(case: &Case<'_>) -> Option<Plan> {
         Progress::Failed if ours && !unseen => nothing(State::Failed, Reason::RolloutFailed),
         Progress::Progressing if ours => Some(rolling(case)),
         _ if ours && unseen => Some(rolling(case)),
-        Progress::Failed | Progress::Progressing | Progress::Complete | Progress::Waiting(_) => {
-            nothing(State::Current, Reason::Unchanged)
-        }
+        Progress::Failed | Progress::Progressing | Progress::Complete | Progress::Waiting(_) => Some(
+            in_place::propagation(case, Plan::new(Action::Nothing, State::Current, Reason::Unchanged)),
+        ),
     }
 }
 
@@ -136,10 +141,10 @@ fn rolling(case: &Case<'_>) -> Plan {
     let last = case.baseline.restarts.last().copied().unwrap_or(0);
     let until = Timestamp::from_second(last)
         .ok()
-        .and_then(|last| last.checked_add(case.input.settings.deadline).ok());
+        .and_then(|last| last.checked_add(case.input.terms.deadline).ok());
     match until {
         Some(until) if case.input.now >= until => {
-            let detail = format!("not complete {:#} after its restart", case.input.settings.deadline);
+            let detail = format!("not complete {:#} after its restart", case.input.terms.deadline);
             Plan::new(Action::Nothing, State::Failed, Reason::RolloutFailed).about(detail)
         }
         until => Plan {
@@ -151,7 +156,11 @@ fn rolling(case: &Case<'_>) -> Plan {
 
 /// Since when the content may have been something else in between, although it is as recorded now.
 pub(super) fn suspect_since(case: &Case<'_>) -> Option<Second> {
-    let seen = case.input.change.map(|change| change.since);
+    let seen = case
+        .input
+        .change
+        .filter(|change| in_place::concerns_restarts(case, change));
+    let seen = seen.map(|change| change.since);
     let on_record = case.baseline.stale.map(Second::from);
     let recorded = Second::from(case.baseline.at);
     let unseen = case
@@ -160,7 +169,7 @@ pub(super) fn suspect_since(case: &Case<'_>) -> Option<Second> {
         .iter()
         .enumerate()
         // What begins to count is taken as it is, and restarts nothing.
-        .filter(|(at, _)| !case.difference.begun.contains(at))
+        .filter(|(at, _)| !case.difference.begun.contains(at) && case.class(*at) == Class::Restart)
         .filter_map(|(_, view)| {
             let (source, unseen) = (view.source?, view.unseen_since?);
             let from = unseen.max(recorded);
@@ -209,7 +218,8 @@ pub(super) fn nothing_runs(case: &Case<'_>) -> Option<Plan> {
 }
 
 pub(super) fn ignored(case: &Case<'_>) -> Option<Plan> {
-    (case.input.opt_in.strategy == Strategy::Ignore).then(|| hold_stale(case, Reason::Ignored, changed(case)))
+    (case.input.terms.strategy(case.input.opt_in) == Strategy::Ignore)
+        .then(|| hold_stale(case, Reason::Ignored, changed(case)))
 }
 
 /// One upgrade, one rollout: a template change after the source's change brings the content along.
@@ -272,8 +282,8 @@ pub(super) fn reshaped_meanwhile(case: &Case<'_>) -> Option<Plan> {
 
 pub(super) fn settling(case: &Case<'_>) -> Option<Plan> {
     let since = case.input.change?.first_seen;
-    let until = since.checked_add(case.input.settings.settle).ok()?;
-    (case.input.now < until).then(|| Plan {
+    let until = since.checked_add(case.input.terms.settle).ok()?;
+    (case.input.now < until && !case.wants(Lever::RestartNow)).then(|| Plan {
         not_before: Some(until),
         ..Plan::new(Action::Hold, State::Settling, Reason::Settling).about(changed(case))
     })

@@ -2,15 +2,13 @@
 
 use std::fmt;
 
-use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Case, Input, Reason};
+use crate::core::cause::{self, Because};
 use crate::core::name::{Key, SourceKind, SourceRef};
 use crate::core::reference::Consumed;
-
-/// How many names an Event or an annotation lists before it only counts.
-const NAMED: usize = 8;
+use crate::core::text::some_of;
 
 /// The sources of a workload that changed, and their keys as far as they are known.
 pub(super) struct Changed<'a>(Vec<(&'a SourceRef, Vec<Key>)>);
@@ -23,16 +21,16 @@ impl<'a> Changed<'a> {
             .iter()
             .filter_map(|&at| Some((case.input.sources.get(at)?, case.present.get(at)?)))
             .map(|(view, present)| {
-                let before = case
-                    .baseline
-                    .hints(view.reference, &case.input.workload.reference.namespace);
+                let before = case.baseline.hints(
+                    view.reference,
+                    view.used.class,
+                    &case.input.workload.reference.namespace,
+                );
                 let keys = if before.is_empty() || present.hints.is_empty() {
                     seen_live(case, view.reference)
                 } else {
                     let names = view.source.into_iter().flat_map(|source| source.contents.iter());
-                    let counted = names
-                        .map(|(name, _)| name)
-                        .filter(|name| view.used.consumed.contains(name));
+                    let counted = names.map(|(name, _)| name).filter(|name| view.used.counts(name));
                     let mut keys: Vec<Key> = counted
                         .zip(&present.hints)
                         .filter(|(_, hint)| !before.contains(hint))
@@ -65,32 +63,26 @@ impl<'a> Changed<'a> {
         Self(found)
     }
 
+    /// Which ones.
+    pub(super) fn sources(&self) -> impl Iterator<Item = &SourceRef> {
+        self.0.iter().map(|(source, _)| *source)
+    }
+
     /// The annotation that says why a template was changed.
-    pub(super) fn cause(&self, reason: Reason, at: Timestamp) -> String {
-        #[derive(Serialize)]
-        struct Cause<'a> {
-            at: Timestamp,
-            reason: &'static str,
-            sources: Vec<Source<'a>>,
-        }
-        #[derive(Serialize)]
-        struct Source<'a> {
-            kind: &'static str,
-            name: &'a str,
-            #[serde(skip_serializing_if = "Vec::is_empty")]
-            keys: Vec<&'a str>,
-        }
-        let sources = self.0.iter().take(NAMED).map(|(source, keys)| Source {
-            kind: source.kind.word(),
-            name: source.name.as_str(),
-            keys: keys.iter().take(NAMED).map(Key::as_str).collect(),
+    pub(super) fn cause(&self, input: &Input<'_>, reason: Reason) -> String {
+        let key = input.ring.newest();
+        let because = self.0.iter().map(|(source, keys)| {
+            let view = input.sources.iter().find(|view| view.reference == *source);
+            Because {
+                source,
+                keys,
+                digest: view
+                    .and_then(|view| view.source)
+                    .map(|present| key.whole(source, &present.contents)),
+            }
         });
-        let cause = Cause {
-            at,
-            reason: reason.word(),
-            sources: sources.collect(),
-        };
-        serde_json::to_string(&cause).expect("names and a time always have a JSON form")
+        let own = &input.workload.reference.namespace;
+        cause::print(input.now, reason.word(), key.id(), own, because)
     }
 
     /// The annotation by which Reloader says what it restarted a workload for. Its hash is our
@@ -169,19 +161,4 @@ impl fmt::Display for Changed<'_> {
             .collect();
         f.write_str(&some_of(&named))
     }
-}
-
-/// The first few, and how many more there are.
-pub(super) fn some_of(names: &[impl fmt::Display]) -> String {
-    let mut text = names
-        .iter()
-        .take(NAMED)
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(", ");
-    let more = names.len().saturating_sub(NAMED);
-    if more > 0 {
-        text = format!("{text} and {more} more");
-    }
-    text
 }

@@ -11,8 +11,7 @@ use super::make::{changed, hold_stale};
 use super::{Case, Plan, Reason};
 use crate::core::baseline::Baseline;
 
-/// So many restarts within so many seconds are too many.
-const RESTARTS: usize = 5;
+/// So many restarts as may be, within so many seconds.
 const WITHIN: i64 = 10 * 60;
 
 /// The first wait, and the longest, in seconds.
@@ -21,8 +20,12 @@ const LONGEST_WAIT: i64 = 2 * 60 * 60;
 
 /// The last check before a restart.
 pub(super) fn flapping(case: &Case<'_>) -> Option<Plan> {
+    if case.lever.is_some() {
+        return None;
+    }
     let now = case.input.now;
-    let last = last_restart(case.baseline).filter(|_| is_tripped(case.baseline, now))?;
+    let limit = case.input.terms.flap_limit;
+    let last = last_restart(case.baseline).filter(|_| is_tripped(case.baseline, now, limit))?;
     let until = Timestamp::from_second(last.saturating_add(wait(case.baseline.flaps))).ok()?;
     (now < until).then(|| {
         let detail = format!("{}; not before {until:.0}", changed(case));
@@ -34,20 +37,20 @@ pub(super) fn flapping(case: &Case<'_>) -> Option<Plan> {
 }
 
 /// How many restarts in a row will have been put off with the one that is about to be made.
-pub(super) fn flaps_after(baseline: &Baseline, now: Timestamp) -> u32 {
-    if is_tripped(baseline, now) {
+pub(super) fn flaps_after(baseline: &Baseline, now: Timestamp, limit: Option<usize>) -> u32 {
+    if is_tripped(baseline, now, limit) {
         baseline.flaps.saturating_add(1)
     } else {
         0
     }
 }
 
-fn is_tripped(baseline: &Baseline, now: Timestamp) -> bool {
-    let Some(last) = last_restart(baseline) else {
+fn is_tripped(baseline: &Baseline, now: Timestamp, limit: Option<usize>) -> bool {
+    let (Some(last), Some(limit)) = (last_restart(baseline), limit) else {
         return false;
     };
     let since = now.as_second().saturating_sub(last);
-    let first_of_many = baseline.restarts.iter().rev().nth(RESTARTS - 1);
+    let first_of_many = baseline.restarts.iter().rev().nth(limit.saturating_sub(1));
     let too_many = first_of_many.is_some_and(|first| last.saturating_sub(*first) <= WITHIN);
     // Calm is twice the last wait without a restart.
     let flapped = baseline.flaps > 0 || too_many;

@@ -1,11 +1,30 @@
 //! What is known of a workload's past, and what follows when that is not enough to compare.
 
 use super::make::{fresh, last_change, list, stale_since};
-use super::{Action, Input, Need, Plan, Presence, Reason, State, describe};
+use super::{Action, Input, Need, Plan, Presence, Reason, State};
 use crate::core::baseline::{Baseline, Difference, Present, Unsure};
 use crate::core::digest::WorkloadKey;
 use crate::core::kind::History;
+use crate::core::name::SourceRef;
+use crate::core::text::some_of;
 use crate::core::time::Second;
+
+/// What begins to count is taken as it is; but where a change of the same source was waiting already,
+/// other keys of it beginning or ceasing to count must not make that be forgotten.
+pub(super) fn keep_pending(input: &Input<'_>, baseline: &Baseline, difference: &mut Difference) {
+    let seen = |source: &SourceRef| {
+        let change = input.change.into_iter().flat_map(|change| &change.keys);
+        change.into_iter().any(|(of, _)| of == source)
+    };
+    let waits = |at: &usize| {
+        let view = input.sources.get(*at);
+        baseline.stale.is_some() || view.is_some_and(|view| seen(view.reference))
+    };
+    difference
+        .changed
+        .extend(difference.sorted_anew.extract_if(.., |at| waits(at)));
+    difference.changed.sort_unstable();
+}
 
 /// Sources that came or went where that is no change: they are taken as they are. Gives whether
 /// there are any.
@@ -24,8 +43,9 @@ pub(super) fn take_as_they_are(
         .iter()
         .map(|view| Present {
             source: view.reference,
+            class: view.used.class,
             tag: key.shape(view.reference, view.used),
-            digest: key.source(view.reference, &view.used.consumed, None),
+            digest: key.source(view.reference, view.used, None),
             hints: Vec::new(),
         })
         .collect();
@@ -147,5 +167,5 @@ pub(super) fn source_missing(input: &Input<'_>) -> Option<Plan> {
             ),
         }
     }
-    (!missing.is_empty()).then(|| Plan::hold(Reason::SourceMissing, describe::some_of(&missing)))
+    (!missing.is_empty()).then(|| Plan::hold(Reason::SourceMissing, some_of(&missing)))
 }

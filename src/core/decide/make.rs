@@ -4,12 +4,14 @@ use jiff::Timestamp;
 
 use super::describe::Changed;
 use super::flapping::flaps_after;
-use super::{Action, By, Case, Input, Pause, Plan, Reason, Restart, State, View, describe};
+use super::{Action, By, Case, Input, Pause, Plan, Reason, Restart, State, View};
 use crate::core::baseline::{Baseline, Present, Recorded};
+use crate::core::class::Class;
 use crate::core::digest::{Digest, RingKey, WorkloadKey};
 use crate::core::optin::Origin;
 use crate::core::proof::Proof;
 use crate::core::reference::Consumed;
+use crate::core::text::some_of;
 use crate::core::time::Second;
 
 /// Keys of one source up to which each gets a hint in the baseline.
@@ -22,9 +24,10 @@ pub(super) fn restart(case: &Case<'_>) -> Plan {
 /// A restart after so many were taken back.
 pub(super) fn restart_again(case: &Case<'_>, reverts: u32) -> Plan {
     let input = case.input;
-    let mut baseline = fresh(input, Some(case.baseline));
+    let mut baseline = answering(case, fresh(input, Some(case.baseline)));
     baseline.reverts = reverts;
-    baseline.flaps = flaps_after(case.baseline, input.now);
+    baseline.in_place = None;
+    baseline.flaps = flaps_after(case.baseline, input.now, input.terms.flap_limit);
     baseline.revision = input.workload.evidence.revision.unwrap_or(0).saturating_add(1);
     baseline.push_restart(input.now);
     let key = input.ring.newest().for_workload(&input.workload.uid);
@@ -54,10 +57,11 @@ pub(super) fn restart_again(case: &Case<'_>, reverts: u32) -> Plan {
             .then(|| changed.reloaded_from(input, &digest))
             .flatten(),
         digest,
-        cause: changed.cause(reason, input.now),
+        cause: changed.cause(input, reason),
         by,
         marks: input.workload.marks().cloned().map(Box::new),
         pause,
+        sources: changed.sources().cloned().collect(),
     }));
     Plan::new(action, State::Rolling, reason).about(changed.to_string())
 }
@@ -76,14 +80,25 @@ pub(super) fn adopt(case: &Case<'_>, reason: Reason) -> Plan {
     let mut baseline = if reason == Reason::Restored && nothing_new && !case.difference.reshaped {
         case.baseline.clone()
     } else {
-        fresh(case.input, Some(case.baseline))
+        answering(case, fresh(case.input, Some(case.baseline)))
     };
-    if matches!(reason, Reason::Absorbed | Reason::Proven | Reason::NothingRuns) {
+    if matches!(
+        reason,
+        Reason::Absorbed | Reason::Proven | Reason::NothingRuns | Reason::Skipped
+    ) {
         // No pod is left that is older than the change.
         baseline.mark = None;
     }
     let detail = if nothing_new { list(case.input) } else { changed(case) };
     Plan::new(Action::Adopt(baseline.print()), State::Current, reason).about(detail)
+}
+
+/// The lever that counts is dealt with by what is written now.
+pub(super) fn answering(case: &Case<'_>, baseline: Baseline) -> Baseline {
+    Baseline {
+        answered: case.lever.map(|(_, at)| at).or(baseline.answered),
+        ..baseline
+    }
 }
 
 /// Holds, and puts on record since when the pods are not current.
@@ -123,6 +138,8 @@ pub(super) fn fresh(input: &Input<'_>, before: Option<&Baseline>) -> Baseline {
         restarts: before.map(|baseline| baseline.restarts.clone()).unwrap_or_default(),
         mark: before.and_then(|baseline| baseline.mark),
         reverts: before.map_or(0, |baseline| baseline.reverts),
+        in_place: before.and_then(|baseline| baseline.in_place),
+        answered: before.and_then(|baseline| baseline.answered),
         flaps: before.map_or(0, |baseline| baseline.flaps),
     };
     let present = present(input, &key, HintDetail::All);
@@ -142,12 +159,9 @@ pub(super) fn present<'a>(input: &Input<'a>, key: &WorkloadKey, hints: HintDetai
         .iter()
         .map(|view| Present {
             source: view.reference,
+            class: view.used.class,
             tag: key.shape(view.reference, view.used),
-            digest: key.source(
-                view.reference,
-                &view.used.consumed,
-                view.source.map(|source| &source.contents),
-            ),
+            digest: key.source(view.reference, view.used, view.source.map(|source| &source.contents)),
             hints: if hints == HintDetail::All {
                 hints_of(view, key)
             } else {
@@ -160,7 +174,7 @@ pub(super) fn present<'a>(input: &Input<'a>, key: &WorkloadKey, hints: HintDetai
 pub(super) fn hints_of(view: &View<'_>, key: &WorkloadKey) -> Vec<crate::core::digest::Hint> {
     let Some(source) = view.source else { return Vec::new() };
     let counted = match &view.used.consumed {
-        Consumed::Whole => source.contents.iter().len(),
+        Consumed::Whole => source.contents.iter().filter(|(key, _)| view.used.counts(key)).count(),
         Consumed::Keys(keys) => keys.len(),
     };
     if counted > HINTED_KEYS {
@@ -169,7 +183,7 @@ pub(super) fn hints_of(view: &View<'_>, key: &WorkloadKey) -> Vec<crate::core::d
     source
         .contents
         .iter()
-        .filter(|(name, _)| view.used.consumed.contains(name))
+        .filter(|(name, _)| view.used.counts(name))
         .map(|(name, value)| key.hint(view.reference, name, value))
         .collect()
 }
@@ -177,7 +191,9 @@ pub(super) fn hints_of(view: &View<'_>, key: &WorkloadKey) -> Vec<crate::core::d
 /// What our restart leaves on the template: the key's id and one digest over everything.
 pub(super) fn witness(baseline: &Baseline, key: &WorkloadKey, present: &[Present<'_>]) -> String {
     use base64::Engine as _;
-    let Digest(digest) = key.combined(present.iter().map(|p| (p.source, p.tag, p.digest)));
+    // What changes in place is not what a template was rolled out for.
+    let restarting = present.iter().filter(|p| p.class == Class::Restart);
+    let Digest(digest) = key.combined(restarting.map(|p| (p.source, p.tag, p.digest)));
     format!(
         "{}.{}",
         baseline.key,
@@ -231,7 +247,7 @@ pub(super) fn all_younger(case: &Case<'_>, proof: &Proof) -> bool {
 
 /// The sources that count.
 pub(super) fn list(input: &Input<'_>) -> String {
-    describe::some_of(
+    some_of(
         &input
             .sources
             .iter()

@@ -55,7 +55,7 @@ pub(super) fn reverted(case: &Case<'_>) -> Option<Plan> {
 
 /// An owner that took two restarts back will take the next one back as well.
 pub(super) fn given_up(case: &Case<'_>) -> Option<Plan> {
-    (recent_reverts(case) >= PATIENCE)
+    (recent_reverts(case) >= PATIENCE && case.lever.is_none())
         .then(|| hold_stale(case, Reason::Reverted, format!("{}; {}", changed(case), advice(case))))
 }
 

@@ -12,8 +12,11 @@ use crate::core::optin::Strategy;
 use crate::core::proof::{Pod, Revision};
 use crate::core::reference::{Uses, discover};
 use crate::core::template::{Fingerprint, Marks};
+use crate::core::text::some_of;
 
 mod flapping;
+mod governed;
+mod in_place;
 mod others;
 
 /// Everything that one decision is made on, owned, with a quiet world as the beginning: one
@@ -29,7 +32,9 @@ struct World {
     trusted: Option<Trusted>,
     proof: Option<Proof>,
     installation: &'static str,
-    settle: i64,
+    terms: Terms,
+    failures: Vec<Failure>,
+    ahead: Option<String>,
     rival: Option<Origin>,
     presence: Presence,
     ring: KeyRing,
@@ -81,7 +86,9 @@ impl World {
             trusted: None,
             proof: None,
             installation: "windlass-system/windlass",
-            settle: 2,
+            terms: Terms::default(),
+            failures: Vec::new(),
+            ahead: None,
             ring: KeyRing::new([("k1".into(), [1; 32])]).expect("one key"),
             now: 1000,
         };
@@ -171,10 +178,11 @@ impl World {
             trusted: self.trusted,
             rival: self.rival,
             proof: self.proof.as_ref(),
+            terms: &self.terms,
+            failures: &self.failures,
+            ahead: self.ahead.clone(),
             settings: &Settings {
                 installation: self.installation.into(),
-                settle: SignedDuration::from_secs(self.settle),
-                deadline: SignedDuration::from_mins(10),
                 presence: self.presence,
             },
             ring: &self.ring,
@@ -409,13 +417,13 @@ fn a_paused_deployment_is_held_on_record_and_restarts_when_resumed() {
 #[test]
 fn strategy_ignore_restarts_nothing_until_it_is_taken_away() {
     let mut world = World::adopted();
-    world.opt_in.strategy = Strategy::Ignore;
+    world.opt_in.strategy = Some(Strategy::Ignore);
     world.write_live("B", 20, 1100);
     world.now = 1103;
     let plan = world.decide();
     assert_eq!((plan.state, plan.reason), (State::Held, Reason::Ignored));
     world.apply(&plan);
-    world.opt_in.strategy = Strategy::Restart;
+    world.opt_in.strategy = Some(Strategy::Restart);
     assert!(is_restart(&world.decide()));
 }
 
@@ -947,6 +955,6 @@ fn what_is_written_never_holds_content() {
 #[test]
 fn names_beyond_a_few_are_counted() {
     let names: Vec<String> = (0..20).map(|n| format!("ConfigMap c{n}")).collect();
-    let text = describe::some_of(&names);
+    let text = some_of(&names);
     assert!(text.ends_with("ConfigMap c7 and 12 more"), "{text}");
 }

@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::core::content::ValueDigest;
 use crate::core::name::{Name, Namespace, SourceKind};
+use crate::core::reference::{Consumed, Uses};
 
 fn ring() -> KeyRing {
     KeyRing::new([("k1".into(), [1; 32]), ("k2".into(), [2; 32])]).expect("two keys")
@@ -42,17 +43,14 @@ fn keys_from_elsewhere_are_read_with_and_never_written_with() {
         .get("k1")
         .expect("it is there")
         .for_workload(&Uid::from("u"));
-    let digest = |key: &WorkloadKey| key.source(&web(), &Consumed::Whole, None);
+    let digest = |key: &WorkloadKey| key.source(&web(), &whole(), None);
     assert_eq!(digest(&own), digest(&first), "an own key is not replaced");
 }
 
 #[test]
 fn two_workloads_and_two_keys_give_digests_that_cannot_be_compared() {
     let one = contents(&[("a".into(), 1)]);
-    let digest = |key: &RingKey, uid: &str| {
-        key.for_workload(&Uid::from(uid))
-            .source(&web(), &Consumed::Whole, Some(&one))
-    };
+    let digest = |key: &RingKey, uid: &str| key.for_workload(&Uid::from(uid)).source(&web(), &whole(), Some(&one));
     let (ring, uid) = (ring(), "u1");
     let old = ring.get("k1").expect("it is in the ring");
     assert_ne!(digest(ring.newest(), uid), digest(ring.newest(), "u2"));
@@ -70,9 +68,16 @@ fn a_source_that_is_missing_differs_from_an_empty_one() {
     let key = ring().newest().for_workload(&Uid::from("u"));
     let empty = Contents::default();
     assert_ne!(
-        key.source(&web(), &Consumed::Whole, None),
-        key.source(&web(), &Consumed::Whole, Some(&empty))
+        key.source(&web(), &whole(), None),
+        key.source(&web(), &whole(), Some(&empty))
     );
+}
+
+/// Everything of the source counts.
+fn whole() -> Use {
+    let mut uses = Uses::default();
+    uses.name_whole(None, SourceKind::ConfigMap, Name::from("web"));
+    uses.finish().first().expect("one").clone()
 }
 
 fn data() -> impl Strategy<Value = Vec<(String, u8)>> {
@@ -83,7 +88,7 @@ proptest! {
     #[test]
     fn equal_content_and_only_that_gives_equal_digests(a in data(), b in data()) {
         let key = ring().newest().for_workload(&Uid::from("u"));
-        let digest = |data: &[(String, u8)]| key.source(&web(), &Consumed::Whole, Some(&contents(data)));
+        let digest = |data: &[(String, u8)]| key.source(&web(), &whole(), Some(&contents(data)));
         let mut reversed = a.clone();
         reversed.reverse();
         prop_assert_eq!(digest(&a), digest(&reversed), "the order of keys does not matter");
@@ -93,7 +98,10 @@ proptest! {
     #[test]
     fn a_key_that_nobody_consumes_does_not_matter(mut a in data(), value in 0_u8..3) {
         let key = ring().newest().for_workload(&Uid::from("u"));
-        let consumed = Consumed::Keys(Box::new([Key::from("a"), Key::from("b")]));
+        let consumed = Use {
+            consumed: Consumed::Keys(Box::new([Key::from("a"), Key::from("b")])),
+            ..whole()
+        };
         let before = key.source(&web(), &consumed, Some(&contents(&a)));
         a.push(("unused".into(), value));
         prop_assert_eq!(before, key.source(&web(), &consumed, Some(&contents(&a))));

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -12,6 +14,14 @@ fn workload(namespace: &str, name: &str) -> WorkloadRef {
     }
 }
 
+fn later(rolling: usize, waiting: usize) -> Turn {
+    Turn::Later {
+        rolling,
+        waiting,
+        full: None,
+    }
+}
+
 fn is_now(turn: Turn) -> bool {
     turn == Turn::Now
 }
@@ -20,7 +30,7 @@ fn is_now(turn: Turn) -> bool {
 fn without_a_limit_everybody_goes_at_once() {
     let mut governor = Governor::new(0);
     for n in 0..100 {
-        assert!(is_now(governor.ask(&workload("a", &n.to_string()))));
+        assert!(is_now(governor.ask(&workload("a", &n.to_string()), &[])));
     }
 }
 
@@ -28,18 +38,14 @@ fn without_a_limit_everybody_goes_at_once() {
 fn beyond_the_limit_one_waits_until_it_is_called() {
     let mut governor = Governor::new(1);
     let (one, two, three) = (workload("a", "1"), workload("a", "2"), workload("a", "3"));
-    assert!(is_now(governor.ask(&one)));
-    assert!(is_now(governor.ask(&one)), "whoever has a slot keeps it");
-    assert_eq!(governor.ask(&two), Turn::Later { rolling: 1, waiting: 1 });
-    assert_eq!(
-        governor.ask(&two),
-        Turn::Later { rolling: 1, waiting: 1 },
-        "asking twice is asking once"
-    );
-    governor.ask(&three);
+    assert!(is_now(governor.ask(&one, &[])));
+    assert!(is_now(governor.ask(&one, &[])), "whoever has a slot keeps it");
+    assert_eq!(governor.ask(&two, &[]), later(1, 1));
+    assert_eq!(governor.ask(&two, &[]), later(1, 1), "asking twice is asking once");
+    governor.ask(&three, &[]);
     assert_eq!(governor.release(&one), [two.clone()]);
-    assert!(!is_now(governor.ask(&three)), "the slot is spoken for");
-    assert!(is_now(governor.ask(&two)));
+    assert!(!is_now(governor.ask(&three, &[])), "the slot is spoken for");
+    assert!(is_now(governor.ask(&two, &[])));
     assert_eq!(governor.release(&two), [three]);
 }
 
@@ -48,11 +54,11 @@ fn a_newcomer_does_not_overtake_those_who_wait() {
     let mut governor = Governor::new(2);
     let names: Vec<WorkloadRef> = (0..4).map(|n| workload("a", &n.to_string())).collect();
     for name in &names[..3] {
-        governor.ask(name);
+        governor.ask(name, &[]);
     }
     governor.release(&names[0]);
     assert!(
-        !is_now(governor.ask(&names[3])),
+        !is_now(governor.ask(&names[3], &[])),
         "the free slot is of the one who was called"
     );
 }
@@ -62,10 +68,10 @@ fn the_namespace_with_the_fewest_rolling_is_called_first() {
     let mut governor = Governor::new(3);
     let crowd: Vec<WorkloadRef> = (0..10).map(|n| workload("crowd", &n.to_string())).collect();
     for name in &crowd {
-        governor.ask(name);
+        governor.ask(name, &[]);
     }
     let single = workload("single", "1");
-    assert!(!is_now(governor.ask(&single)));
+    assert!(!is_now(governor.ask(&single, &[])));
     assert_eq!(governor.release(&crowd[0]), [single], "although seven came before it");
 }
 
@@ -74,24 +80,80 @@ fn those_that_are_gone_or_changed_their_mind_give_back_what_they_have() {
     let mut governor = Governor::new(1);
     let (one, two, three) = (workload("a", "1"), workload("a", "2"), workload("a", "3"));
     for name in [&one, &two, &three] {
-        governor.ask(name);
+        governor.ask(name, &[]);
     }
     assert_eq!(governor.release(&two), [], "it only waited");
     assert_eq!(governor.retain(|it| *it != one), [three]);
-    assert_eq!(governor.rolling(), 0);
+    assert_eq!(governor.rolling(), 1, "the slot of the one that was called");
 }
 
 #[test]
 fn what_rolls_at_a_start_counts_even_beyond_the_limit() {
     let mut governor = Governor::new(1);
     for n in 0..3 {
-        governor.occupy(&workload("a", &n.to_string()));
+        governor.occupy(&workload("a", &n.to_string()), &[]);
     }
     let next = workload("b", "1");
-    assert!(!is_now(governor.ask(&next)));
+    assert!(!is_now(governor.ask(&next, &[])));
     assert_eq!(governor.release(&workload("a", "0")), []);
     assert_eq!(governor.release(&workload("a", "1")), []);
     assert_eq!(governor.release(&workload("a", "2")), [next]);
+}
+
+fn budget(name: &str, limit: usize) -> Budget {
+    Budget {
+        of: PolicyRef {
+            namespace: None,
+            name: Name::from(name),
+        },
+        limit,
+    }
+}
+
+#[test]
+fn the_budget_of_a_policy_holds_its_own_and_nobody_else() {
+    let mut governor = Governor::new(3);
+    let of_policy = [budget("web", 1)];
+    let names: Vec<WorkloadRef> = (0..5).map(|n| workload("a", &n.to_string())).collect();
+    assert!(is_now(governor.ask(&names[0], &of_policy)));
+    let Turn::Later { full: Some(full), .. } = governor.ask(&names[1], &of_policy) else {
+        panic!("it has to wait for its policy");
+    };
+    assert_eq!(full.name.as_str(), "web");
+    assert!(
+        is_now(governor.ask(&names[2], &[])),
+        "another one is not kept waiting by it"
+    );
+    assert!(is_now(governor.ask(&names[3], &[])));
+    assert_eq!(
+        governor.ask(&names[4], &[]),
+        later(3, 2),
+        "the cluster's budget is used up"
+    );
+    assert_eq!(
+        governor.release(&names[2]),
+        [names[4].clone()],
+        "the first one waits for its policy"
+    );
+    assert_eq!(governor.release(&names[0]), [names[1].clone()]);
+}
+
+#[test]
+fn a_limit_that_was_lifted_holds_for_those_who_ask_again() {
+    let mut governor = Governor::new(0);
+    let (one, two) = (workload("a", "1"), workload("a", "2"));
+    governor.ask(&one, &[budget("web", 1)]);
+    assert!(!is_now(governor.ask(&two, &[budget("web", 1)])));
+    assert!(is_now(governor.ask(&two, &[budget("web", 2)])));
+}
+
+/// Two of three namespaces share a policy.
+fn budgets_of(workload: &WorkloadRef, limit: usize) -> Vec<Budget> {
+    if workload.namespace.as_str() == "n0" {
+        Vec::new()
+    } else {
+        vec![budget("shared", limit)]
+    }
 }
 
 proptest! {
@@ -100,6 +162,7 @@ proptest! {
     #[test]
     fn never_more_than_the_limit_and_nobody_is_forgotten(
         limit in 1_usize..5,
+        of_policy in 1_usize..4,
         steps in proptest::collection::vec((0_u8..4, 0_usize..3, 0_usize..6), 0..200),
     ) {
         let mut governor = Governor::new(limit);
@@ -114,7 +177,7 @@ proptest! {
                 called.remove(&one);
                 governor.release(&one)
             } else {
-                match governor.ask(&one) {
+                match governor.ask(&one, &budgets_of(&one, of_policy)) {
                     Turn::Now => {
                         waits.remove(&one);
                         called.remove(&one);
@@ -131,14 +194,19 @@ proptest! {
                 called.insert(turn);
             }
             prop_assert!(has.len() <= limit, "{} of {limit}", has.len());
-            prop_assert_eq!(has.len(), governor.rolling());
-            prop_assert!(waits.is_empty() || has.len() + called.len() >= limit, "room, and somebody waits");
+            let of_it = |it: &&WorkloadRef| !budgets_of(it, of_policy).is_empty();
+            prop_assert!(has.iter().filter(of_it).count() <= of_policy);
+            prop_assert_eq!(has.len() + called.len(), governor.rolling());
+            let room = has.len() + called.len() < limit;
+            let free = has.iter().chain(&called).filter(of_it).count() < of_policy;
+            let could = waits.iter().any(|it| room && (free || !of_it(&it)));
+            prop_assert!(!could, "room, and somebody waits");
         }
         // In the end everybody gets a turn.
         for _ in 0..200 {
             let Some(one) = has.iter().chain(&called).next().cloned() else { break };
             if called.remove(&one) {
-                prop_assert!(is_now(governor.ask(&one)));
+                prop_assert!(is_now(governor.ask(&one, &budgets_of(&one, of_policy))));
                 has.insert(one);
                 continue;
             }

@@ -62,8 +62,8 @@ fn the_words_of_others_ask_for_nothing_unless_they_are_honoured() {
 #[test]
 fn the_strategy_is_taken_as_it_is() {
     let strategy = |value| asked(Reading::default(), &[(ENABLED, "true"), (STRATEGY, value)]).strategy;
-    assert_eq!(strategy("Restart"), Strategy::Restart);
-    assert_eq!(strategy("Ignore"), Strategy::Ignore);
+    assert_eq!(strategy("Restart"), Some(Strategy::Restart));
+    assert_eq!(strategy("Ignore"), Some(Strategy::Ignore));
 }
 
 #[test]
@@ -186,8 +186,11 @@ fn a_bad_value_is_named_with_what_is_accepted() {
             vec![(ENABLED, "yes")],
             "annotation windlass.dev/enabled has the value \"yes\"; accepted: \"true\", \"false\"",
         ),
-        (vec![(ENABLED, "true"), (STRATEGY, "Auto")], "windlass.dev/strategy"),
-        (vec![(POLICY, "web")], "windlass.dev/policy"),
+        (
+            vec![(ENABLED, "true"), (STRATEGY, "auto")],
+            "accepted: Restart, InPlace, Auto, Ignore",
+        ),
+        (vec![(POLICY, "Web policy")], "windlass.dev/policy"),
         (
             vec![(ENABLED, "true"), (CONFIGMAPS, "other/web")],
             "\"other/web\"; accepted: a comma-separated list",
@@ -226,7 +229,7 @@ fn a_bad_value_of_ours_does_not_fall_back_to_the_words_of_others() {
         },
         cross_namespace: false,
     };
-    for ours in [(ENABLED, "yes"), (POLICY, "web")] {
+    for ours in [(ENABLED, "yes"), (POLICY, "Web")] {
         assert!(
             read_with(honouring, &[ours, (reloader::AUTO, "true")]).is_err(),
             "{ours:?}"

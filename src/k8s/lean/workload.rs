@@ -11,14 +11,16 @@ use serde_json::Value;
 
 use super::WireMeta;
 use crate::core::annotation;
-use crate::core::kind::{Evidence, KindId, Object};
+use crate::core::cause;
+use crate::core::kind::{Evidence, KindId, Object, Progress};
+use crate::core::lever::Levers;
 use crate::core::marks::Marks;
 use crate::core::name::{Name, Version, WorkloadRef};
 use crate::core::optin::{self, Annotations, Asked, OptIn, Reading, Selection};
 use crate::core::reference;
 use crate::core::template::{self, Fingerprint};
 use crate::core::time::Second;
-use crate::core::workload::{Rare, RunsFor, Workload};
+use crate::core::workload::{IfSelected, Rare, RunsFor, Workload};
 
 /// A workload as it is watched: the parts that its row in the table of kinds is asked about.
 #[derive(Clone, Debug)]
@@ -164,6 +166,20 @@ impl WatchedWorkload {
         }
     }
 
+    fn if_selected(&self, template: &Value, reading: Reading) -> Option<Box<IfSelected>> {
+        let says_something = annotation::FOR_SELECTED
+            .iter()
+            .any(|name| self.wire.annotation(name).is_some());
+        let annotations = Annotations {
+            workload: &|name| self.wire.annotation(name),
+            template: &|name| template_annotation(template, name),
+        };
+        says_something.then(|| {
+            let read = optin::if_selected(&annotations, &self.wire.namespace(), reading);
+            Box::new(read.map(Arc::new).map_err(Box::new))
+        })
+    }
+
     /// As a workload with a pod template of its own.
     #[must_use]
     pub fn workload(&self, kind: KindId, reading: Reading) -> Workload {
@@ -186,6 +202,7 @@ impl WatchedWorkload {
             };
             opt_in = Ok(Some(Arc::new(nothing)));
         }
+        let asks_itself = !matches!(opt_in, Ok(None));
         let owner = self.wire.owner_references.iter().find(|owner| owner.controller);
         Workload {
             uid: self.wire.uid(),
@@ -210,6 +227,17 @@ impl WatchedWorkload {
                     .flatten(),
                 paused_at,
                 runs_for: None,
+                labels: Some(self.wire.labels()),
+                hands_off: self.wire.annotation(annotation::ENABLED) == Some("false"),
+                if_selected: if asks_itself {
+                    None
+                } else {
+                    self.if_selected(template, reading)
+                },
+                levers: Levers::read(|name| self.wire.annotation(name)),
+                cause: template_annotation(template, annotation::CAUSE)
+                    .filter(|_| evidence.progress != Progress::Complete)
+                    .and_then(|text| cause::parse(text, &self.wire.namespace())),
             }
             .boxed(),
             reference: self.reference(kind),

@@ -27,6 +27,7 @@ fn restart() -> WorkloadPatch {
         reloaded_from: None,
         marks: None,
         pause: None,
+        sources: Vec::new(),
     })))
 }
 

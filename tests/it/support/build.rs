@@ -95,6 +95,12 @@ impl Workload {
         self
     }
 
+    /// Sets a label of the Deployment, not of its template.
+    pub fn labelled(mut self, label: &str, value: &str) -> Self {
+        self.0["metadata"]["labels"][label] = json!(value);
+        self
+    }
+
     /// Sets an annotation of its template.
     pub fn template_annotated(mut self, annotation: &str, value: &str) -> Self {
         self.0["spec"]["template"]["metadata"]["annotations"][annotation] = json!(value);

@@ -6,6 +6,7 @@ pub mod cluster;
 pub mod controller;
 mod history;
 pub mod kinds;
+pub mod policies;
 pub mod secrets;
 mod wait;
 
@@ -459,6 +460,10 @@ impl Test {
         }
         if !flags.iter().any(|flag| flag == "--settle") {
             flags.extend(["--settle", "200ms"].map(str::to_owned));
+        }
+        // Markers are restarted as often as something is to be waited for.
+        if !flags.iter().any(|flag| flag == "--flap-limit") {
+            flags.extend(["--flap-limit", "0"].map(str::to_owned));
         }
         let number = self.controllers.replace(self.controllers.get() + 1);
         Controller::start(&kubeconfig, &flags, self.log_file(number)).await

@@ -87,6 +87,10 @@ impl Site<'_> {
         if has_flag(self.windlass, "--max-parallel")? {
             arguments.extend(["--max-parallel", "0"]);
         }
+        // The same few are changed again and again.
+        if has_flag(self.windlass, "--flap-limit")? {
+            arguments.extend(["--flap-limit", "0"]);
+        }
         let kubeconfig = self.info.kubeconfig("windlass")?;
         let log = self.folder.join("controller.log");
         let mut controller = Controller::start(self.windlass, kubeconfig, &log, &arguments).await?;

@@ -51,3 +51,20 @@ fn anything_else_is_not() {
         assert_eq!(parse(text), None, "{text}");
     }
 }
+
+#[test]
+fn what_is_written_is_short_and_is_read_again() {
+    for (millis, text) in [
+        (0, "0s"),
+        (500, "500ms"),
+        (2_000, "2s"),
+        (90_000, "1m30s"),
+        (3_600_000, "1h"),
+        (5_400_001, "1h30m1ms"),
+        (31_622_400_000, "8784h"),
+    ] {
+        let duration = Duration::from_millis(millis);
+        assert_eq!(format(duration), text);
+        assert_eq!(parse(text), Some(duration), "{text}");
+    }
+}

@@ -19,7 +19,8 @@ const UNITS: [(&str, u64); 8] = [
 
 /// Reads a duration. `None` for anything else, negative ones and a number without unit included;
 /// only `0` may stand alone.
-pub(super) fn parse(text: &str) -> Option<Duration> {
+#[must_use]
+pub fn parse(text: &str) -> Option<Duration> {
     if text == "0" {
         return Some(Duration::ZERO);
     }
@@ -49,6 +50,25 @@ pub(super) fn parse(text: &str) -> Option<Duration> {
         rest = after;
     }
     (!text.is_empty()).then(|| Duration::from_nanos(total))
+}
+
+/// Writes a duration in whole hours, minutes, seconds and milliseconds, as [`parse`] reads it. What is
+/// below a millisecond is cut off.
+#[must_use]
+pub fn format(duration: Duration) -> String {
+    let (seconds, millis) = (duration.as_secs(), u64::from(duration.subsec_millis()));
+    let parts = [
+        (seconds / 3600, "h"),
+        (seconds / 60 % 60, "m"),
+        (seconds % 60, "s"),
+        (millis, "ms"),
+    ];
+    let text: String = parts
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .flat_map(|(count, unit)| [count.to_string(), unit.to_owned()])
+        .collect();
+    if text.is_empty() { "0s".to_owned() } else { text }
 }
 
 fn digits(text: &str) -> (&str, &str) {

@@ -1,0 +1,251 @@
+//! From what a policy says in words to what the rules work with.
+//!
+//! What the schema cannot see is found here: an impossible date, a zone that does not exist. Should
+//! the schema of an older or a later version be installed, so is everything else.
+
+use jiff::SignedDuration;
+
+use super::policy::{ClusterWorkloads, Mode, PolicySpec, Rule, SourcePattern, Sources, Strategy, Workloads};
+use super::restart::{Restart, Window};
+use super::selector::{LabelOperator, LabelRequirement, LabelSelector};
+use super::{ClusterRolloutPolicySpec, Duration, RolloutPolicySpec};
+use crate::core::class;
+use crate::core::labels::{Must, Requirement, Selector};
+use crate::core::name::SourceKind;
+use crate::core::optin;
+use crate::core::pattern::Pattern;
+use crate::core::policy::{self, Says, Selects};
+use crate::core::window::Schedule;
+
+/// What is wrong with a policy: the field, and what it accepts.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("spec.{field}: {why}")]
+pub struct Invalid {
+    field: String,
+    why: String,
+}
+
+impl Invalid {
+    fn new(field: impl Into<String>, why: impl ToString) -> Self {
+        Self {
+            field: field.into(),
+            why: why.to_string(),
+        }
+    }
+}
+
+impl RolloutPolicySpec {
+    /// Which workloads it selects. `None`: only those that name it.
+    #[must_use]
+    pub fn selects(&self) -> Option<Selects> {
+        self.workloads.as_ref().map(Workloads::selects)
+    }
+}
+
+impl ClusterRolloutPolicySpec {
+    /// Which workloads it selects.
+    #[must_use]
+    pub fn selects(&self) -> Selects {
+        let ClusterWorkloads {
+            workloads,
+            namespace_selector,
+        } = &self.workloads;
+        Selects {
+            namespaces: namespace_selector.as_ref().map(LabelSelector::compile),
+            ..workloads.selects()
+        }
+    }
+}
+
+impl Workloads {
+    fn selects(&self) -> Selects {
+        let Self { kinds, selector } = self;
+        Selects {
+            kinds: kinds.iter().map(|kind| kind.as_str().into()).collect(),
+            selector: selector.compile(),
+            namespaces: None,
+        }
+    }
+}
+
+impl LabelSelector {
+    fn compile(&self) -> Selector {
+        let Self {
+            match_labels,
+            match_expressions,
+        } = self;
+        let labels = match_labels.iter().map(|(key, value)| Requirement {
+            key: key.as_str().into(),
+            must: Must::BeIn([value.as_str().into()].into()),
+        });
+        Selector(
+            labels
+                .chain(match_expressions.iter().map(LabelRequirement::compile))
+                .collect(),
+        )
+    }
+}
+
+impl LabelRequirement {
+    fn compile(&self) -> Requirement {
+        let Self { key, operator, values } = self;
+        let values = || values.iter().map(|value| value.as_str().into()).collect();
+        Requirement {
+            key: key.as_str().into(),
+            must: match operator {
+                LabelOperator::In => Must::BeIn(values()),
+                LabelOperator::NotIn => Must::NotBeIn(values()),
+                LabelOperator::Exists => Must::Exist,
+                LabelOperator::DoesNotExist => Must::NotExist,
+            },
+        }
+    }
+}
+
+impl From<Strategy> for optin::Strategy {
+    fn from(strategy: Strategy) -> Self {
+        match strategy {
+            Strategy::Auto => Self::Auto,
+            Strategy::Restart => Self::Restart,
+            Strategy::InPlace => Self::InPlace,
+            Strategy::Ignore => Self::Ignore,
+        }
+    }
+}
+
+impl PolicySpec {
+    /// What it says.
+    ///
+    /// # Errors
+    /// The first field that makes no sense.
+    pub fn says(&self) -> Result<Says, Invalid> {
+        let Self {
+            priority: _,
+            sources,
+            strategy,
+            rules,
+            in_place,
+            restart,
+            mode,
+            suspend,
+        } = self;
+        let default = Says::default();
+        let in_place = in_place.clone().unwrap_or_default();
+        let restart = restart.clone().unwrap_or_default();
+        let Restart {
+            settle,
+            min_interval,
+            max_parallel,
+            windows,
+            freezes,
+            halt_on_failure,
+            deadline,
+            waves,
+        } = &restart;
+        Ok(Says {
+            sources: sources.as_ref().map(Sources::compile).transpose()?.unwrap_or_default(),
+            strategy: strategy.map(Into::into),
+            rules: rules.iter().map(Rule::compile).collect(),
+            told: in_place.agent.is_some(),
+            in_place_timeout: length("inPlace.timeout", in_place.timeout)?.unwrap_or(default.in_place_timeout),
+            settle: length("restart.settle", *settle)?,
+            min_interval: length("restart.minInterval", *min_interval)?.unwrap_or(default.min_interval),
+            max_parallel: max_parallel.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX).max(1)),
+            windows: schedules("windows", windows)?,
+            freezes: schedules("freezes", freezes)?,
+            halt_on_failure: halt_on_failure.unwrap_or(default.halt_on_failure),
+            deadline: length("restart.deadline", *deadline)?,
+            waves: waves.iter().map(|wave| wave.selector.compile()).collect(),
+            observe: *mode == Some(Mode::Observe),
+            suspend: *suspend,
+        })
+    }
+
+    /// Fields that are accepted and that this version does not act on yet.
+    #[must_use]
+    pub fn not_acted_on(&self) -> Vec<&'static str> {
+        let Some(in_place) = &self.in_place else {
+            return Vec::new();
+        };
+        let agent = in_place
+            .agent
+            .is_some()
+            .then_some("inPlace.agent (nothing is asked of it)");
+        let nudge = (!in_place.nudge).then_some("inPlace.nudge (the kubelet is never touched)");
+        let on_timeout = in_place.on_timeout.is_some().then_some("inPlace.onTimeout");
+        [agent, nudge, on_timeout].into_iter().flatten().collect()
+    }
+}
+
+impl Rule {
+    fn compile(&self) -> class::Rule {
+        let Self {
+            kind,
+            name,
+            keys,
+            strategy,
+        } = self;
+        class::Rule {
+            kind: kind.map(Into::into),
+            name: name.as_str().into(),
+            keys: keys.iter().map(|key| key.as_str().into()).collect(),
+            strategy: (*strategy).into(),
+        }
+    }
+}
+
+impl Sources {
+    fn compile(&self) -> Result<policy::Sources, Invalid> {
+        let Self {
+            include,
+            exclude,
+            extra,
+        } = self;
+        Ok(policy::Sources {
+            include: patterns("include", include)?,
+            exclude: patterns("exclude", exclude)?,
+            extra: patterns("extra", extra)?,
+        })
+    }
+}
+
+fn patterns(field: &str, patterns: &[SourcePattern]) -> Result<Box<[(SourceKind, Pattern)]>, Invalid> {
+    patterns
+        .iter()
+        .enumerate()
+        .map(|(at, SourcePattern { kind, name })| {
+            let pattern = Pattern::glob(None, name).ok_or_else(|| {
+                Invalid::new(
+                    format!("sources.{field}[{at}].name"),
+                    "no object can have such a name; accepted: a name, * and ? as wildcards",
+                )
+            })?;
+            Ok(((*kind).into(), pattern))
+        })
+        .collect()
+}
+
+fn schedules(field: &str, windows: &[Window]) -> Result<Vec<Schedule>, Invalid> {
+    windows
+        .iter()
+        .enumerate()
+        .map(|(at, window)| {
+            let Window {
+                schedule,
+                duration,
+                time_zone,
+            } = window;
+            let field = format!("restart.{field}[{at}]");
+            let lasts = signed(&format!("{field}.duration"), *duration)?;
+            Schedule::parse(schedule, lasts, time_zone).map_err(|why| Invalid::new(field, why))
+        })
+        .collect()
+}
+
+fn length(field: &str, duration: Option<Duration>) -> Result<Option<SignedDuration>, Invalid> {
+    duration.map(|duration| signed(field, duration)).transpose()
+}
+
+fn signed(field: &str, duration: Duration) -> Result<SignedDuration, Invalid> {
+    SignedDuration::try_from(duration.get()).map_err(|_| Invalid::new(field, "too long"))
+}

@@ -1,0 +1,81 @@
+//! Selecting objects by their labels, as everywhere in Kubernetes, but checked on the way in.
+//!
+//! The type of meta/v1 has no bounds and takes any word for an operator; its own checks are run for
+//! built-in kinds only.
+
+#![expect(
+    clippy::doc_markdown,
+    reason = "the comments are the descriptions that kubectl explain shows, where backticks are noise"
+)]
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::schema::{LABEL_KEY, LABEL_KEY_LENGTH, LABEL_VALUE, rule, shape};
+
+/// Selects objects by their labels: all requirements must hold, and `{}` selects all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-map-type" = "atomic"))]
+pub struct LabelSelector {
+    /// Labels that must be there with exactly these values; at most 32.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend(
+        "maxProperties" = 32,
+        "additionalProperties" = {"type": "string", "maxLength": 63, "pattern": LABEL_VALUE},
+        "x-kubernetes-validations" = rule(
+            &format!("self.all(key, size(key) <= {LABEL_KEY_LENGTH} && key.matches(r'{LABEL_KEY}'))"),
+            "matchLabels must have keys of labels: a name of at most 63 letters, digits, '-', '_' and '.', \
+             after an optional DNS subdomain and '/'",
+        ),
+    ))]
+    pub match_labels: BTreeMap<String, String>,
+    /// Requirements on labels; at most 32.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub match_expressions: Vec<LabelRequirement>,
+}
+
+/// What one label has to be.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rule(
+    "(self.operator in ['In', 'NotIn']) == (has(self.values) && size(self.values) > 0)",
+    "values must be given with the operators In and NotIn, and only with these",
+)))]
+pub struct LabelRequirement {
+    /// Key of the label.
+    #[schemars(
+        length(max = LABEL_KEY_LENGTH),
+        regex(pattern = LABEL_KEY),
+        extend("x-kubernetes-validations" = shape(
+            LABEL_KEY,
+            "key must be the key of a label: a name of at most 63 letters, digits, '-', '_' and '.', \
+             after an optional DNS subdomain and '/'",
+        )),
+    )]
+    pub key: String,
+    /// What is required of the label: In and NotIn compare its value with the values given (an object
+    /// without the label passes NotIn), Exists and DoesNotExist look only whether it is there.
+    pub operator: LabelOperator,
+    /// Values for In and NotIn, where at least one is required; at most 32.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), inner(length(max = 63), regex(pattern = LABEL_VALUE)))]
+    pub values: Vec<String>,
+}
+
+/// How a label is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[schemars(description = "")]
+pub enum LabelOperator {
+    /// It has one of the values.
+    In,
+    /// It has none of the values, or is not there.
+    NotIn,
+    /// It is there.
+    Exists,
+    /// It is not there.
+    DoesNotExist,
+}

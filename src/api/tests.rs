@@ -1,0 +1,155 @@
+use serde_json::{Value, json};
+
+use super::policy::{Mode, OnTimeout, Strategy};
+use super::*;
+
+/// Each field of the schema with its path, properties of one definition at a time.
+fn fields(schema: &Value, path: &str, found: &mut Vec<(String, Value)>) {
+    found.push((path.to_owned(), schema.clone()));
+    if let Some(properties) = schema["properties"].as_object() {
+        for (name, property) in properties {
+            fields(property, &format!("{path}.{name}"), found);
+        }
+    }
+    for (word, step) in [("items", "[]"), ("additionalProperties", "{}")] {
+        if schema[word].is_object() {
+            fields(&schema[word], &format!("{path}{step}"), found);
+        }
+    }
+}
+
+fn schemas() -> Vec<(String, Value)> {
+    let mut found = Vec::new();
+    for definition in serde_saphyr::from_multiple::<Value>(&definitions()).expect("YAML") {
+        let schema = definition
+            .pointer("/spec/versions/0/schema/openAPIV3Schema")
+            .expect("a schema");
+        let kind = definition["spec"]["names"]["kind"].as_str().expect("a kind");
+        for part in ["spec", "status"] {
+            fields(&schema["properties"][part], &format!("{kind}.{part}"), &mut found);
+        }
+    }
+    assert!(found.len() > 150, "only {} fields", found.len());
+    found
+}
+
+#[test]
+fn everything_that_a_policy_says_has_a_bound() {
+    for (path, schema) in schemas().iter().filter(|(path, _)| path.contains(".spec")) {
+        let bounded = match schema["type"].as_str().expect(path) {
+            "string" => schema["maxLength"].is_u64() || schema["enum"].is_array(),
+            "array" => schema["maxItems"].is_u64(),
+            "integer" => schema["minimum"].is_i64() && schema["maximum"].is_i64(),
+            "object" => schema["maxProperties"].is_u64() || schema["additionalProperties"].is_null(),
+            "boolean" => true,
+            other => panic!("{path} is of the type {other}"),
+        };
+        assert!(bounded, "{path}: {schema}");
+        assert!(schema["x-kubernetes-preserve-unknown-fields"].is_null(), "{path}");
+        assert!(schema["nullable"].is_null(), "{path}");
+    }
+}
+
+#[test]
+fn everything_is_described_in_one_line() {
+    for (path, schema) in schemas() {
+        // Of a plain list or map, the list itself says what its entries are.
+        if path.ends_with(['[', ']', '{', '}']) && schema["type"] == "string" {
+            continue;
+        }
+        let description = schema["description"].as_str().unwrap_or_default();
+        assert!(
+            description.ends_with('.') && !description.contains('\n'),
+            "{path}: {description:?}"
+        );
+    }
+}
+
+#[test]
+fn a_default_is_the_same_in_the_schema_and_in_the_type() {
+    let mut defaults = schemas();
+    defaults.retain(|(_, schema)| !schema["default"].is_null());
+    let mut defaults: Vec<_> = defaults
+        .iter()
+        .filter_map(|(path, schema)| Some((path.strip_prefix("RolloutPolicy.")?, &schema["default"])))
+        .collect();
+    defaults.sort_by_key(|(path, _)| *path);
+    assert_eq!(
+        defaults,
+        [
+            ("spec.inPlace.nudge", &json!(true)),
+            ("spec.priority", &json!(0)),
+            ("spec.restart.freezes[].timeZone", &json!("UTC")),
+            ("spec.restart.windows[].timeZone", &json!("UTC")),
+            ("spec.rules[].name", &json!("*")),
+            ("spec.suspend", &json!(false)),
+        ]
+    );
+    let window = json!({"schedule": "0 2 * * *", "duration": "1h"});
+    let sparse = json!({
+        "inPlace": {},
+        "rules": [{"keys": ["a"], "strategy": "Ignore"}],
+        "restart": {"windows": [window]},
+    });
+    let spec: RolloutPolicySpec = serde_json::from_value(sparse).expect("a valid spec");
+    let full = serde_json::to_value(&spec).expect("JSON");
+    assert_eq!(full["inPlace"], json!({"nudge": true}));
+    assert_eq!(full["priority"], json!(0));
+    assert_eq!(full["suspend"], json!(false));
+    assert_eq!(full["rules"][0]["name"], "*");
+    assert_eq!(full["restart"]["windows"][0]["timeZone"], "UTC");
+}
+
+#[test]
+fn what_is_not_said_is_not_there_and_not_null() {
+    let spec: RolloutPolicySpec = serde_json::from_value(json!({})).expect("a valid spec");
+    assert_eq!(spec, RolloutPolicySpec::default());
+    let written = serde_json::to_value(&spec).expect("JSON");
+    assert_eq!(written, json!({"priority": 0, "suspend": false}));
+}
+
+#[test]
+fn both_kinds_say_the_same_but_for_the_choice_of_workloads() {
+    let common = json!({
+        "strategy": "Auto",
+        "mode": "Observe",
+        "inPlace": {"timeout": "1m30s", "onTimeout": "Restart"},
+        "restart": {"settle": "2s"},
+    });
+    let with = |workloads: Value| {
+        let mut spec = common.clone();
+        spec["workloads"] = workloads;
+        spec
+    };
+    let namespaced: RolloutPolicySpec =
+        serde_json::from_value(with(json!({"kinds": ["Deployment"], "selector": {}}))).expect("valid");
+    let cluster: ClusterRolloutPolicySpec =
+        serde_json::from_value(with(json!({"selector": {}, "namespaceSelector": {}}))).expect("valid");
+
+    assert_eq!(namespaced.policy, cluster.policy);
+    assert_eq!(namespaced.policy.strategy, Some(Strategy::Auto));
+    assert_eq!(namespaced.policy.mode, Some(Mode::Observe));
+    let in_place = namespaced.policy.in_place.expect("it is given");
+    assert_eq!(
+        in_place.timeout.map(Duration::get),
+        Some(std::time::Duration::from_secs(90))
+    );
+    assert_eq!(in_place.on_timeout, Some(OnTimeout::Restart));
+    assert_eq!(namespaced.workloads.expect("they are given").kinds, ["Deployment"]);
+    assert!(cluster.workloads.namespace_selector.is_some());
+}
+
+#[test]
+fn what_a_later_version_says_is_an_error_and_not_a_guess() {
+    for (spec, said) in [
+        (json!({"strategy": "Reload"}), "unknown variant `Reload`"),
+        (
+            json!({"restart": {"settle": "-2s"}}),
+            "\"-2s\" is not a duration, such as 2s, 10m or 1h30m",
+        ),
+        (json!({"workloads": {}}), "missing field `selector`"),
+    ] {
+        let error = serde_json::from_value::<RolloutPolicySpec>(spec).expect_err("an error");
+        assert!(error.to_string().contains(said), "{error}");
+    }
+}

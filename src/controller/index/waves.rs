@@ -1,0 +1,73 @@
+//! Order: the next wave of a policy goes when the one before is complete and healthy.
+
+use super::Index;
+use crate::controller::entry::{Under, WorkloadEntry};
+use crate::core::labels::Labels;
+use crate::core::name::{Version, WorkloadRef};
+use crate::core::reason::{Reason, State};
+
+impl Index {
+    /// A workload of an earlier wave that uses one of the same sources and is not done, in words.
+    #[must_use]
+    pub fn ahead(&self, entry: &WorkloadEntry) -> Option<String> {
+        let under = entry.under.as_ref()?;
+        let own = wave(entry, under)?;
+        let namespace = &entry.workload.reference.namespace;
+        entry.uses.iter().map(|used| used.source(namespace)).find_map(|source| {
+            let written = self.sources.get(&source).map(|known| known.content_version);
+            self.users(&source).find_map(|other| {
+                let known = self.workloads.get(other)?;
+                let of = known
+                    .under
+                    .as_ref()
+                    .filter(|of| of.terms.policy == under.terms.policy)?;
+                let earlier = wave(known, of).filter(|wave| *wave < own)?;
+                (!is_done(known, of, written.unwrap_or_default())).then(|| {
+                    let state = known.status.map_or("not looked at yet", |(state, _)| state.word());
+                    let kind = other.kind.row().kind;
+                    format!("{kind} {} of wave {} is {state}", other.name, earlier + 1)
+                })
+            })
+        })
+    }
+
+    /// Those that wait for earlier waves of the policy that this one is of, should it be done.
+    #[must_use]
+    pub fn behind(&self, reference: &WorkloadRef) -> Vec<WorkloadRef> {
+        let Some(under) = self.workload(reference).and_then(|entry| entry.under.as_ref()) else {
+            return Vec::new();
+        };
+        let done = self
+            .workload(reference)
+            .is_some_and(|entry| is_done(entry, under, Version::default()));
+        if under.terms.waves.is_empty() || !done {
+            return Vec::new();
+        }
+        let waits = |entry: &WorkloadEntry| {
+            entry.status.is_some_and(|(_, reason)| reason == Reason::EarlierWave)
+                && entry.terms().is_some_and(|terms| terms.policy == under.terms.policy)
+        };
+        let waiting = self.workloads.iter().filter(|(_, entry)| waits(entry));
+        waiting.map(|(reference, _)| reference.clone()).collect()
+    }
+}
+
+fn wave(entry: &WorkloadEntry, under: &Under) -> Option<usize> {
+    const NONE: &Labels = &Labels::none();
+    under.terms.wave(entry.workload.labels().unwrap_or(NONE))
+}
+
+/// Whether it has dealt with what was written by then.
+fn is_done(entry: &WorkloadEntry, under: &Under, written: Version) -> bool {
+    match entry.status {
+        Some((State::Current | State::Propagating | State::Observed, _)) => {
+            entry.change.is_none() && under.decided >= written
+        }
+        // Nothing rolls, and nothing will, for reasons that the next wave cannot wait for.
+        Some((State::Held, reason)) => matches!(
+            reason,
+            Reason::Paused | Reason::OnDelete | Reason::Partitioned | Reason::Ignored | Reason::OtherInstallation
+        ),
+        _ => false,
+    }
+}

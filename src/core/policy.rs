@@ -1,0 +1,564 @@
+//! Policies: which one holds for a workload, and what follows from it.
+//!
+//! The one that a workload names, else one of its namespace whose selector matches, else one of the
+//! cluster's, else what is built in. Of several at one level the highest priority, then the oldest,
+//! then the first by name. What cluster policies say of freezes, suspension and budget holds besides,
+//! whichever governs.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+
+use super::class::{Rule, Sorting};
+use super::kind::KindId;
+use super::labels::{Labels, Selector};
+use super::name::{Name, Namespace, SourceKind};
+use super::optin::{OptIn, Selection, Strategy};
+use super::pattern::Pattern;
+use super::time::Second;
+use super::window::{Schedule, Times};
+
+#[cfg(test)]
+mod tests;
+
+/// Which policy.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PolicyRef {
+    /// Of a `RolloutPolicy`; `None`: a `ClusterRolloutPolicy`.
+    pub namespace: Option<Namespace>,
+    /// Its name.
+    pub name: Name,
+}
+
+impl fmt::Display for PolicyRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.namespace {
+            Some(namespace) => write!(f, "RolloutPolicy {namespace}/{}", self.name),
+            None => write!(f, "ClusterRolloutPolicy {}", self.name),
+        }
+    }
+}
+
+/// A policy as it is known.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy {
+    /// Which one.
+    pub reference: PolicyRef,
+    /// The highest wins.
+    pub priority: i32,
+    /// Then the oldest.
+    pub created: Second,
+    /// What it selects; `None`: only what names it.
+    pub selects: Option<Selects>,
+    /// What it says, or what is wrong with it: then it holds what it governs.
+    pub says: Result<Says, Box<str>>,
+}
+
+/// Which workloads a policy selects.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selects {
+    /// Of these kinds; empty: of all.
+    pub kinds: Box<[Box<str>]>,
+    /// With these labels.
+    pub selector: Selector,
+    /// In namespaces with these labels; `None`: in all.
+    pub namespaces: Option<Selector>,
+}
+
+/// What a policy says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Says {
+    /// Which sources count.
+    pub sources: Sources,
+    /// What a change does; `None`: not said.
+    pub strategy: Option<Strategy>,
+    /// What a change of some keys does instead.
+    pub rules: Box<[Rule]>,
+    /// Whether somebody tells applications of new files.
+    pub told: bool,
+    /// How long the kubelet is given to write files.
+    pub in_place_timeout: SignedDuration,
+    /// How long changes are gathered; `None`: as built in.
+    pub settle: Option<SignedDuration>,
+    /// The least time between two restarts of one workload.
+    pub min_interval: SignedDuration,
+    /// How many of its workloads roll at a time; `None`: as many as may in the cluster.
+    pub max_parallel: Option<usize>,
+    /// When rollouts may begin; none: always.
+    pub windows: Vec<Schedule>,
+    /// When none may.
+    pub freezes: Vec<Schedule>,
+    /// Whether a failure holds the others that wait for the same change.
+    pub halt_on_failure: bool,
+    /// When a rollout that is not complete has failed; `None`: as built in.
+    pub deadline: Option<SignedDuration>,
+    /// In which order.
+    pub waves: Box<[Selector]>,
+    /// Decide and report, and write nothing.
+    pub observe: bool,
+    /// Restart nothing.
+    pub suspend: bool,
+}
+
+impl Default for Says {
+    fn default() -> Self {
+        Self {
+            sources: Sources::default(),
+            strategy: None,
+            rules: Box::default(),
+            told: false,
+            in_place_timeout: SignedDuration::from_secs(60),
+            settle: None,
+            min_interval: SignedDuration::ZERO,
+            max_parallel: None,
+            windows: Vec::new(),
+            freezes: Vec::new(),
+            halt_on_failure: false,
+            deadline: None,
+            waves: Box::default(),
+            observe: false,
+            suspend: false,
+        }
+    }
+}
+
+/// Which sources count.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// Of those referred to only these; empty: all.
+    pub include: Box<[(SourceKind, Pattern)]>,
+    /// Never these.
+    pub exclude: Box<[(SourceKind, Pattern)]>,
+    /// These besides, whether referred to or not.
+    pub extra: Box<[(SourceKind, Pattern)]>,
+}
+
+impl Policy {
+    /// A cluster policy that says nothing of what a change does is a floor only: it limits what other
+    /// policies and annotations ask for, and neither opts in nor governs.
+    #[must_use]
+    pub fn is_floor_only(&self) -> bool {
+        let says_what = |says: &Says| says.strategy.is_some() || !says.rules.is_empty();
+        self.reference.namespace.is_none() && !self.says.as_ref().is_ok_and(says_what)
+    }
+
+    fn is_for(&self, subject: &Subject<'_>) -> bool {
+        let Some(Selects {
+            kinds,
+            selector,
+            namespaces,
+        }) = &self.selects
+        else {
+            return false;
+        };
+        (kinds.is_empty() || kinds.iter().any(|kind| **kind == *subject.kind.row().kind))
+            && selector.selects(subject.labels)
+            && namespaces.as_ref().is_none_or(|namespaces| {
+                subject
+                    .namespace_labels
+                    .is_some_and(|labels| namespaces.selects(labels))
+            })
+    }
+
+    /// What a workload under this policy asks for, with what its annotations ask for.
+    #[must_use]
+    pub fn opt_in(&self, asked: &OptIn) -> OptIn {
+        let mut opt_in = asked.clone();
+        let Ok(says) = &self.says else { return opt_in };
+        let Sources {
+            include,
+            exclude,
+            extra,
+        } = &says.sources;
+        for kind in [SourceKind::ConfigMap, SourceKind::Secret] {
+            let of_kind = |patterns: &[(SourceKind, Pattern)]| -> Vec<Pattern> {
+                let of_it = patterns.iter().filter(|(of, _)| *of == kind);
+                of_it.map(|(_, pattern)| pattern.clone()).collect()
+            };
+            let selection: &mut Selection = match kind {
+                SourceKind::ConfigMap => &mut opt_in.configmaps,
+                SourceKind::Secret => &mut opt_in.secrets,
+            };
+            if !include.is_empty() {
+                selection.included = Some(of_kind(include).into());
+            }
+            selection.named = [selection.named.to_vec(), of_kind(extra)].concat().into();
+            selection.excluded = [selection.excluded.to_vec(), of_kind(exclude)].concat().into();
+        }
+        opt_in
+    }
+}
+
+/// A workload, as policies see it.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// Where it is.
+    pub namespace: &'a Namespace,
+    /// Its kind.
+    pub kind: KindId,
+    /// Its labels.
+    pub labels: &'a Labels,
+    /// Those of its namespace; `None`: not known.
+    pub namespace_labels: Option<&'a Labels>,
+    /// The policy that it names.
+    pub named: Option<&'a str>,
+}
+
+/// All policies.
+#[derive(Debug, Default)]
+pub struct Policies(BTreeMap<PolicyRef, Arc<Policy>>);
+
+/// Which policies hold for a workload, by name: what follows from the same ones is the same.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Governed {
+    /// The one that governs.
+    pub by: By,
+    /// Those of the cluster that select it, whichever governs.
+    pub floors: Box<[PolicyRef]>,
+    /// Those that would govern it were it not for this one.
+    pub overruled: Box<[PolicyRef]>,
+}
+
+/// What governs a workload.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum By {
+    /// No policy.
+    #[default]
+    Nobody,
+    /// This one.
+    Policy(PolicyRef),
+    /// One that it names and that does not exist.
+    Missing(PolicyRef),
+}
+
+impl Policies {
+    /// Takes a policy as it is now. Gives whether that is news.
+    pub fn set(&mut self, policy: Policy) -> bool {
+        let known = self.0.get(&policy.reference);
+        if known.is_some_and(|known| **known == policy) {
+            return false;
+        }
+        self.0.insert(policy.reference.clone(), Arc::new(policy));
+        true
+    }
+
+    /// One is gone. Gives whether it was known.
+    pub fn remove(&mut self, reference: &PolicyRef) -> bool {
+        self.0.remove(reference).is_some()
+    }
+
+    /// One of them.
+    #[must_use]
+    pub fn get(&self, reference: &PolicyRef) -> Option<&Arc<Policy>> {
+        self.0.get(reference)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Policy>> {
+        self.0.values()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn of(&self, namespace: Option<&Namespace>) -> impl Iterator<Item = &Arc<Policy>> {
+        let first = PolicyRef {
+            namespace: namespace.cloned(),
+            name: Name::from(""),
+        };
+        let namespace = namespace.cloned();
+        self.0
+            .range((Bound::Included(first), Bound::Unbounded))
+            .take_while(move |(reference, _)| reference.namespace == namespace)
+            .map(|(_, policy)| policy)
+    }
+
+    /// Which hold for a workload.
+    #[must_use]
+    pub fn govern(&self, subject: &Subject<'_>) -> Governed {
+        if self.0.is_empty() && subject.named.is_none() {
+            return Governed::default();
+        }
+        let of_cluster: Vec<&Arc<Policy>> = self.of(None).filter(|policy| policy.is_for(subject)).collect();
+        let floors = of_cluster.iter().map(|policy| policy.reference.clone()).collect();
+        if let Some(name) = subject.named {
+            let named = PolicyRef {
+                namespace: Some(subject.namespace.clone()),
+                name: Name::from(name),
+            };
+            let by = if self.0.contains_key(&named) {
+                By::Policy(named)
+            } else {
+                By::Missing(named)
+            };
+            return Governed {
+                by,
+                floors,
+                overruled: Box::default(),
+            };
+        }
+        let mut matching: Vec<&Arc<Policy>> = self
+            .of(Some(subject.namespace))
+            .filter(|policy| policy.is_for(subject))
+            .collect();
+        if matching.is_empty() {
+            matching = of_cluster
+                .into_iter()
+                .filter(|policy| !policy.is_floor_only())
+                .collect();
+        }
+        matching.sort_by(|one, other| {
+            let order = |policy: &Policy| (std::cmp::Reverse(policy.priority), policy.created);
+            (order(one), &one.reference).cmp(&(order(other), &other.reference))
+        });
+        let mut matching = matching.into_iter().map(|policy| policy.reference.clone());
+        Governed {
+            by: matching.next().map_or(By::Nobody, By::Policy),
+            floors,
+            overruled: matching.collect(),
+        }
+    }
+
+    /// What follows.
+    #[must_use]
+    pub fn terms(&self, governed: &Governed, built_in: &BuiltIn) -> Terms {
+        let mut terms = Terms::built_in(built_in);
+        let floors: Vec<&Policy> = governed
+            .floors
+            .iter()
+            .filter_map(|it| self.get(it))
+            .map(|it| &**it)
+            .collect();
+        let mut budgets: Vec<Budget> = Vec::new();
+        let mut budget = |policy: &PolicyRef, says: &Says| {
+            let of = policy.clone();
+            if let Some(limit) = says
+                .max_parallel
+                .filter(|_| !budgets.iter().any(|known| known.of == of))
+            {
+                budgets.push(Budget { of, limit });
+            }
+        };
+        match &governed.by {
+            By::Nobody => {}
+            By::Missing(policy) => {
+                terms.trouble = Some(Trouble::Missing(policy.clone()));
+            }
+            By::Policy(policy) => {
+                terms.policy = Some(policy.clone());
+                match self.get(policy).map(|policy| &policy.says) {
+                    Some(Ok(says)) => {
+                        terms.follow(says);
+                        budget(policy, says);
+                    }
+                    Some(Err(why)) => terms.trouble = Some(Trouble::Invalid(policy.clone(), why.clone())),
+                    None => terms.trouble = Some(Trouble::Missing(policy.clone())),
+                }
+            }
+        }
+        let mut freezes = Vec::new();
+        for floor in floors {
+            match &floor.says {
+                Ok(says) => {
+                    freezes.extend(says.freezes.iter().cloned());
+                    budget(&floor.reference, says);
+                    if says.suspend {
+                        terms.floor_suspended = Some(floor.reference.clone());
+                    }
+                }
+                Err(why) => {
+                    let trouble = Trouble::Invalid(floor.reference.clone(), why.clone());
+                    terms.trouble.get_or_insert(trouble);
+                }
+            }
+        }
+        terms.floor = Times::new(Vec::new(), freezes);
+        terms.budgets = budgets.into();
+        terms.overruled.clone_from(&governed.overruled);
+        terms
+    }
+}
+
+/// What holds where no policy says otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BuiltIn {
+    /// How long changes are gathered.
+    pub settle: SignedDuration,
+    /// When a rollout that is not complete has failed.
+    pub deadline: SignedDuration,
+    /// How many restarts of one workload within ten minutes are too many; `None`: no number is.
+    pub flap_limit: Option<usize>,
+}
+
+impl Default for BuiltIn {
+    /// As the flags have it.
+    fn default() -> Self {
+        Self {
+            settle: SignedDuration::from_secs(2),
+            deadline: SignedDuration::from_mins(10),
+            flap_limit: Some(5),
+        }
+    }
+}
+
+/// What holds for one workload.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// Which policy governs it.
+    pub policy: Option<PolicyRef>,
+    /// Why nothing may be done.
+    pub trouble: Option<Trouble>,
+    /// What a change does, unless its annotation says otherwise; `None`: not said.
+    pub strategy: Option<Strategy>,
+    /// What a change of some keys does.
+    pub rules: Arc<[Rule]>,
+    /// Whether somebody tells the application of new files.
+    pub told: bool,
+    /// How long the kubelet is given to write files.
+    pub in_place_timeout: SignedDuration,
+    /// How long changes are gathered.
+    pub settle: SignedDuration,
+    /// The least time between two restarts.
+    pub min_interval: SignedDuration,
+    /// When a rollout that is not complete has failed.
+    pub deadline: SignedDuration,
+    /// How many restarts within ten minutes are too many; `None`: no number is.
+    pub flap_limit: Option<usize>,
+    /// When rollouts may begin, as its own policy says.
+    pub times: Times,
+    /// And as cluster policies say, whichever governs.
+    pub floor: Times,
+    /// Its own policy is suspended.
+    pub suspended: bool,
+    /// A cluster policy that is suspended.
+    pub floor_suspended: Option<PolicyRef>,
+    /// How many may roll at a time, with whom.
+    pub budgets: Box<[Budget]>,
+    /// Whether the failure of another one holds it.
+    pub halt_on_failure: bool,
+    /// In which order.
+    pub waves: Box<[Selector]>,
+    /// Decide and report only.
+    pub observe: bool,
+    /// The policies that would govern it besides.
+    pub overruled: Box<[PolicyRef]>,
+}
+
+/// A limit that several workloads share.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Budget {
+    /// The policy that sets it.
+    pub of: PolicyRef,
+    /// How many of its workloads roll at a time.
+    pub limit: usize,
+}
+
+/// Why a policy cannot be followed. Nothing looser ever takes its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// It does not exist.
+    Missing(PolicyRef),
+    /// It says what makes no sense.
+    Invalid(PolicyRef, Box<str>),
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self::built_in(&BuiltIn::default())
+    }
+}
+
+impl Terms {
+    /// Those without any policy.
+    #[must_use]
+    pub fn built_in(built_in: &BuiltIn) -> Self {
+        let BuiltIn {
+            settle,
+            deadline,
+            flap_limit,
+        } = *built_in;
+        let default = Says::default();
+        Self {
+            policy: None,
+            trouble: None,
+            strategy: None,
+            rules: Arc::default(),
+            told: false,
+            in_place_timeout: default.in_place_timeout,
+            settle,
+            min_interval: default.min_interval,
+            deadline,
+            flap_limit,
+            times: Times::default(),
+            floor: Times::default(),
+            suspended: false,
+            floor_suspended: None,
+            budgets: Box::default(),
+            halt_on_failure: false,
+            waves: Box::default(),
+            observe: false,
+            overruled: Box::default(),
+        }
+    }
+
+    fn follow(&mut self, says: &Says) {
+        let Says {
+            sources: _,
+            strategy,
+            rules,
+            told,
+            in_place_timeout,
+            settle,
+            min_interval,
+            max_parallel: _,
+            windows,
+            freezes,
+            halt_on_failure,
+            deadline,
+            waves,
+            observe,
+            suspend,
+        } = says;
+        self.strategy = *strategy;
+        self.rules = rules.to_vec().into();
+        self.told = *told;
+        self.in_place_timeout = *in_place_timeout;
+        self.settle = settle.unwrap_or(self.settle);
+        self.min_interval = *min_interval;
+        self.times = Times::new(windows.clone(), freezes.clone());
+        self.halt_on_failure = *halt_on_failure;
+        self.deadline = deadline.unwrap_or(self.deadline);
+        self.waves.clone_from(waves);
+        self.observe = *observe;
+        self.suspended = *suspend;
+    }
+
+    /// What a change does to a workload with this opt-in, where no rule is about the key.
+    #[must_use]
+    pub fn strategy(&self, opt_in: &OptIn) -> Strategy {
+        opt_in.strategy.or(self.strategy).unwrap_or_default()
+    }
+
+    /// How keys are sorted for a workload with this opt-in.
+    #[must_use]
+    pub fn sorting(&self, opt_in: &OptIn) -> Sorting<'_> {
+        Sorting {
+            rules: &self.rules,
+            default: self.strategy(opt_in),
+            told: self.told,
+        }
+    }
+
+    /// In which wave a workload with these labels goes; `None`: there are no waves.
+    #[must_use]
+    pub fn wave(&self, labels: &Labels) -> Option<usize> {
+        let first = self.waves.iter().position(|wave| wave.selects(labels));
+        (!self.waves.is_empty()).then(|| first.unwrap_or(self.waves.len()))
+    }
+}
