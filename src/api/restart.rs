@@ -61,7 +61,7 @@ pub struct Window {
         extend("x-kubernetes-validations" = shape(
             SCHEDULE,
             "schedule must be a cron line of five fields (minute, hour, day of month, month, day of week) \
-             of digits, names and * / , -, such as 0 2 * * 1-5",
+             of digits, names and * / , - #, such as 0 2 * * 1-5",
         )),
     )]
     pub schedule: String,

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::index::{How, Rules};
 use crate::core::baseline::Baseline;
 use crate::core::decide::{Change, Foreign, Trusted};
-use crate::core::kind::Progress;
+use crate::core::kind::{Progress, RevisionFrom};
 use crate::core::name::{Key, Namespace, SourceKind, SourceRef, Version};
 use crate::core::optin::{Meant, OptIn, Origin, Referenced};
 use crate::core::policy::Terms;
@@ -310,6 +310,12 @@ impl WorkloadEntry {
             return None;
         }
         let baseline = Baseline::parse(self.workload.observed.as_deref()?).ok()?;
+        let row = self.workload.reference.kind.row();
+        let revision = self.workload.evidence.revision.unwrap_or(0);
+        if row.revision != RevisionFrom::Generation && revision > baseline.revision {
+            // It rolls by somebody else's doing.
+            return None;
+        }
         let last = Timestamp::from_second(*baseline.restarts.last()?).ok()?;
         last.checked_add(deadline).ok().filter(|until| now < *until)
     }

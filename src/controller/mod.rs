@@ -179,10 +179,9 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
         resync: config.resync,
     };
     background.spawn(resync(context.clone(), queue.clone(), config.resync));
-    background.spawn(report(context.clone(), queue.clone(), metrics.clone()));
+    spawn_reports(&mut background, &context, &queue, &metrics);
     let workers = start_workers(reconciler, config.write_concurrency, &stop);
     reading::start(feed, &mut background);
-    background.spawn(statuses::write(context.clone(), metrics.clone()));
     if !config.observe_only {
         background.spawn(beat(context, heart.clone(), metrics.clone()));
     }
@@ -207,6 +206,17 @@ fn announce(config: &ControllerConfig, cluster: &kube::Config, installation: &st
         config.namespaces.join(",")
     };
     info!(version = crate::ops::VERSION, server = %cluster.cluster_url, installation, namespaces, "starting");
+}
+
+/// What is said of everything as a whole: gauges, and the statuses of policies.
+fn spawn_reports(
+    background: &mut JoinSet<()>,
+    context: &Arc<Context>,
+    queue: &Arc<Queue<WorkloadRef>>,
+    metrics: &Metrics,
+) {
+    background.spawn(report(context.clone(), queue.clone(), metrics.clone()));
+    background.spawn(statuses::write(context.clone(), metrics.clone()));
 }
 
 /// Without Secrets none of ours either: then no right on any is needed.

@@ -99,30 +99,15 @@ impl Observer {
             observed: _,
         } = decided;
         let restart = matches!(plan.action, Action::Restart(_));
+        // What is answered to a person is true only once it is done.
+        let done = !restart || matches!(outcome, Outcome::Written { .. });
+        let complaints: Vec<_> = complaints
+            .into_iter()
+            .filter(|(reason, _)| done || *reason != Reason::Answered)
+            .collect();
         self.count(workload.kind, &plan, outcome);
-        let (state, reason, detail) = match outcome {
-            Outcome::Failed(ApiError::Forbidden(message)) => (State::Failed, Reason::Forbidden, message.clone()),
-            Outcome::Failed(ApiError::Rejected(message)) => (State::Failed, Reason::Rejected, message.clone()),
-            Outcome::Failed(error) => {
-                debug!(%error, workload = %Named(workload), "request failed, will be tried again");
-                return;
-            }
-            Outcome::Refused | Outcome::Postponed(_) => return,
-            Outcome::NotTried { why, .. } => (State::Held, Reason::ChangeRefused, why.clone()),
-            Outcome::Waiting { rolling, waiting, full } => {
-                debug!(workload = %Named(workload), rolling, waiting, "waits for its turn");
-                let whose = full
-                    .as_ref()
-                    .map_or_else(|| "--max-parallel".to_owned(), ToString::to_string);
-                let detail = format!("{whose}; waiting: {}", plan.detail);
-                (State::Pending, Reason::Budget, detail)
-            }
-            Outcome::Observed(_) if restart => (State::Observed, Reason::Restarted, plan.detail.clone()),
-            // Whatever led to a restart, people look for one word.
-            _ if restart => (plan.state, Reason::Restarted, plan.detail.clone()),
-            Outcome::Nothing | Outcome::Written { .. } | Outcome::Observed(_) => {
-                (plan.state, plan.reason, plan.detail.clone())
-            }
+        let Some((state, reason, detail)) = standing(workload, &plan, outcome) else {
+            return;
         };
         let mut index = context.index();
         let Some(entry) = index.workload_mut(workload) else {
@@ -158,7 +143,11 @@ impl Observer {
                 } => change.first_seen,
                 _ => entry.change.as_ref().map_or(now, |change| change.first_seen),
             };
-            entry.stale_since.get_or_insert(from);
+            // Held for its policy alone it may well be current.
+            let idle = plan.action == Action::Hold && matches!(reason, Reason::PolicyMissing | Reason::PolicyInvalid);
+            if !idle {
+                entry.stale_since.get_or_insert(from);
+            }
         }
         let complaint = complaints.iter().map(|(_, text)| super::entry::same_words(text));
         let complained = complaint.fold(0, |all, one| all ^ one.rotate_left(1));
@@ -266,6 +255,36 @@ impl Observer {
     }
 }
 
+/// Where a workload stands by what became of a plan, why, and what the reason is about. `None`: nothing
+/// is to be said, it is tried again.
+fn standing(workload: &WorkloadRef, plan: &Plan, outcome: &Outcome) -> Option<(State, Reason, String)> {
+    let restart = matches!(plan.action, Action::Restart(_));
+    Some(match outcome {
+        Outcome::Failed(ApiError::Forbidden(message)) => (State::Failed, Reason::Forbidden, message.clone()),
+        Outcome::Failed(ApiError::Rejected(message)) => (State::Failed, Reason::Rejected, message.clone()),
+        Outcome::Failed(error) => {
+            debug!(%error, workload = %Named(workload), "request failed, will be tried again");
+            return None;
+        }
+        Outcome::Refused | Outcome::Postponed(_) => return None,
+        Outcome::NotTried { why, .. } => (State::Held, Reason::ChangeRefused, why.clone()),
+        Outcome::Waiting { rolling, waiting, full } => {
+            debug!(workload = %Named(workload), rolling, waiting, "waits for its turn");
+            let whose = full
+                .as_ref()
+                .map_or_else(|| "--max-parallel".to_owned(), ToString::to_string);
+            let detail = format!("{whose}; waiting: {}", plan.detail);
+            (State::Pending, Reason::Budget, detail)
+        }
+        Outcome::Observed(_) if restart => (State::Observed, Reason::Restarted, plan.detail.clone()),
+        // Whatever led to a restart, people look for one word.
+        _ if restart => (plan.state, Reason::Restarted, plan.detail.clone()),
+        Outcome::Nothing | Outcome::Written { .. } | Outcome::Observed(_) => {
+            (plan.state, plan.reason, plan.detail.clone())
+        }
+    })
+}
+
 /// Sets the gauges that follow from the index.
 pub fn gauge(metrics: &Metrics, index: &super::index::Index, kind: KindId) {
     for state in STATES {
@@ -319,9 +338,15 @@ pub fn is_hold(reason: Reason) -> bool {
 fn severity(reason: Reason) -> Option<Severity> {
     match reason {
         // Steps on a way whose ends are said; a rollout has Events of its own controller besides.
-        Reason::Unchanged | Reason::Settling | Reason::Absorbing | Reason::Proving | Reason::Rolling => None,
+        Reason::Unchanged
+        | Reason::Settling
+        | Reason::Absorbing
+        | Reason::Proving
+        | Reason::Rolling
+        | Reason::RollingLong
         // Said once of the ones that were tried, and once when files were left to the kubelet.
-        Reason::ChangeRefused | Reason::Propagated => None,
+        | Reason::ChangeRefused
+        | Reason::Propagated => None,
         Reason::SourceMissing
         | Reason::Undone
         | Reason::Unproven

@@ -183,7 +183,7 @@ impl Reconciler {
             Part::Rehearse => {
                 let result = patch.rehearse(&self.context.client, self.context.timeout).await;
                 let now = self.context.clock.now();
-                self.rehearsals.done(&change, result.as_ref().map(|()| ()), now);
+                self.rehearsals.done(&change, result.as_ref().copied(), now);
                 result.err().map(Outcome::Failed)
             }
         }
@@ -205,6 +205,7 @@ impl Reconciler {
                     governor.occupy(workload, &decided.budgets);
                     return;
                 }
+                (Outcome::Nothing, _) if decided.plan.reason == Reason::RollingLong => governor.linger(workload),
                 // Something else came while it rolls, and has to wait.
                 _ if rolls => return,
                 _ => governor.release(workload),

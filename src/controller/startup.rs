@@ -6,12 +6,14 @@ use std::time::Duration;
 use kube::Client;
 use tracing::{error, info, warn};
 
-use super::gather::{Clock, Context, decide_now};
+use super::entry::WorkloadEntry;
+use super::gather::{Clock, Context};
 use crate::core::baseline::Baseline;
 use crate::core::digest::KeyRing;
 use crate::core::kind::{DEPLOYMENT, History, Progress};
 use crate::core::name::{Uid, WorkloadRef};
-use crate::core::reason::State;
+use crate::core::policy::Terms;
+use crate::core::reason::{Reason, State};
 use crate::core::time::Second;
 use crate::k8s::error::ApiError;
 use crate::k8s::evidence;
@@ -164,21 +166,30 @@ pub fn find_rolling(context: &Context) {
     find_failed(context);
 }
 
-/// Whatever failed because of us holds the others that wait for the same change.
+/// Whatever failed because of us holds the others that wait for the same change: before anything is
+/// decided, since nobody knows in which order that will be. Should the decision see it otherwise, that
+/// is lifted again.
 fn find_failed(context: &Context) {
-    let caused: Vec<WorkloadRef> = {
-        let index = context.index();
-        let caused = index.workloads().filter(|(_, entry)| entry.workload.cause().is_some());
-        caused.map(|(reference, _)| reference.clone()).collect()
+    let now = context.clock.now();
+    let mut index = context.index();
+    let late = |entry: &WorkloadEntry, terms: &Terms| {
+        let baseline = entry.workload.observed.as_deref().map(Baseline::parse);
+        let last = baseline.and_then(Result::ok).and_then(|it| it.restarts.last().copied());
+        let deadline = terms.deadline.as_secs();
+        last.is_some_and(|last| now.as_second() >= last.saturating_add(deadline))
     };
-    for reference in caused {
-        let Ok(decided) = decide_now(context, &reference, None) else {
-            continue;
-        };
-        if decided.plan.state == State::Failed {
-            let mut index = context.index();
-            index.set_status(&reference, (decided.plan.state, decided.plan.reason));
-            index.note_failure(&reference);
-        }
+    let failed: Vec<WorkloadRef> = index
+        .workloads()
+        .filter(|(_, entry)| match entry.workload.evidence.progress {
+            _ if entry.workload.cause().is_none() => false,
+            Progress::Failed => true,
+            Progress::Progressing => late(entry, index.terms(entry)),
+            Progress::Complete | Progress::Waiting(_) => false,
+        })
+        .map(|(reference, _)| reference.clone())
+        .collect();
+    for reference in failed {
+        index.set_status(&reference, (State::Failed, Reason::RolloutFailed));
+        index.note_failure(&reference);
     }
 }

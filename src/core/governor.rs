@@ -19,6 +19,8 @@ pub struct Governor {
     limit: Option<usize>,
     /// Who has a slot, and of which budgets. Whoever was called has one already.
     slots: HashMap<WorkloadRef, Box<[Budget]>>,
+    /// Who of them has given back the cluster's.
+    lingering: HashSet<WorkloadRef>,
     taken: HashMap<PolicyRef, usize>,
     taken_in: HashMap<Namespace, usize>,
     /// Who waits, in order of coming: by namespace, and by what they wait for, since those who wait
@@ -96,6 +98,17 @@ impl Governor {
         self.slots.insert(workload.clone(), budgets.into());
     }
 
+    /// It rolls for longer than it may keep everybody waiting: the cluster's slot is given back, those of
+    /// its policies are not. Gives those whose turn it is now.
+    pub fn linger(&mut self, workload: &WorkloadRef) -> Vec<WorkloadRef> {
+        let has_one = self.slots.contains_key(workload);
+        if has_one && self.lingering.insert(workload.clone()) {
+            self.call()
+        } else {
+            Vec::new()
+        }
+    }
+
     /// It does not roll any more, or will not, or is gone. Gives those whose turn it is now: they are
     /// to ask again.
     pub fn release(&mut self, workload: &WorkloadRef) -> Vec<WorkloadRef> {
@@ -126,7 +139,8 @@ impl Governor {
     }
 
     fn has_room(&self, budgets: &[Budget]) -> bool {
-        self.limit.is_none_or(|limit| self.slots.len() < limit) && !budgets.iter().any(|budget| self.is_full(budget))
+        let rolling = self.slots.len() - self.lingering.len();
+        self.limit.is_none_or(|limit| rolling < limit) && !budgets.iter().any(|budget| self.is_full(budget))
     }
 
     /// Calls as many as there is room for. The namespace with the fewest rolling comes first, so that
@@ -156,6 +170,7 @@ impl Governor {
         let Some(budgets) = self.slots.remove(workload) else {
             return false;
         };
+        self.lingering.remove(workload);
         for budget in &budgets {
             count_down(&mut self.taken, &budget.of);
         }

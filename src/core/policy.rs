@@ -53,6 +53,9 @@ pub struct Policy {
     pub created: Second,
     /// What it selects; `None`: only what names it.
     pub selects: Option<Selects>,
+    /// Whether it says what changes do; one of the cluster that does not is a floor only: it limits
+    /// what other policies and annotations ask for, and neither opts in nor governs.
+    pub says_what: bool,
     /// What it says, or what is wrong with it: then it holds what it governs.
     pub says: Result<Says, Box<str>>,
 }
@@ -69,6 +72,7 @@ pub struct Selects {
 }
 
 /// What a policy says.
+#[allow(clippy::struct_excessive_bools)] // Its author's switches.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Says {
     /// Which sources count.
@@ -137,12 +141,10 @@ pub struct Sources {
 }
 
 impl Policy {
-    /// A cluster policy that says nothing of what a change does is a floor only: it limits what other
-    /// policies and annotations ask for, and neither opts in nor governs.
+    /// Whether it limits others only, see `says_what`.
     #[must_use]
     pub fn is_floor_only(&self) -> bool {
-        let says_what = |says: &Says| says.strategy.is_some() || !says.rules.is_empty();
-        self.reference.namespace.is_none() && !self.says.as_ref().is_ok_and(says_what)
+        self.reference.namespace.is_none() && !self.says_what
     }
 
     fn is_for(&self, subject: &Subject<'_>) -> bool {
@@ -408,6 +410,7 @@ impl Default for BuiltIn {
 }
 
 /// What holds for one workload.
+#[allow(clippy::struct_excessive_bools)] // Its policy's switches.
 #[derive(Clone, Debug)]
 pub struct Terms {
     /// Which policy governs it.
@@ -428,6 +431,8 @@ pub struct Terms {
     pub min_interval: SignedDuration,
     /// When a rollout that is not complete has failed.
     pub deadline: SignedDuration,
+    /// After which a rollout gives the place back that it takes in the cluster's budget.
+    pub cluster_deadline: SignedDuration,
     /// How many restarts within ten minutes are too many; `None`: no number is.
     pub flap_limit: Option<usize>,
     /// When rollouts may begin, as its own policy says.
@@ -494,6 +499,7 @@ impl Terms {
             settle,
             min_interval: default.min_interval,
             deadline,
+            cluster_deadline: deadline,
             flap_limit,
             times: Times::default(),
             floor: Times::default(),

@@ -99,6 +99,8 @@ reasons! {
     Restarted: "restarted to run new content",
     /// After the main case, until the last pod is replaced.
     Rolling: "its pods are being replaced",
+    /// Longer than anybody may keep others waiting.
+    RollingLong: "its pods are being replaced for longer than it may keep other policies' workloads waiting",
     /// Content is as before, but a pod was started in between.
     StartedMeanwhile: "content changed and changed back, and a pod was started in between",
     /// Waiting for more changes.

@@ -237,6 +237,8 @@ pub const RESOURCES: &[&str] = &[
     "events",
     "secrets",
     "leases",
+    "rolloutpolicies",
+    "clusterrolloutpolicies",
     "other",
 ];
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     OBSERVED, Test, annotation, await_condition,
-    build::{deployment, env, volume},
+    build::{Workload, deployment, env, volume},
     policies::{
         cluster_policies, cluster_policy, condition, counts, install, only_here, policies, policy, unique_policy,
     },
@@ -346,7 +346,7 @@ async fn sources_of_a_policy_count(t: &Test) {
     let uses = ["web", "other", "tls"].map(|name| env(name, "a"));
     let web = uses
         .into_iter()
-        .fold(deployment("web").labelled("tier", "web"), |web, used| web.uses(used));
+        .fold(deployment("web").labelled("tier", "web"), Workload::uses);
     t.deploy(web).await;
     let of = |name: &str| json!({"kind": "ConfigMap", "name": name});
     let sources = json!({"include": [of("w*"), of("tls")], "exclude": [of("t?s")], "extra": [of("flags")]});

@@ -114,6 +114,11 @@ pub(super) fn unchanged(case: &Case<'_>) -> Option<Plan> {
     if case.difference.reshaped {
         return Some(adopt(case, Reason::Reshaped));
     }
+    Some(as_it_rolls(case))
+}
+
+/// Where it stands by its own controller, with nothing to be done about it.
+fn as_it_rolls(case: &Case<'_>) -> Plan {
     let evidence = case.input.workload.evidence;
     // A rollout by somebody else is theirs to watch. A generation moves with a scale-up as well.
     let counts_templates = case.input.workload.reference.kind.row().revision != RevisionFrom::Generation;
@@ -124,33 +129,42 @@ pub(super) fn unchanged(case: &Case<'_>) -> Option<Plan> {
     // An Argo Rollout with a workloadRef goes on saying how far it came with the template before.
     let unseen =
         counts_templates && case.baseline.mark.is_some() && evidence.revision.unwrap_or(0) < case.baseline.revision;
-    let nothing = |state, reason| Some(Plan::new(Action::Nothing, state, reason));
+    let nothing = |state, reason| Plan::new(Action::Nothing, state, reason);
     match evidence.progress {
         Progress::Waiting(for_what) if ours && !unseen => nothing(State::Held, waiting(for_what)),
         Progress::Failed if ours && !unseen => nothing(State::Failed, Reason::RolloutFailed),
-        Progress::Progressing if ours => Some(rolling(case)),
-        _ if ours && unseen => Some(rolling(case)),
-        Progress::Failed | Progress::Progressing | Progress::Complete | Progress::Waiting(_) => Some(
-            in_place::propagation(case, Plan::new(Action::Nothing, State::Current, Reason::Unchanged)),
-        ),
+        Progress::Progressing if ours => rolling(case),
+        _ if ours && unseen => rolling(case),
+        Progress::Failed | Progress::Progressing | Progress::Complete | Progress::Waiting(_) => {
+            in_place::propagation(case, nothing(State::Current, Reason::Unchanged))
+        }
     }
 }
 
-/// Not every kind says itself that a rollout gets nowhere, and none may occupy its place for ever.
+/// Not every kind says itself that a rollout gets nowhere, and none may occupy its place for ever: that
+/// of the cluster not even if its own policy gives it more time.
 fn rolling(case: &Case<'_>) -> Plan {
+    let terms = case.input.terms;
     let last = case.baseline.restarts.last().copied().unwrap_or(0);
-    let until = Timestamp::from_second(last)
-        .ok()
-        .and_then(|last| last.checked_add(case.input.terms.deadline).ok());
-    match until {
-        Some(until) if case.input.now >= until => {
-            let detail = format!("not complete {:#} after its restart", case.input.terms.deadline);
-            Plan::new(Action::Nothing, State::Failed, Reason::RolloutFailed).about(detail)
-        }
-        until => Plan {
-            not_before: until,
-            ..Plan::new(Action::Nothing, State::Rolling, Reason::Rolling)
+    let after = |deadline| Timestamp::from_second(last).ok()?.checked_add(deadline).ok();
+    let is_over = |until: Option<Timestamp>| until.is_some_and(|until| case.input.now >= until);
+    let (until, of_cluster) = (after(terms.deadline), after(terms.cluster_deadline));
+    if is_over(until) {
+        let detail = format!("not complete {:#} after its restart", terms.deadline);
+        return Plan::new(Action::Nothing, State::Failed, Reason::RolloutFailed).about(detail);
+    }
+    let reason = if is_over(of_cluster) {
+        Reason::RollingLong
+    } else {
+        Reason::Rolling
+    };
+    Plan {
+        not_before: if is_over(of_cluster) {
+            until
+        } else {
+            until.min(of_cluster)
         },
+        ..Plan::new(Action::Nothing, State::Rolling, reason)
     }
 }
 
@@ -196,17 +210,20 @@ pub(super) fn started_meanwhile(case: &Case<'_>) -> Option<Plan> {
     if proof.any_started_between(from, to.max(from)) {
         return None;
     }
+    // Unaffected, and perhaps still on its way for another change.
+    let plan = as_it_rolls(case);
     if case.restore || case.difference.reshaped || case.baseline.stale.is_some() {
-        return Some(adopt(
-            case,
-            if case.restore {
-                Reason::Restored
-            } else {
-                Reason::Unaffected
-            },
-        ));
+        let reason = if case.restore {
+            Reason::Restored
+        } else {
+            Reason::Unaffected
+        };
+        return Some(Plan {
+            state: plan.state,
+            ..adopt(case, reason)
+        });
     }
-    Some(Plan::new(Action::Nothing, State::Current, Reason::Unchanged))
+    Some(plan)
 }
 
 pub(super) fn nothing_runs(case: &Case<'_>) -> Option<Plan> {
@@ -218,8 +235,10 @@ pub(super) fn nothing_runs(case: &Case<'_>) -> Option<Plan> {
 }
 
 pub(super) fn ignored(case: &Case<'_>) -> Option<Plan> {
-    (case.input.terms.strategy(case.input.opt_in) == Strategy::Ignore)
-        .then(|| hold_stale(case, Reason::Ignored, changed(case)))
+    let (terms, opt_in) = (case.input.terms, case.input.opt_in);
+    // With rules it is a word on the keys that none of them is about, and those do not count at all.
+    let all = terms.rules.is_empty() && terms.strategy(opt_in) == Strategy::Ignore;
+    all.then(|| hold_stale(case, Reason::Ignored, changed(case)))
 }
 
 /// One upgrade, one rollout: a template change after the source's change brings the content along.

@@ -139,6 +139,21 @@ fn the_budget_of_a_policy_holds_its_own_and_nobody_else() {
 }
 
 #[test]
+fn whoever_rolls_for_long_keeps_only_its_own_policy_waiting() {
+    let mut governor = Governor::new(1);
+    let of_policy = [budget("slow", 1)];
+    let names: Vec<WorkloadRef> = (0..4).map(|n| workload("a", &n.to_string())).collect();
+    assert!(is_now(governor.ask(&names[0], &of_policy)));
+    governor.ask(&names[1], &of_policy);
+    governor.ask(&names[2], &[]);
+    assert_eq!(governor.linger(&names[0]), [names[2].clone()]);
+    assert_eq!(governor.linger(&names[0]), [], "once");
+    assert!(!is_now(governor.ask(&names[3], &[])), "there was one place");
+    assert_eq!(governor.release(&names[0]), [], "that of the cluster is taken");
+    assert_eq!(governor.release(&names[2]).len(), 1);
+}
+
+#[test]
 fn a_limit_that_was_lifted_holds_for_those_who_ask_again() {
     let mut governor = Governor::new(0);
     let (one, two) = (workload("a", "1"), workload("a", "2"));

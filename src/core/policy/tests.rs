@@ -15,6 +15,7 @@ fn policy(namespace: Option<&str>, name: &str, says: Says) -> Policy {
         priority: 0,
         created: Second::new(0),
         selects: Some(Selects::default()),
+        says_what: says.strategy.is_some(),
         says: Ok(says),
     }
 }
@@ -226,6 +227,16 @@ fn nothing_looser_takes_the_place_of_a_policy_that_is_missing_or_invalid() {
     assert_eq!(
         trouble(&floor, &WEB).as_deref(),
         Some("invalid ClusterRolloutPolicy floor")
+    );
+    let governing = Policy {
+        says_what: true,
+        ..broken(None, "all")
+    };
+    let governing = all([governing]);
+    assert_eq!(
+        by(&govern(&governing, &WEB)),
+        "ClusterRolloutPolicy all",
+        "what it opted in it keeps"
     );
     let elsewhere = all([broken(Some("other"), "web"), policy(Some("shop"), "web", restarts())]);
     assert_eq!(trouble(&elsewhere, &WEB), None);

@@ -96,6 +96,10 @@ impl WatchedPolicy {
             priority: spec.as_ref().map_or(0, |spec| spec.priority),
             created: created.unwrap_or(Second::new(0)),
             selects,
+            // One that cannot be read must not opt in a whole cluster.
+            says_what: spec
+                .as_ref()
+                .is_ok_and(|spec| spec.strategy.is_some() || !spec.rules.is_empty()),
             says: spec.and_then(|spec| spec.says().map_err(|why| why.to_string().into())),
         }
     }

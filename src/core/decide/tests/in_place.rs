@@ -93,6 +93,29 @@ fn there_and_back_in_place_needs_no_look_at_any_pod() {
 }
 
 #[test]
+fn with_rules_ignore_is_a_word_on_the_keys_that_none_is_about() {
+    let mut world = World::new();
+    world.terms.strategy = Some(Strategy::Ignore);
+    world.terms.rules = [Rule {
+        kind: None,
+        name: "*".into(),
+        keys: ["level".into()].into(),
+        strategy: Strategy::Restart,
+    }]
+    .into();
+    sort(&mut world);
+    content(&mut world, "A", "A", 10, 500);
+    let plan = world.decide();
+    world.apply(&plan);
+    content(&mut world, "A", "B", 20, 1100);
+    world.now = 1110;
+    assert_quiet(&world.decide());
+    content(&mut world, "B", "B", 30, 1120);
+    world.now = 1130;
+    assert!(is_restart(&world.decide()));
+}
+
+#[test]
 fn a_mixed_change_is_one_restart() {
     let mut world = mounted();
     content(&mut world, "B", "B", 20, 1100);
