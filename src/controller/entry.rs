@@ -11,9 +11,9 @@ use crate::core::decide::{Change, Foreign, Trusted};
 use crate::core::kind::{Progress, RevisionFrom};
 use crate::core::name::{Key, Namespace, SourceKind, SourceRef, Version};
 use crate::core::optin::{Meant, OptIn, Origin, Referenced};
-use crate::core::policy::Terms;
 use crate::core::reason::{Reason, State};
 use crate::core::reference::{Use, Uses};
+use crate::core::terms::Terms;
 use crate::core::time::Second;
 use crate::core::workload::Workload;
 

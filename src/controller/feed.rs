@@ -194,8 +194,9 @@ impl Feed {
         for wanted in index.take_wanted() {
             self.reading.push(wanted);
         }
+        let called = index.take_called();
         if index.started() {
-            for workload in touched {
+            for workload in touched.into_iter().chain(called) {
                 self.queue.push(workload);
             }
             self.progress.notify_one();

@@ -13,9 +13,9 @@ use crate::core::decide::{Action, Input, Need, Plan, Settings, decide};
 use crate::core::digest::KeyRing;
 use crate::core::governor::Governor;
 use crate::core::name::{SourceRef, Uid, Version, WorkloadRef};
-use crate::core::policy::Budget;
 use crate::core::proof::Proof;
 use crate::core::reason::{Reason, State};
+use crate::core::terms::Budget;
 use crate::k8s::error::ApiError;
 use crate::k8s::evidence;
 
@@ -58,6 +58,7 @@ impl Context {
 pub struct Clock {
     wall: Timestamp,
     start: tokio::time::Instant,
+    simulated: bool,
 }
 
 impl Clock {
@@ -67,6 +68,7 @@ impl Clock {
         Self {
             wall: Timestamp::now(),
             start: tokio::time::Instant::now(),
+            simulated: false,
         }
     }
 
@@ -74,13 +76,23 @@ impl Clock {
     #[cfg(test)]
     #[must_use]
     pub fn at(wall: Timestamp) -> Self {
-        Self { wall, ..Self::start() }
+        Self {
+            wall,
+            simulated: true,
+            ..Self::start()
+        }
     }
 
     /// Now.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.wall + self.start.elapsed()
+    }
+
+    /// The time of day as the machine has it by now: for what begins and ends by the calendar.
+    #[must_use]
+    pub fn calendar(&self) -> Timestamp {
+        if self.simulated { self.now() } else { Timestamp::now() }
     }
 }
 
@@ -173,6 +185,7 @@ pub fn decide_now(context: &Context, reference: &WorkloadRef, proof: Option<&Pro
         settings: &context.settings,
         ring: &context.ring,
         now,
+        calendar: context.clock.calendar(),
     });
     let horizon = views
         .iter()

@@ -25,9 +25,9 @@ use crate::core::decide::{Failure, View};
 use crate::core::kind::KindId;
 use crate::core::name::{Namespace, SourceKind, SourceRef, Version, WorkloadRef};
 use crate::core::optin::{Meant, OptIn, Reading};
-use crate::core::policy::{BuiltIn, Terms};
 use crate::core::reason::{Reason, State};
 use crate::core::reference::{Use, Uses};
+use crate::core::terms::{BuiltIn, Terms};
 use crate::core::workload::Source;
 use crate::k8s::lean::Delegation;
 
@@ -121,6 +121,8 @@ pub struct Index {
     known_opt_ins: Vec<Arc<OptIn>>,
     /// What has to be read from the API server, because no watch brings it.
     wanted: Vec<Wanted>,
+    /// Who waited for a workload that is gone.
+    called: Vec<WorkloadRef>,
 }
 
 /// A delegation, and in which list it was seen last.
@@ -185,6 +187,11 @@ impl Index {
     /// What has to be read since the last call.
     pub fn take_wanted(&mut self) -> Vec<Wanted> {
         std::mem::take(&mut self.wanted)
+    }
+
+    /// Who has to be decided again since the last call, because what they waited for is gone.
+    pub fn take_called(&mut self) -> Vec<WorkloadRef> {
+        std::mem::take(&mut self.called)
     }
 
     fn intern(&mut self, namespace: &mut Namespace) {

@@ -218,9 +218,13 @@ impl Policies {
         self.feed.context.index().end_watch(watch);
         self.feed.progress.notify_one();
         if ended == Ended::Forbidden {
+            let resource = match what {
+                What::Policies(kind) => kind.plural(),
+                What::Namespaces => "namespaces",
+            };
             warn!(
-                namespaces = self.scopes.len(),
-                "policies of the cluster do not count here: with --namespaces no right to watch them is needed, and there is none"
+                resource,
+                "no right to watch them, which --namespaces can do without: ClusterRolloutPolicies do not count here"
             );
             return std::future::pending().await;
         }

@@ -280,12 +280,13 @@ impl Reconciler {
                 entry.change = None;
                 entry.verified = entry.verified.max(decided.horizon);
                 let (evidence, witness) = (entry.workload.evidence, entry.workload.witness.as_deref());
+                // What was complete once stays so while it is scaled.
+                let was = entry.trusted.and_then(|trusted| trusted.mark);
+                let complete = |mark: &[u8; 6]| evidence.progress == Progress::Complete || was == Some(*mark);
                 entry.trusted = Some(Trusted {
                     version: entry.workload.version,
                     revision: evidence.revision,
-                    mark: witness
-                        .filter(|_| evidence.progress == Progress::Complete)
-                        .and_then(mark_of),
+                    mark: witness.and_then(mark_of).filter(complete),
                 });
             }
             Outcome::Written { version, .. } => {

@@ -15,10 +15,10 @@ use super::lever::Lever;
 use super::marks::Marks;
 use super::name::{Key, SourceRef, Version, WorkloadRef};
 use super::optin::{OptIn, Origin};
-use super::policy::Terms;
 use super::proof::Proof;
 use super::reason::{Reason, State};
 use super::reference::Use;
+use super::terms::Terms;
 use super::time::Second;
 use super::workload::{Source, Workload};
 
@@ -165,8 +165,10 @@ pub struct Input<'a> {
     pub settings: &'a Settings,
     /// The keys.
     pub ring: &'a KeyRing,
-    /// The time.
+    /// The time, which no step of a clock hurries or delays.
     pub now: Timestamp,
+    /// The time of day, for what begins and ends by the calendar.
+    pub calendar: Timestamp,
 }
 
 impl Input<'_> {

@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use super::name::{Namespace, WorkloadRef};
-use super::policy::{Budget, PolicyRef};
+use super::policy::PolicyRef;
+use super::terms::Budget;
 
 #[cfg(test)]
 mod tests;

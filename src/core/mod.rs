@@ -27,6 +27,7 @@ pub mod proof;
 pub mod reason;
 pub mod reference;
 pub mod template;
+pub mod terms;
 pub mod text;
 pub mod time;
 pub mod window;

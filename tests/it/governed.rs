@@ -18,7 +18,7 @@ use crate::support::{
     CONFIG_DIGEST, Test, await_condition, await_condition_within,
     build::{Workload, deployment, env},
     from,
-    policies::{cluster_policies, cluster_policy, condition, install, only_here, policy, unique_policy},
+    policies::{cluster_policies, cluster_policy, condition, for_web, install, only_here, policy, unique_policy},
     template_annotation, tests,
 };
 
@@ -76,12 +76,6 @@ async fn governed_by(t: &Test, restart: Value) {
         json!({"restart": restart})
     };
     policy(t, "web", for_web(spec)).await;
-}
-
-fn for_web(spec: Value) -> Value {
-    let mut spec = spec;
-    spec["workloads"] = json!({"selector": {"matchLabels": {"tier": "web"}}});
-    spec
 }
 
 async fn lever(t: &Test, name: &str, which: &str) {

@@ -120,10 +120,16 @@ async fn writers_that_fight_cost_a_few_rollouts(t: &Test) {
     t.deploy(deployment("web").uses(env("web", "level"))).await;
     t.start_and_adopt(&["--flap-limit", "5"]).await;
 
-    // 10 changes a second for 20 s, each of them another content.
-    for number in 0..200 {
-        t.config("web", &[("level", &number.to_string())]).await;
-        tokio::time::sleep(Duration::from_millis(100)).await;
+    // Two that cannot agree, at 10 changes a second for a minute.
+    let mut writes = tokio::time::interval(Duration::from_millis(100));
+    for number in 0..600 {
+        writes.tick().await;
+        let value = if number % 2 == 0 {
+            format!("mine-{number}")
+        } else {
+            format!("yours-{number}")
+        };
+        t.config("web", &[("level", &value)]).await;
     }
     let note = t.event("web", "Flapping").await;
     assert!(note.contains("ConfigMap web"), "{note}");

@@ -15,6 +15,7 @@ mod changes;
 mod content;
 mod cron_jobs;
 mod cross_namespace;
+mod crowd;
 mod custom_kinds;
 mod faults;
 mod foreign;

@@ -8,7 +8,8 @@ use crate::support::{
     OBSERVED, Test, annotation, await_condition,
     build::{Workload, deployment, env, volume},
     policies::{
-        cluster_policies, cluster_policy, condition, counts, install, only_here, policies, policy, unique_policy,
+        cluster_policies, cluster_policy, condition, counts, for_web, install, only_here, policies, policy,
+        unique_policy,
     },
     tests,
 };
@@ -56,12 +57,6 @@ fn tier() -> Value {
     json!({"matchLabels": {"tier": "web"}})
 }
 
-fn selecting(spec: Value) -> Value {
-    let mut spec = spec;
-    spec["workloads"] = json!({"selector": tier()});
-    spec
-}
-
 async fn delete_policy(t: &Test, name: &str) {
     let gone = policies(t).delete(name, &DeleteParams::default()).await;
     gone.expect("it was there");
@@ -74,7 +69,7 @@ async fn a_selector_opts_in_what_asks_for_nothing(t: &Test) {
     t.config("web", &[("a", "B")]).await;
     t.rolls("web", 0).await;
 
-    t.meanwhile(policy(t, "web", selecting(json!({})))).await;
+    t.meanwhile(policy(t, "web", for_web(json!({})))).await;
     t.adopted("web").await;
     t.meanwhile(t.config("web", &[("a", "C")])).await;
     t.rolls("web", 1).await;
@@ -97,7 +92,7 @@ async fn hands_off_holds_whatever_a_policy_selects(t: &Test) {
             .uses(env("web", "a")),
     )
     .await;
-    policy(t, "web", selecting(json!({}))).await;
+    policy(t, "web", for_web(json!({}))).await;
     t.start_and_adopt(&[]).await;
     t.config("web", &[("a", "B")]).await;
     t.rolls("web", 0).await;
@@ -209,7 +204,7 @@ async fn a_policy_that_makes_no_sense_holds_what_it_governs(t: &Test) {
     install(t).await;
     web(t).await;
     t.start_and_adopt(&[]).await;
-    t.meanwhile(policy(t, "web", selecting(impossible()))).await;
+    t.meanwhile(policy(t, "web", for_web(impossible()))).await;
     t.held("PolicyInvalid", 1).await;
     t.meanwhile(t.config("web", &[("a", "B")])).await;
     t.everything_before_is_done().await;
@@ -223,7 +218,7 @@ async fn a_policy_that_makes_no_sense_holds_what_it_governs(t: &Test) {
     assert_eq!(ready.reason, "PolicyInvalid");
     assert!(ready.message.contains("schedule"), "{ready:?}");
 
-    t.meanwhile(policy(t, "web", selecting(json!({})))).await;
+    t.meanwhile(policy(t, "web", for_web(json!({})))).await;
     t.rolls("web", 1).await;
     assert_eq!(condition(t, "web", "Ready", "True").await.reason, "InForce");
 }
@@ -231,8 +226,8 @@ async fn a_policy_that_makes_no_sense_holds_what_it_governs(t: &Test) {
 async fn the_highest_priority_governs_and_the_others_say_so(t: &Test) {
     install(t).await;
     web(t).await;
-    policy(t, "low", selecting(json!({"priority": 1, "suspend": true}))).await;
-    policy(t, "high", selecting(json!({"priority": 2}))).await;
+    policy(t, "low", for_web(json!({"priority": 1, "suspend": true}))).await;
+    policy(t, "high", for_web(json!({"priority": 2}))).await;
     t.start_and_adopt(&[]).await;
     t.config("web", &[("a", "B")]).await;
     t.rolls("web", 1).await;
@@ -240,7 +235,7 @@ async fn the_highest_priority_governs_and_the_others_say_so(t: &Test) {
     let overruled = condition(t, "low", "Overruled", "True").await;
     assert!(overruled.message.contains("high"), "{overruled:?}");
 
-    policy(t, "low", selecting(json!({"priority": 3, "suspend": true}))).await;
+    policy(t, "low", for_web(json!({"priority": 3, "suspend": true}))).await;
     condition(t, "high", "Overruled", "True").await;
     t.config("web", &[("a", "C")]).await;
     t.held("Suspended", 1).await;
@@ -252,14 +247,14 @@ async fn an_edit_restarts_nothing_and_lets_go_what_was_held(t: &Test) {
     web(t).await;
     t.start_and_adopt(&[]).await;
     for spec in [json!({}), json!({"strategy": "Ignore"})] {
-        t.meanwhile(policy(t, "web", selecting(spec))).await;
+        t.meanwhile(policy(t, "web", for_web(spec))).await;
         t.everything_before_is_done().await;
     }
     t.rolls("web", 0).await;
     t.meanwhile(t.config("web", &[("a", "B")])).await;
     t.held("Ignored", 1).await;
     t.rolls("web", 0).await;
-    t.meanwhile(policy(t, "web", selecting(json!({"strategy": "Restart"}))))
+    t.meanwhile(policy(t, "web", for_web(json!({"strategy": "Restart"}))))
         .await;
     t.rolls("web", 1).await;
 }
@@ -288,7 +283,7 @@ async fn keys_go_by_their_rules(t: &Test) {
     install(t).await;
     mounted_web(t).await;
     let in_place = json!({"timeout": "2s"});
-    policy(t, "web", selecting(json!({"rules": rules(), "inPlace": in_place}))).await;
+    policy(t, "web", for_web(json!({"rules": rules(), "inPlace": in_place}))).await;
     t.start_and_adopt(&[]).await;
 
     t.meanwhile(content(t, ["B", "A", "A"])).await;
@@ -312,15 +307,15 @@ async fn keys_go_by_their_rules(t: &Test) {
 async fn moving_a_key_between_classes_restarts_nothing(t: &Test) {
     install(t).await;
     mounted_web(t).await;
-    policy(t, "web", selecting(json!({"rules": rules()}))).await;
+    policy(t, "web", for_web(json!({"rules": rules()}))).await;
     t.start_and_adopt(&[]).await;
     for strategy in ["Ignore", "Restart", "InPlace"] {
         let rules = json!([{"keys": ["flags.*", "level"], "strategy": strategy}]);
-        t.meanwhile(policy(t, "web", selecting(json!({"rules": rules})))).await;
+        t.meanwhile(policy(t, "web", for_web(json!({"rules": rules})))).await;
         t.everything_before_is_done().await;
     }
     t.rolls("web", 0).await;
-    t.meanwhile(policy(t, "web", selecting(json!({})))).await;
+    t.meanwhile(policy(t, "web", for_web(json!({})))).await;
     t.everything_before_is_done().await;
     t.rolls("web", 0).await;
     content(t, ["B", "A", "A"]).await;
@@ -350,7 +345,7 @@ async fn sources_of_a_policy_count(t: &Test) {
     t.deploy(web).await;
     let of = |name: &str| json!({"kind": "ConfigMap", "name": name});
     let sources = json!({"include": [of("w*"), of("tls")], "exclude": [of("t?s")], "extra": [of("flags")]});
-    policy(t, "web", selecting(json!({"sources": sources}))).await;
+    policy(t, "web", for_web(json!({"sources": sources}))).await;
     t.start_and_adopt(&[]).await;
     for name in ["other", "tls"] {
         t.config(name, &[("a", "B")]).await;
@@ -366,7 +361,7 @@ async fn sources_of_a_policy_count(t: &Test) {
 async fn reported_only_and_then_enforced(t: &Test) {
     install(t).await;
     silent_web(t).await;
-    policy(t, "web", selecting(json!({"mode": "Observe"}))).await;
+    policy(t, "web", for_web(json!({"mode": "Observe"}))).await;
     t.start_and_adopt(&[]).await;
     await_condition("it to be looked at", async || {
         let counts = counts(t, "web").await?;
@@ -384,7 +379,7 @@ async fn reported_only_and_then_enforced(t: &Test) {
     );
     assert!(t.event("web", "Restarted").await.contains("Would be restarted"));
 
-    policy(t, "web", selecting(json!({"mode": "Enforce"}))).await;
+    policy(t, "web", for_web(json!({"mode": "Enforce"}))).await;
     t.rolls("web", 1).await;
     t.complete("web").await;
     t.state("Observed", 0).await;
@@ -397,7 +392,7 @@ async fn the_status_says_how_far_everything_is_and_is_left_alone_when_nothing_ch
         t.deploy(deployment(name).labelled("tier", "web").uses(env("web", "a")))
             .await;
     }
-    policy(t, "web", selecting(json!({}))).await;
+    policy(t, "web", for_web(json!({}))).await;
     t.start_and_adopt(&[]).await;
     let current = async |expected: i32| {
         await_condition("all to be current", async || {
@@ -408,7 +403,7 @@ async fn the_status_says_how_far_everything_is_and_is_left_alone_when_nothing_ch
         .await;
     };
     current(3).await;
-    policy(t, "web", selecting(json!({"suspend": true}))).await;
+    policy(t, "web", for_web(json!({"suspend": true}))).await;
     t.config("web", &[("a", "B")]).await;
     await_condition("all to be held", async || {
         let counts = counts(t, "web").await?;
@@ -419,7 +414,7 @@ async fn the_status_says_how_far_everything_is_and_is_left_alone_when_nothing_ch
     let progressing = condition(t, "web", "Progressing", "False").await;
     assert_eq!(progressing.reason, "Suspended");
     assert!(progressing.message.contains("3 Suspended"), "{progressing:?}");
-    policy(t, "web", selecting(json!({}))).await;
+    policy(t, "web", for_web(json!({}))).await;
     current(3).await;
     for name in ["one", "two", "three"] {
         t.complete(name).await;
@@ -468,7 +463,7 @@ async fn policies_are_picked_up_when_their_definitions_come(t: &Test) {
     t.rolls("web", 0).await;
 
     install(t).await;
-    policy(t, "web", selecting(json!({}))).await;
+    policy(t, "web", for_web(json!({}))).await;
     t.rolls("web", 1).await;
     t.adopted("silent").await;
     t.config("silent", &[("a", "B")]).await;

@@ -10,7 +10,8 @@ use crate::controller::entry::{Governing, Under};
 use crate::core::labels::Labels;
 use crate::core::name::{Namespace, Version, WorkloadRef};
 use crate::core::optin::OptIn;
-use crate::core::policy::{By, Governed, Policies, Policy, PolicyRef, Subject, Terms};
+use crate::core::policy::{By, Governed, Policies, Policy, PolicyRef, Subject};
+use crate::core::terms::Terms;
 use crate::core::workload::{Rare, Workload};
 use crate::k8s::lean::About;
 

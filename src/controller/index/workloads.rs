@@ -71,10 +71,14 @@ impl Index {
     /// A workload is gone, or asks for nothing any more.
     pub fn forget(&mut self, reference: &WorkloadRef) {
         self.end_delegation(reference);
+        let behind = self.behind(reference);
         if let Some(entry) = self.workloads.remove(reference) {
             self.book.news |= entry.under.is_some();
             self.unlink(&entry);
             self.recount(entry.status, None, reference);
+            // Whoever waits for it would wait for ever.
+            let held = self.note_failure(reference);
+            self.called.extend(behind.into_iter().chain(held));
         }
     }
 

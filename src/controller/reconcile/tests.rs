@@ -11,7 +11,7 @@ use crate::core::governor::Governor;
 use crate::core::kind::DEPLOYMENT;
 use crate::core::name::{Name, Namespace, SourceKind};
 use crate::core::optin::Reading;
-use crate::core::policy::BuiltIn;
+use crate::core::terms::BuiltIn;
 use crate::k8s::events::WorkloadEvent;
 use crate::k8s::lean::{WatchedConfigMap, WatchedWorkload};
 use crate::k8s::mock::{Answer, Api};

@@ -12,6 +12,7 @@ use crate::core::class::Class;
 use crate::core::kind::{Progress, RevisionFrom, Waiting};
 use crate::core::lever::Lever;
 use crate::core::optin::Strategy;
+use crate::core::proof::Proof;
 use crate::core::time::Second;
 
 /// Paused in Reloader's way although nobody asks for it any more: never left behind.
@@ -123,6 +124,7 @@ fn as_it_rolls(case: &Case<'_>) -> Plan {
     // A rollout by somebody else is theirs to watch. A generation moves with a scale-up as well.
     let counts_templates = case.input.workload.reference.kind.row().revision != RevisionFrom::Generation;
     let ours = !case.baseline.restarts.is_empty()
+        && !was_complete(case)
         && (!counts_templates || evidence.revision.unwrap_or(0) <= case.baseline.revision)
         && (case.input.restarts_at()
             || case.input.workload.witness.as_deref() == Some(&*witness(case.baseline, case.key, case.present)));
@@ -139,6 +141,14 @@ fn as_it_rolls(case: &Case<'_>) -> Plan {
             in_place::propagation(case, nothing(State::Current, Reason::Unchanged))
         }
     }
+}
+
+/// Whether the rollout of our last restart was seen to be complete: what moves since is a scale-up, or a
+/// pod that is replaced.
+fn was_complete(case: &Case<'_>) -> bool {
+    case.input.trusted.is_some_and(|trusted| {
+        trusted.mark.is_some() && trusted.mark == case.baseline.mark && trusted.revision >= Some(case.baseline.revision)
+    })
 }
 
 /// Not every kind says itself that a rollout gets nowhere, and none may occupy its place for ever: that
@@ -205,9 +215,7 @@ pub(super) fn started_meanwhile(case: &Case<'_>) -> Option<Plan> {
     let Some(proof) = case.input.proof else {
         return Some(Plan::new(Action::Prove(Need::Pods), State::Settling, Reason::Proving));
     };
-    let now = Some(Second::from(case.input.now));
-    let to = last_change(case.input, 0..case.input.sources.len(), now)?;
-    if proof.any_started_between(from, to.max(from)) {
+    if started_between(case, proof, from) {
         return None;
     }
     // Unaffected, and perhaps still on its way for another change.
@@ -224,6 +232,19 @@ pub(super) fn started_meanwhile(case: &Case<'_>) -> Option<Plan> {
         });
     }
     Some(plan)
+}
+
+/// Whether a pod may have been started since then with what is not there any more.
+fn started_between(case: &Case<'_>, proof: &Proof, from: Second) -> bool {
+    let now = Some(Second::from(case.input.now));
+    let to = last_change(case.input, 0..case.input.sources.len(), now);
+    to.is_none_or(|to| proof.any_started_between(from, to.max(from)))
+}
+
+/// Whether it may be another source, one that reads as recorded and did not all the time, that a pod
+/// was started with something else of.
+fn any_meanwhile(case: &Case<'_>, proof: &Proof) -> bool {
+    suspect_since(case).is_some_and(|from| started_between(case, proof, from))
 }
 
 pub(super) fn nothing_runs(case: &Case<'_>) -> Option<Plan> {
@@ -267,7 +288,8 @@ pub(super) fn absorbed(case: &Case<'_>) -> Option<Plan> {
             let fresh = proof
                 .present(evidence.revision)
                 .is_some_and(|revision| revision.created >= change);
-            (fresh || proof.all_started_after(change)).then(|| adopt(case, Reason::Absorbed))
+            let brought = fresh || proof.all_started_after(change);
+            (brought && !any_meanwhile(case, proof)).then(|| adopt(case, Reason::Absorbed))
         }
         // The template reads differently, yet no rollout came of it: a field that a new version of
         // Kubernetes fills in.
@@ -321,7 +343,7 @@ pub(super) fn undone(case: &Case<'_>) -> Option<Plan> {
         return Some(Plan::new(Action::Prove(Need::Pods), State::Settling, Reason::Proving));
     };
     let change = last_change(case.input, case.difference.changed.iter().copied(), None)?;
-    if proof.all_started_after(change) {
+    if proof.all_started_after(change) && !any_meanwhile(case, proof) {
         return Some(adopt(case, Reason::Absorbed));
     }
     // Its own controller may not have noticed yet that the template went back.
@@ -345,7 +367,7 @@ pub(super) fn undone(case: &Case<'_>) -> Option<Plan> {
     let since = proof
         .present(evidence.revision)
         .is_some_and(|revision| revision.created > change);
-    since.then(|| absorbing(case, evidence.progress))
+    (since && !any_meanwhile(case, proof)).then(|| absorbing(case, evidence.progress))
 }
 
 /// Records the present content as what is wanted, and that pods are not known to run it.

@@ -6,7 +6,7 @@ use super::flapping::flapping;
 use super::make::{changed, hold_stale};
 use super::{Action, Case, Plan, Reason, State};
 use crate::core::lever::Lever;
-use crate::core::policy::Trouble;
+use crate::core::terms::Trouble;
 use crate::core::window::{Permit, Times};
 
 /// In this order; the first that objects gives the reason.
@@ -50,7 +50,7 @@ fn suspended(case: &Case<'_>) -> Option<Plan> {
 
 fn frozen(case: &Case<'_>) -> Option<Plan> {
     let terms = case.input.terms;
-    let closed = |times: &Times| match times.permits(case.input.now) {
+    let closed = |times: &Times| match times.permits(case.input.calendar) {
         Permit::Open => None,
         Permit::Frozen { until } => Some((Reason::Frozen, until)),
         Permit::OutsideWindow { until } => Some((Reason::OutsideWindow, until)),
@@ -58,7 +58,16 @@ fn frozen(case: &Case<'_>) -> Option<Plan> {
     // No lever of a namespace lifts what the cluster says.
     let own = || closed(&terms.times).filter(|_| !case.wants(Lever::RestartNow));
     let (reason, until) = closed(&terms.floor).or_else(own)?;
-    Some(later(case, reason, until))
+    let due = until.and_then(|until| {
+        case.input
+            .now
+            .checked_add(until.duration_since(case.input.calendar))
+            .ok()
+    });
+    Some(Plan {
+        not_before: due,
+        ..later(case, reason, until)
+    })
 }
 
 fn min_interval(case: &Case<'_>) -> Option<Plan> {
@@ -69,7 +78,7 @@ fn min_interval(case: &Case<'_>) -> Option<Plan> {
     waits.then(|| later(case, Reason::MinInterval, Some(until)))
 }
 
-/// Waits for a time, and puts on record since when.
+/// Waits for a time that is told, and puts on record since when.
 fn later(case: &Case<'_>, reason: Reason, until: Option<Timestamp>) -> Plan {
     let when = until.map_or_else(
         || "until further notice".to_owned(),

@@ -44,9 +44,12 @@ pub(super) fn propagation(case: &Case<'_>, plan: Plan) -> Plan {
 /// Whether some key that was seen to change is one for which pods restart, or none is known.
 pub(super) fn concerns_restarts(case: &Case<'_>, change: &Change) -> bool {
     let counts = |(source, key): &(crate::core::name::SourceRef, crate::core::name::Key)| {
-        let views = case.input.sources.iter();
-        let mut restarting = views.filter(|view| view.used.class == Class::Restart && view.reference == source);
-        restarting.any(|view| view.used.counts(key))
+        let mut views = case.input.sources.iter().enumerate();
+        views.any(|(at, view)| {
+            // What begins to count is taken as it is.
+            let begins = case.difference.begun.contains(&at);
+            view.reference == source && view.used.class == Class::Restart && !begins && view.used.counts(key)
+        })
     };
     change.keys.is_empty() || change.keys.iter().any(counts)
 }

@@ -23,7 +23,7 @@ pub(super) fn pulled(case: &Case<'_>) -> Pulled {
     if case.baseline.answered.is_some_and(|answered| at <= answered) {
         return Pulled::No(None);
     }
-    if let Err(why) = lever::counts(at, case.input.now, case.baseline.restarts.last().copied()) {
+    if let Err(why) = lever::counts(at, case.input.calendar, case.baseline.restarts.last().copied()) {
         return Pulled::No(Some(said(lever, at, &format!("not followed, {why}"))));
     }
     // An undo brings an older baseline back, and with it an older lever: then a revision is younger.

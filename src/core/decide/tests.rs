@@ -35,6 +35,7 @@ struct World {
     terms: Terms,
     failures: Vec<Failure>,
     ahead: Option<String>,
+    clock_set_ahead: i64,
     rival: Option<Origin>,
     presence: Presence,
     ring: KeyRing,
@@ -89,6 +90,7 @@ impl World {
             terms: Terms::default(),
             failures: Vec::new(),
             ahead: None,
+            clock_set_ahead: 0,
             ring: KeyRing::new([("k1".into(), [1; 32])]).expect("one key"),
             now: 1000,
         };
@@ -187,6 +189,7 @@ impl World {
             },
             ring: &self.ring,
             now: at(self.now),
+            calendar: at(self.now + self.clock_set_ahead),
         })
     }
 

@@ -1,6 +1,8 @@
 use super::*;
 use crate::core::kind::{DEPLOYMENT, KindId};
 use crate::core::labels::{Must, Requirement};
+use crate::core::terms::{BuiltIn, Terms, Trouble};
+use crate::core::window::Times;
 
 fn reference(namespace: Option<&str>, name: &str) -> PolicyRef {
     PolicyRef {

@@ -102,6 +102,12 @@ fn manifest<K: Resource<DynamicType = ()>>(name: &str, spec: &Value) -> Value {
     })
 }
 
+/// The same policy for all that has the label `tier: web`, which no marker has.
+pub fn for_web(mut spec: Value) -> Value {
+    spec["workloads"] = json!({"selector": {"matchLabels": {"tier": "web"}}});
+    spec
+}
+
 /// Waits until a policy of the test's namespace says this of itself, about what is written there now.
 pub async fn condition(t: &Test, name: &str, type_: &str, status: &str) -> Condition {
     await_condition(&format!("{name} to be {type_}={status}"), async || {

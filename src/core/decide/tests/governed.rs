@@ -3,7 +3,8 @@
 use super::*;
 use crate::core::cause;
 use crate::core::lever::{Lever, Levers};
-use crate::core::policy::{PolicyRef, Trouble};
+use crate::core::policy::PolicyRef;
+use crate::core::terms::Trouble;
 use crate::core::window::{Schedule, Times};
 use crate::core::workload::Rare;
 
@@ -143,6 +144,21 @@ fn what_waits_says_until_when() {
         Some(at(3 * 60 * 60)),
         "the window is over by then, and nobody knows"
     );
+}
+
+#[test]
+fn windows_go_by_the_clock_as_it_is_set_now() {
+    let mut world = due();
+    world.terms.times = window("0 2 * * *", 60);
+    world.clock_set_ahead = 60 * 60;
+    let plan = world.decide();
+    assert_eq!(
+        plan.not_before,
+        Some(at(60 * 60)),
+        "one hour of waiting is over already"
+    );
+    world.clock_set_ahead = 2 * 60 * 60;
+    assert!(is_restart(&world.decide()));
 }
 
 #[test]

@@ -322,6 +322,13 @@ fn a_source_that_begins_to_count_is_taken_as_it_is_whenever_it_was_written() {
     world.now = 1210;
     world.pods(&[1100]);
     assert_adopts(&world.decide(), Reason::Reshaped);
+    // Nor does it matter that it was seen to come.
+    world.change = Some(Change {
+        first_seen: at(1200),
+        since: Second::new(1200),
+        keys: vec![(source_ref("begun"), Key::from("level"))],
+    });
+    assert_adopts(&world.decide(), Reason::Reshaped);
 }
 
 // ---- deadline -----------------------------------------------------------------------------------

@@ -1,0 +1,97 @@
+//! Why a volume could not be read.
+
+use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
+
+use crate::{feed::Trouble, snapshot::Unreadable};
+
+/// Why a volume could not be read. It names the path, and never quotes content.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum VolumeError {
+    /// Nothing is there.
+    #[error("{} does not exist", path.display())]
+    Missing {
+        /// The directory or file.
+        path: PathBuf,
+    },
+    /// The process may not read it.
+    #[error("{} may not be read (permission denied)", path.display())]
+    Denied {
+        /// The directory or file.
+        path: PathBuf,
+    },
+    /// `..data` leads to nothing.
+    #[error("{} is a link to nothing", path.display())]
+    Dangling {
+        /// The link.
+        path: PathBuf,
+    },
+    /// It was swapped again and again while it was read.
+    #[error("{} was replaced each time that it was read", path.display())]
+    Busy {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A single file whose name is not UTF-8, or none.
+    #[error("{} has no name that could be a key", path.display())]
+    Name {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A single file that could not be read.
+    #[error("{} {unreadable}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is the matter with it.
+        unreadable: Unreadable,
+    },
+    /// Any other answer of the operating system.
+    #[error("{} cannot be read (error {errno} of the operating system)", path.display())]
+    Io {
+        /// The directory or file.
+        path: PathBuf,
+        /// The number, as in `errno(3)`.
+        errno: i32,
+    },
+    /// The runtime is being shut down.
+    #[error("the runtime is being shut down")]
+    Shutdown,
+}
+
+impl VolumeError {
+    pub(super) fn new(path: &Path, errno: Errno) -> Self {
+        let path = path.to_owned();
+        match errno {
+            Errno::NOENT => Self::Missing { path },
+            Errno::ACCESS | Errno::PERM => Self::Denied { path },
+            errno => Self::Io {
+                path,
+                errno: errno.raw_os_error(),
+            },
+        }
+    }
+
+    /// One word out of a fixed list, for the label of a metric.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Missing { .. } => "missing",
+            Self::Denied { .. } => "denied",
+            Self::Dangling { .. } => "dangling",
+            Self::Busy { .. } => "busy",
+            Self::Name { .. } => "name",
+            Self::File { unreadable, .. } => unreadable.kind(),
+            Self::Io { .. } => "io",
+            Self::Shutdown => "shutdown",
+        }
+    }
+}
+
+impl From<&VolumeError> for Trouble {
+    fn from(error: &VolumeError) -> Self {
+        Self::new(error.kind(), error.to_string())
+    }
+}

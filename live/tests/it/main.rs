@@ -1,0 +1,9 @@
+//! The library against directories that are written exactly as the kubelet does, and against an API
+//! server that is a script.
+
+mod kubelet;
+mod live;
+mod naive;
+mod support;
+mod torn;
+mod volume;
