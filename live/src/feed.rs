@@ -80,6 +80,18 @@ impl Publisher {
         });
     }
 
+    /// A snapshot from elsewhere, while the source itself is still in trouble.
+    #[cfg(feature = "kube")]
+    pub(crate) fn replace(&self, snapshot: Snapshot) {
+        self.0.send_modify(|state| state.snapshot = Arc::new(snapshot));
+    }
+
+    /// The source can be read again, and says nothing new.
+    #[cfg(feature = "kube")]
+    pub(crate) fn healed(&self) {
+        self.0.send_if_modified(|state| state.trouble.take().is_some());
+    }
+
     /// The source cannot be read; the last snapshot stays.
     pub(crate) fn trouble(&self, trouble: Trouble) {
         self.0.send_if_modified(|state| {

@@ -19,6 +19,8 @@
 )]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "kube")]
+pub mod api;
 mod content;
 mod feed;
 pub mod flags;
@@ -26,9 +28,16 @@ mod live;
 mod snapshot;
 mod volume;
 
+#[cfg(feature = "kube")]
+pub use api::{ApiError, ApiSource, ApiSourceBuilder};
 pub use content::Content;
 pub use feed::{Changes, Feed, Trouble};
-pub use flags::{FlagSet, Flags};
+pub use flags::{FlagSet, Flags, SourceKind};
 pub use live::{Live, LiveBuilder, Loaded, Problem, Refused, Subscriber, parse};
 pub use snapshot::{Entry, Iter, Snapshot, Unreadable};
 pub use volume::{Volume, VolumeBuilder, VolumeError, Watching};
+
+/// The code of the guide has to compile.
+#[cfg(all(doctest, feature = "json", feature = "yaml", feature = "kube"))]
+#[doc = include_str!("../../docs/live.md")]
+struct Guide;

@@ -304,6 +304,8 @@ async fn work(reconciler: Arc<Reconciler>, stop: CancellationToken) {
     while let Some(workload) = stop.run_until_cancelled(reconciler.queue.pop()).await {
         reconciler.reconcile(&workload).await;
         reconciler.queue.done(&workload);
+        // With a thousand of them due nothing here would ever wait, and no answer of the API server be read.
+        tokio::task::yield_now().await;
     }
 }
 

@@ -39,8 +39,8 @@ pub enum Outcome {
         /// The policy whose budget is used up; `None`: the cluster's is.
         full: Option<PolicyRef>,
     },
-    /// A moment too soon.
-    Postponed(Duration),
+    /// Another one is tried first.
+    Postponed,
     /// It was refused for others that wait for the same change, and is not tried before that time.
     NotTried {
         /// What the API server said.
@@ -200,7 +200,7 @@ impl Observer {
             self.metrics.error(error.word());
         }
         let result = match outcome {
-            Outcome::Refused | Outcome::Waiting { .. } | Outcome::Postponed(_) | Outcome::NotTried { .. } => return,
+            Outcome::Refused | Outcome::Waiting { .. } | Outcome::Postponed | Outcome::NotTried { .. } => return,
             Outcome::Failed(error) => result_of(error),
             Outcome::Observed(_) => RestartResult::Observed,
             Outcome::Nothing | Outcome::Written { .. } if plan.reason == Reason::Absorbed => RestartResult::Absorbed,
@@ -266,7 +266,7 @@ fn standing(workload: &WorkloadRef, plan: &Plan, outcome: &Outcome) -> Option<(S
             debug!(%error, workload = %Named(workload), "request failed, will be tried again");
             return None;
         }
-        Outcome::Refused | Outcome::Postponed(_) => return None,
+        Outcome::Refused | Outcome::Postponed => return None,
         Outcome::NotTried { why, .. } => (State::Held, Reason::ChangeRefused, why.clone()),
         Outcome::Waiting { rolling, waiting, full } => {
             debug!(workload = %Named(workload), rolling, waiting, "waits for its turn");

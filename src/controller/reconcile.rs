@@ -176,14 +176,16 @@ impl Reconciler {
             source,
             version,
         };
-        match self.rehearsals.part(&change, self.context.clock.now()) {
+        match self.rehearsals.part(&change, workload, self.context.clock.now()) {
             Part::Go => None,
-            Part::Wait(pause) => Some(Outcome::Postponed(pause)),
+            Part::Wait => Some(Outcome::Postponed),
             Part::Refused { why, until } => Some(Outcome::NotTried { why, until }),
             Part::Rehearse => {
                 let result = patch.rehearse(&self.context.client, self.context.timeout).await;
                 let now = self.context.clock.now();
-                self.rehearsals.done(&change, result.as_ref().copied(), now);
+                for waited in self.rehearsals.done(&change, result.as_ref().copied(), now) {
+                    self.queue.push(waited);
+                }
                 result.err().map(Outcome::Failed)
             }
         }
@@ -195,10 +197,11 @@ impl Reconciler {
         let turns = {
             let mut governor = self.context.governor();
             match (outcome, &decided.plan.action) {
-                (Outcome::Waiting { .. }, _) | (Outcome::Written { .. }, Action::Restart(_)) => return,
-                // It may have been carried out all the same; the next decision will know.
-                (
-                    Outcome::Failed(ApiError::Conflict | ApiError::Unavailable(_) | ApiError::Unexpected(_)),
+                // One that failed may have been carried out all the same; the next decision will know.
+                (Outcome::Waiting { .. }, _)
+                | (
+                    Outcome::Written { .. }
+                    | Outcome::Failed(ApiError::Conflict | ApiError::Unavailable(_) | ApiError::Unexpected(_)),
                     Action::Restart(_),
                 ) => return,
                 (Outcome::Nothing, _) if decided.plan.reason == Reason::Rolling => {
@@ -320,7 +323,7 @@ impl Reconciler {
             Outcome::Nothing
             | Outcome::Refused
             | Outcome::Waiting { .. }
-            | Outcome::Postponed(_)
+            | Outcome::Postponed
             | Outcome::NotTried { .. } => {}
         }
     }
@@ -328,7 +331,6 @@ impl Reconciler {
     /// When to decide again without any event.
     fn come_back(&self, workload: &WorkloadRef, decided: &Decided, outcome: &Outcome, now: Timestamp) {
         let after = match outcome {
-            Outcome::Postponed(pause) => *pause,
             Outcome::NotTried { until, .. } => until.duration_since(now).unsigned_abs(),
             Outcome::Nothing => {
                 let place = self.rolls_until(workload);
@@ -355,7 +357,14 @@ impl Reconciler {
                 }
             }
             // Whoever waits is called.
-            Outcome::Written { .. } | Outcome::Refused | Outcome::Observed(_) | Outcome::Waiting { .. } => return,
+            Outcome::Refused => {
+                let index = self.context.index();
+                let Some((_, until)) = index.workload(workload).and_then(|entry| entry.refused.as_ref()) else {
+                    return;
+                };
+                until.duration_since(now).unsigned_abs()
+            }
+            Outcome::Written { .. } | Outcome::Observed(_) | Outcome::Postponed | Outcome::Waiting { .. } => return,
         };
         self.queue.push_after(workload.clone(), after);
     }

@@ -4,14 +4,13 @@
 //! goes first and is not applied; as long as nothing but refusals come of that, the others wait and
 //! say why. A change that only one workload waits for needs none: its patch is its own rehearsal.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::core::kind::KindId;
-use crate::core::name::{Namespace, SourceRef, Version};
+use crate::core::name::{Namespace, SourceRef, Version, WorkloadRef};
 use crate::k8s::error::ApiError;
 
 /// One refusal may be about the one workload that was tried; this many are about the change.
@@ -20,9 +19,6 @@ const REFUSALS: u32 = 3;
 /// How long a refused change is left alone; doubles with each refusal more.
 const FIRST_PAUSE: SignedDuration = SignedDuration::from_mins(1);
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(30);
-
-/// How long one dry run takes, about.
-const UNDER_WAY: Duration = Duration::from_millis(50);
 
 /// Changes that passed and are kept: beyond them all are forgotten, and may be tried again.
 const KEPT: usize = 256;
@@ -47,8 +43,8 @@ pub enum Part {
     Go,
     /// Send it as a dry run first, and report what came of it.
     Rehearse,
-    /// Ask again after a moment: another one is being tried.
-    Wait(Duration),
+    /// Another one is being tried: it will be called.
+    Wait,
     /// Leave it: it was refused for others.
     Refused {
         /// What the API server said.
@@ -62,6 +58,8 @@ pub enum Part {
 enum Tried {
     UnderWay {
         refusals: u32,
+        /// Who is to be called.
+        waiting: HashSet<WorkloadRef>,
     },
     Passed,
     Refused {
@@ -77,11 +75,14 @@ pub struct Rehearsals(Mutex<HashMap<Change, Tried>>);
 
 impl Rehearsals {
     /// What to do with a patch that is for this change.
-    pub fn part(&self, change: &Change, now: Timestamp) -> Part {
+    pub fn part(&self, change: &Change, workload: &WorkloadRef, now: Timestamp) -> Part {
         let mut tried = self.lock();
-        let refusals = match tried.get(change) {
+        let refusals = match tried.get_mut(change) {
             Some(Tried::Passed) => return Part::Go,
-            Some(Tried::UnderWay { .. }) => return Part::Wait(UNDER_WAY),
+            Some(Tried::UnderWay { waiting, .. }) => {
+                waiting.insert(workload.clone());
+                return Part::Wait;
+            }
             Some(Tried::Refused { refusals, why, until }) if *refusals >= REFUSALS && now < *until => {
                 return Part::Refused {
                     why: why.clone(),
@@ -94,16 +95,20 @@ impl Rehearsals {
         if tried.len() >= KEPT {
             tried.retain(|_, known| !matches!(known, Tried::Passed));
         }
-        tried.insert(change.clone(), Tried::UnderWay { refusals });
+        let under_way = Tried::UnderWay {
+            refusals,
+            waiting: HashSet::new(),
+        };
+        tried.insert(change.clone(), under_way);
         Part::Rehearse
     }
 
-    /// What came of a dry run.
-    pub fn done(&self, change: &Change, result: Result<(), &ApiError>, now: Timestamp) {
+    /// What came of a dry run. Gives those that waited for it.
+    pub fn done(&self, change: &Change, result: Result<(), &ApiError>, now: Timestamp) -> HashSet<WorkloadRef> {
         let mut tried = self.lock();
-        let before = match tried.get(change) {
-            Some(Tried::UnderWay { refusals }) => *refusals,
-            _ => 0,
+        let (before, waited) = match tried.remove(change) {
+            Some(Tried::UnderWay { refusals, waiting }) => (refusals, waiting),
+            _ => (0, HashSet::new()),
         };
         match result {
             Ok(()) => {
@@ -129,10 +134,9 @@ impl Rehearsals {
                 };
                 tried.insert(change.clone(), refused);
             }
-            Err(_) => {
-                tried.remove(change);
-            }
+            Err(_) => {}
         }
+        waited
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Change, Tried>> {
@@ -159,6 +163,14 @@ mod tests {
         }
     }
 
+    fn web() -> WorkloadRef {
+        WorkloadRef {
+            namespace: Namespace::from("shop"),
+            kind: DEPLOYMENT,
+            name: Name::from("web"),
+        }
+    }
+
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).expect("a time")
     }
@@ -170,42 +182,46 @@ mod tests {
     #[test]
     fn one_goes_first_and_the_others_wait_for_it() {
         let rehearsals = Rehearsals::default();
-        assert_eq!(rehearsals.part(&change(), at(0)), Part::Rehearse);
-        assert!(matches!(rehearsals.part(&change(), at(0)), Part::Wait(_)));
-        rehearsals.done(&change(), Ok(()), at(0));
-        assert_eq!(rehearsals.part(&change(), at(0)), Part::Go);
+        assert_eq!(rehearsals.part(&change(), &web(), at(0)), Part::Rehearse);
+        assert!(matches!(rehearsals.part(&change(), &web(), at(0)), Part::Wait));
+        assert_eq!(
+            rehearsals.done(&change(), Ok(()), at(0)),
+            HashSet::from([web()]),
+            "it is called"
+        );
+        assert_eq!(rehearsals.part(&change(), &web(), at(0)), Part::Go);
         let another = Change {
             version: Version::new(8),
             ..change()
         };
-        assert_eq!(rehearsals.part(&another, at(0)), Part::Rehearse);
+        assert_eq!(rehearsals.part(&another, &web(), at(0)), Part::Rehearse);
     }
 
     #[test]
     fn three_refusals_hold_the_rest_and_one_is_tried_again_later() {
         let rehearsals = Rehearsals::default();
         for _ in 0..3 {
-            assert_eq!(rehearsals.part(&change(), at(0)), Part::Rehearse);
+            assert_eq!(rehearsals.part(&change(), &web(), at(0)), Part::Rehearse);
             rehearsals.done(&change(), Err(&refused()), at(0));
         }
         let expected = Part::Refused {
             why: "by a rule".into(),
             until: at(60),
         };
-        assert_eq!(rehearsals.part(&change(), at(0)), expected);
-        assert_eq!(rehearsals.part(&change(), at(60)), Part::Rehearse);
+        assert_eq!(rehearsals.part(&change(), &web(), at(0)), expected);
+        assert_eq!(rehearsals.part(&change(), &web(), at(60)), Part::Rehearse);
         rehearsals.done(&change(), Err(&refused()), at(60));
-        assert!(matches!(rehearsals.part(&change(), at(60)), Part::Refused { until, .. } if until == at(180)));
-        assert_eq!(rehearsals.part(&change(), at(180)), Part::Rehearse);
+        assert!(matches!(rehearsals.part(&change(), &web(), at(60)), Part::Refused { until, .. } if until == at(180)));
+        assert_eq!(rehearsals.part(&change(), &web(), at(180)), Part::Rehearse);
         rehearsals.done(&change(), Ok(()), at(180));
-        assert_eq!(rehearsals.part(&change(), at(180)), Part::Go);
+        assert_eq!(rehearsals.part(&change(), &web(), at(180)), Part::Go);
     }
 
     #[test]
     fn what_says_nothing_about_the_change_counts_for_nothing() {
         let rehearsals = Rehearsals::default();
-        rehearsals.part(&change(), at(0));
+        rehearsals.part(&change(), &web(), at(0));
         rehearsals.done(&change(), Err(&ApiError::Conflict), at(0));
-        assert_eq!(rehearsals.part(&change(), at(0)), Part::Rehearse);
+        assert_eq!(rehearsals.part(&change(), &web(), at(0)), Part::Rehearse);
     }
 }

@@ -54,12 +54,7 @@ enum Found {
 }
 
 impl Inner {
-    pub(super) fn new(
-        slots: Vec<Slot>,
-        values: Arc<ArcSwap<Values>>,
-        unknown: Unknown,
-        reporter: Reporter,
-    ) -> Self {
+    pub(super) fn new(slots: Vec<Slot>, values: Arc<ArcSwap<Values>>, unknown: Unknown, reporter: Reporter) -> Self {
         let records = slots.iter().map(|slot| Record {
             origin: base_origin(slot),
             ..Record::default()
@@ -162,9 +157,13 @@ impl Inner {
                 }
                 Found::Bad(message) => {
                     record.error = Some(message.clone());
+                    let is_news = had_error.as_ref() != Some(&message);
+                    let problem = problem(slot, message);
                     // What a static flag would be after a restart keeps no other flag from changing.
-                    if slot.kind == Kind::Dynamic {
-                        problems.push(problem(slot, message));
+                    match slot.kind {
+                        Kind::Dynamic => problems.push(problem),
+                        Kind::Static if is_news => reports.push(Report::WouldNotStart(problem)),
+                        Kind::Static => {}
                     }
                     continue;
                 }

@@ -81,7 +81,9 @@ macro_rules! readable {
         impl<T> fmt::Debug for $handle<T> {
             /// Without the value: it may be secret.
             fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.debug_struct(stringify!($handle)).finish_non_exhaustive()
+                formatter
+                    .debug_struct(stringify!($handle))
+                    .finish_non_exhaustive()
             }
         }
     };

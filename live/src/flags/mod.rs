@@ -80,10 +80,7 @@ pub use self::{
     rules::{PolicyRule, RulesError, SourceKind, rules_yaml},
     value::{Choice, FlagValue, Size},
 };
-use crate::{
-    Snapshot,
-    feed::{Changes, Feed, Task},
-};
+use crate::feed::{Changes, Feed, Task};
 
 /// What a flag is, before it is registered.
 #[must_use]
@@ -263,7 +260,11 @@ impl FlagSet {
             reason,
         })?;
         let keys = name.keys();
-        if let Some(other) = self.slots.iter().find(|slot| keys.iter().any(|key| slot.name.is_written(key))) {
+        if let Some(other) = self
+            .slots
+            .iter()
+            .find(|slot| keys.iter().any(|key| slot.name.is_written(key)))
+        {
             return Err(RegisterError::Taken {
                 name: given,
                 other: other.name.to_string(),
@@ -431,12 +432,6 @@ impl Flags {
     /// The name cannot be that of an object, or there are more keys than a policy's rules can hold.
     pub fn policy_rules(&self, kind: SourceKind, name: &str) -> Result<Vec<PolicyRule>, RulesError> {
         rules::policy_rules(self.inner.slots(), kind, name)
-    }
-
-    /// The same without a source to be read.
-    #[cfg(test)]
-    fn take(&self, snapshot: &Snapshot) {
-        self.inner.take(snapshot);
     }
 }
 

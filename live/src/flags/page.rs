@@ -68,9 +68,7 @@ fn html(flags: &Flags) -> String {
             escape(&problem.to_string())
         );
     }
-    page.push_str(
-        "<table><tr><th>name<th>kind<th>value<th>default<th>source<th>last change (UTC)<th>last error</tr>",
-    );
+    page.push_str("<table><tr><th>name<th>kind<th>value<th>default<th>source<th>last change (UTC)<th>last error</tr>");
     for flag in flags.list() {
         row(&mut page, &flag);
     }
@@ -84,7 +82,10 @@ fn row(page: &mut String, flag: &Listed) {
         Kind::Dynamic => "dynamic",
     };
     let restart = flag.after_restart.as_ref().map_or(String::new(), |value| {
-        format!("<br><span class=note>needs a restart to become {}</span>", escape(value))
+        format!(
+            "<br><span class=note>needs a restart to become {}</span>",
+            escape(value)
+        )
     });
     let _ = write!(
         page,

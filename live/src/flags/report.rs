@@ -32,6 +32,9 @@ pub enum Report {
     Refused(FlagsError),
     /// A key could not be read; its flag stays as it was.
     Unreadable(FlagProblem),
+    /// The key of a static flag is not a good value: as things are, the process would not start again.
+    /// The other flags go on.
+    WouldNotStart(FlagProblem),
     /// A static flag has another value now, which takes effect when the process is started again.
     NeedsRestart {
         /// The flag.
@@ -58,6 +61,7 @@ impl Report {
         match self {
             Self::Refused(_) => "refused",
             Self::Unreadable(_) => "unreadable",
+            Self::WouldNotStart(_) => "would-not-start",
             Self::NeedsRestart { .. } => "needs-restart",
             Self::UnknownKeys { .. } => "unknown-keys",
             Self::NotifierPanicked { .. } => "notifier-panicked",
@@ -70,6 +74,7 @@ impl fmt::Display for Report {
         match self {
             Self::Refused(error) => write!(formatter, "flags stay as they are: {error}"),
             Self::Unreadable(problem) => write!(formatter, "flag stays as it is: {problem}"),
+            Self::WouldNotStart(problem) => write!(formatter, "would not start again with this: {problem}"),
             Self::NeedsRestart { flag } => write!(formatter, "{flag} has changed and needs a restart"),
             Self::UnknownKeys { keys } => write!(formatter, "keys that are no flags: {}", keys.join(", ")),
             Self::NotifierPanicked { flag, count } => {

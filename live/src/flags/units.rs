@@ -24,7 +24,9 @@ pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
     let mut total = 0_u64;
     let mut units = TIMES.iter();
     while !rest.is_empty() || text.is_empty() {
-        let digits = rest.find(|character: char| !character.is_ascii_digit()).ok_or_else(bad)?;
+        let digits = rest
+            .find(|character: char| !character.is_ascii_digit())
+            .ok_or_else(bad)?;
         let (number, after) = rest.split_at(digits);
         let letters = after
             .find(|character: char| character.is_ascii_digit())
@@ -52,7 +54,8 @@ pub(super) fn show_duration(duration: Duration) -> String {
         let number = rest / micros;
         rest %= micros;
         if number > 0 {
-            text.push_str(&format!("{number}{unit}"));
+            text.push_str(&number.to_string());
+            text.push_str(unit);
         }
     }
     text
@@ -75,7 +78,11 @@ const SIZES: [(&str, u64); 12] = [
 ];
 
 pub(super) fn parse_size(text: &str) -> Result<u64, String> {
-    let bad = || format!("{text:?} is not a size: a whole number of bytes, or one with k, M, G, T, P, E, Ki, Mi, Gi, Ti, Pi or Ei");
+    let bad = || {
+        format!(
+            "{text:?} is not a size: a whole number of bytes, or one with k, M, G, T, P, E, Ki, Mi, Gi, Ti, Pi or Ei"
+        )
+    };
     let (number, factor) = SIZES
         .iter()
         .find_map(|(suffix, factor)| Some((text.strip_suffix(suffix)?, *factor)))
@@ -92,7 +99,9 @@ pub(super) fn parse_size(text: &str) -> Result<u64, String> {
 }
 
 pub(super) fn show_size(bytes: u64) -> String {
-    let whole = SIZES.iter().find(|(_, factor)| bytes > 0 && bytes % factor == 0);
+    let whole = SIZES
+        .iter()
+        .find(|(_, factor)| bytes > 0 && bytes.is_multiple_of(*factor));
     match whole {
         Some((suffix, factor)) => format!("{}{suffix}", bytes / factor),
         None => bytes.to_string(),

@@ -307,17 +307,14 @@ impl<T> Rules<T> {
     fn find(&self, snapshot: &Snapshot) -> Result<Content, Refused> {
         match snapshot.entry(&self.key) {
             Some(Entry::Content(content)) => Ok(content.clone()),
-            Some(Entry::Unreadable(unreadable)) => {
-                Err(Refused::new(&self.key, Problem::Unreadable(*unreadable)))
-            }
+            Some(Entry::Unreadable(unreadable)) => Err(Refused::new(&self.key, Problem::Unreadable(*unreadable))),
             None => Err(Refused::new(&self.key, Problem::Missing)),
         }
     }
 
     fn judge(&self, content: &Content) -> Result<T, Refused> {
         let judged = catch_unwind(AssertUnwindSafe(|| {
-            let value =
-                (self.parser)(content).map_err(|error| Refused::syntax(&self.key, error, self.secret))?;
+            let value = (self.parser)(content).map_err(|error| Refused::syntax(&self.key, error, self.secret))?;
             for validator in &self.validators {
                 validator(&value).map_err(|message| Refused::invalid(&self.key, message, self.secret))?;
             }

@@ -6,6 +6,7 @@ use std::{
     fs,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
+    time::Instant,
 };
 
 use tempfile::TempDir;
@@ -48,7 +49,8 @@ impl Kubelet {
     }
 
     /// Writes a new version: all of it changes in one rename. The comments count as those of the source.
-    pub fn write<K: AsRef<str>, C: AsRef<[u8]>>(&mut self, payload: impl IntoIterator<Item = (K, C)>) {
+    /// Returns the moment before the rename.
+    pub fn write<K: AsRef<str>, C: AsRef<[u8]>>(&mut self, payload: impl IntoIterator<Item = (K, C)>) -> Instant {
         let directory = &self.directory;
         let data = directory.join("..data");
         // (2) The present directory.
@@ -70,6 +72,7 @@ impl Kubelet {
         // (8) and (9) The swap.
         let temporary = directory.join("..data_tmp");
         symlink(&name, &temporary).expect("a link");
+        let swapped = Instant::now();
         fs::rename(&temporary, &data).expect("the swap");
         // (10) What the user sees.
         for name in &visible {
@@ -89,5 +92,6 @@ impl Kubelet {
         if let Some(before) = before {
             fs::remove_dir_all(directory.join(before)).expect("removed");
         }
+        swapped
     }
 }

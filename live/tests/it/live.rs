@@ -85,40 +85,63 @@ async fn a_bad_version_is_refused_by_key_and_position_and_the_last_good_one_stay
         .expect("a good first version");
     let mut subscriber = live.subscribe();
 
-    let mut refusals = 0;
-    for (bad, problem) in [
-        (Some("{\n  \"connections\": x}"), "key l.json, line 2, column 18: expected value"),
-        (Some(r#"{"connections": 0}"#), "key l.json: connections must be at least 1"),
-        (Some(r#"{"connections": 13}"#), "key l.json: the parser or a validator panicked"),
+    let versions = [
+        (
+            Some("{\n  \"connections\": x}"),
+            "key l.json, line 2, column 18: expected value",
+        ),
+        (
+            Some(r#"{"connections": 0}"#),
+            "key l.json: connections must be at least 1",
+        ),
+        (
+            Some(r#"{"connections": 13}"#),
+            "key l.json: the parser or a validator panicked",
+        ),
         (None, "key l.json: is not there"),
-    ] {
+    ];
+    for (refusals, (bad, problem)) in (1..).zip(versions) {
         kubelet.write(bad.map(|content| ("l.json", content)));
-        refusals += 1;
         eventually("it is refused", || live.refusals() == refusals).await;
         assert_eq!(live.problem().expect("a problem").to_string(), problem);
         assert_eq!(live.load().connections, 1, "the last good one stays");
     }
     assert_eq!(
-        told.lock().expect("a lock").iter().map(|refused| refused.problem.kind()).collect::<Vec<_>>(),
+        told.lock()
+            .expect("a lock")
+            .iter()
+            .map(|refused| refused.problem.kind())
+            .collect::<Vec<_>>(),
         ["syntax", "invalid", "panicked", "missing"]
     );
 
     kubelet.write([("l.json", r#"{"connections": 7}"#)]);
-    assert_eq!(next(&mut subscriber).await.connections, 7, "the bad ones were given to nobody");
+    assert_eq!(
+        next(&mut subscriber).await.connections,
+        7,
+        "the bad ones were given to nobody"
+    );
     assert_eq!(live.problem(), None);
     assert_eq!(live.refusals(), 4);
 }
 
 #[tokio::test]
 async fn a_first_version_that_is_wrong_is_an_error() {
-    let kubelet = Kubelet::with([("bad.yaml", "connections:\n  - 1\n"), ("bad.toml", "\n\nconnections = \"x\"\n")]);
+    let kubelet = Kubelet::with([
+        ("bad.yaml", "connections:\n  - 1\n"),
+        ("bad.toml", "\n\nconnections = \"x\"\n"),
+    ]);
     let volume = Volume::open(kubelet.path()).await.expect("a volume");
     let refused = Live::<Limits>::json(&volume, "none.json").expect_err("no such key");
     assert_eq!(refused.problem, Problem::Missing);
     let refused = Live::<Limits>::yaml(&volume, "bad.yaml").expect_err("a list");
     assert_eq!(refused.position.map(|at| at.line), Some(2), "{refused}");
     let refused = Live::<Limits>::toml(&volume, "bad.toml").expect_err("a text");
-    assert_eq!(refused.position.map(|at| (at.line, at.column)), Some((3, 15)), "{refused}");
+    assert_eq!(
+        refused.position.map(|at| (at.line, at.column)),
+        Some((3, 15)),
+        "{refused}"
+    );
 }
 
 #[tokio::test]
@@ -127,7 +150,10 @@ async fn the_error_of_a_secret_gives_the_position_and_no_content() {
     let volume = Volume::builder(kubelet.path()).secret().open().await.expect("a volume");
     let refused = Live::<Limits>::json(&volume, "p.json").expect_err("a text");
     assert!(!format!("{refused} {refused:?}").contains("hunter2"));
-    assert!(refused.to_string().starts_with("key p.json, line 1, column 25"), "{refused}");
+    assert!(
+        refused.to_string().starts_with("key p.json, line 1, column 25"),
+        "{refused}"
+    );
     assert!(!format!("{:?} {volume:?}", volume.snapshot()).contains("hunter2"));
     // Without it the error says what is wrong, and that quotes the content.
     let volume = Volume::open(kubelet.path()).await.expect("a volume");
@@ -160,5 +186,9 @@ async fn a_slow_subscriber_gets_the_newest_and_another_key_wakes_nobody() {
     kubelet.write([("l.json", r#"{"connections": 5}"#), ("other", "1")]);
     kubelet.write([("l.json", r#"{"connections": 6}"#), ("other", "1")]);
     assert_eq!(next(&mut slow).await.connections, 6);
-    assert_eq!(parsed.load(Ordering::Relaxed), before + 1, "what did not change is not parsed");
+    assert_eq!(
+        parsed.load(Ordering::Relaxed),
+        before + 1,
+        "what did not change is not parsed"
+    );
 }

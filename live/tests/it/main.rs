@@ -1,6 +1,9 @@
 //! The library against directories that are written exactly as the kubelet does, and against an API
 //! server that is a script.
 
+mod api;
+mod examples;
+mod flags;
 mod kubelet;
 mod live;
 mod naive;

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use windlass_live::{Changes, Content, Snapshot};
 
 /// Far more than anything takes, even on a machine that does something else.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub const DEADLINE: Duration = Duration::from_mins(1);
 
 /// The first snapshot that is as wished.
 pub async fn until(changes: &mut Changes, wish: impl Fn(&Snapshot) -> bool) -> Arc<Snapshot> {
@@ -20,10 +20,8 @@ pub async fn until(changes: &mut Changes, wish: impl Fn(&Snapshot) -> bool) -> A
             }
         }
     };
-    match tokio::time::timeout(DEADLINE, wait).await {
-        Ok(snapshot) => snapshot,
-        Err(_) => panic!("not as wished: {:?}", changes.last()),
-    }
+    let found = tokio::time::timeout(DEADLINE, wait).await;
+    found.unwrap_or_else(|_| panic!("not as wished: {:?}", changes.last()))
 }
 
 /// Waits until something that tells nobody has become true.

@@ -20,7 +20,7 @@ use crate::{
 /// Followed by events alone: a poll that comes after the deadline cannot help.
 async fn open(path: &Path) -> (Volume, Changes) {
     let volume = Volume::builder(path)
-        .poll(Duration::from_secs(3600))
+        .poll(Duration::from_hours(1))
         .open()
         .await
         .expect("a volume");
@@ -149,14 +149,21 @@ async fn a_single_file_is_seen_however_it_is_written() {
     write(&file, "in place");
     until(&mut changes, |snapshot| text(snapshot, "app.toml") == Some("in place")).await;
     rename_over(&file, "renamed over");
-    until(&mut changes, |snapshot| text(snapshot, "app.toml") == Some("renamed over")).await;
+    until(&mut changes, |snapshot| {
+        text(snapshot, "app.toml") == Some("renamed over")
+    })
+    .await;
 
     fs::remove_file(&file).expect("removed");
     eventually("it says that the file is gone", || {
         volume.trouble().is_some_and(|trouble| trouble.kind() == "missing")
     })
     .await;
-    assert_eq!(text(&volume.snapshot(), "app.toml"), Some("renamed over"), "the last good one");
+    assert_eq!(
+        text(&volume.snapshot(), "app.toml"),
+        Some("renamed over"),
+        "the last good one"
+    );
     write(&file, "created");
     until(&mut changes, |snapshot| text(snapshot, "app.toml") == Some("created")).await;
     assert_eq!(volume.trouble(), None);
@@ -305,8 +312,12 @@ async fn a_dangling_link_is_reported_and_the_others_go_on() {
 async fn a_dangling_data_link_keeps_the_last_good_version() {
     let mut kubelet = Kubelet::with([("a", "0")]);
     let (volume, mut changes) = open(kubelet.path()).await;
-    fs::remove_dir_all(kubelet.path().join(fs::read_link(kubelet.path().join("..data")).expect("a link")))
-        .expect("removed");
+    fs::remove_dir_all(
+        kubelet
+            .path()
+            .join(fs::read_link(kubelet.path().join("..data")).expect("a link")),
+    )
+    .expect("removed");
     symlink("..nowhere", kubelet.path().join("..data_tmp")).expect("a link");
     fs::rename(kubelet.path().join("..data_tmp"), kubelet.path().join("..data")).expect("a rename");
     eventually("it says so", || {
@@ -338,7 +349,11 @@ async fn a_key_of_a_mebibyte_is_read_whole_and_one_that_is_too_large_is_reported
     let (volume, mut changes) = open(kubelet.path()).await;
     assert_eq!(volume.snapshot().get("big").map(|content| content.len()), Some(1 << 20));
 
-    let small = Volume::builder(kubelet.path()).max_size(1000).open().await.expect("a volume");
+    let small = Volume::builder(kubelet.path())
+        .max_size(1000)
+        .open()
+        .await
+        .expect("a volume");
     let too_large = Entry::Unreadable(Unreadable::TooLarge { limit: 1000 });
     assert_eq!(small.snapshot().entry("big"), Some(&too_large));
     assert_eq!(text(&small.snapshot(), "small"), Some("0"));

@@ -180,30 +180,29 @@ fn rolling(case: &Case<'_>) -> Plan {
 
 /// Since when the content may have been something else in between, although it is as recorded now.
 pub(super) fn suspect_since(case: &Case<'_>) -> Option<Second> {
+    let on_record = case.baseline.stale.map(Second::from);
+    // The earliest: each alone is reason enough to look at the pods that were started since.
+    [suspect_of(case, &|_| true), on_record].into_iter().flatten().min()
+}
+
+/// The same for some of the sources, as far as that was seen, or not seen.
+fn suspect_of(case: &Case<'_>, which: &dyn Fn(usize) -> bool) -> Option<Second> {
+    // What begins to count is taken as it is, and restarts nothing.
+    let counts = |at: usize| which(at) && !case.difference.begun.contains(&at) && case.class(at) == Class::Restart;
     let seen = case
         .input
         .change
-        .filter(|change| in_place::concerns_restarts(case, change));
-    let seen = seen.map(|change| change.since);
-    let on_record = case.baseline.stale.map(Second::from);
+        .filter(|change| in_place::concerns(case, change, &counts));
     let recorded = Second::from(case.baseline.at);
-    let unseen = case
-        .input
-        .sources
-        .iter()
-        .enumerate()
-        // What begins to count is taken as it is, and restarts nothing.
-        .filter(|(at, _)| !case.difference.begun.contains(at) && case.class(*at) == Class::Restart)
-        .filter_map(|(_, view)| {
-            let (source, unseen) = (view.source?, view.unseen_since?);
-            let from = unseen.max(recorded);
-            let written = source.version > case.baseline.horizon;
-            let content = source.changed_at.is_none_or(|at| at >= from);
-            (written && content).then_some(from)
-        })
-        .min();
-    // The earliest: each alone is reason enough to look at the pods that were started since.
-    [seen, on_record, unseen].into_iter().flatten().min()
+    let views = case.input.sources.iter().enumerate();
+    let unseen = views.filter(|(at, _)| counts(*at)).filter_map(|(_, view)| {
+        let (source, unseen) = (view.source?, view.unseen_since?);
+        let from = unseen.max(recorded);
+        let written = source.version > case.baseline.horizon;
+        let content = source.changed_at.is_none_or(|at| at >= from);
+        (written && content).then_some(from)
+    });
+    seen.map(|change| change.since).into_iter().chain(unseen).min()
 }
 
 /// Content is as recorded, but was not all the time: pods started in between run something else.
@@ -215,7 +214,7 @@ pub(super) fn started_meanwhile(case: &Case<'_>) -> Option<Plan> {
     let Some(proof) = case.input.proof else {
         return Some(Plan::new(Action::Prove(Need::Pods), State::Settling, Reason::Proving));
     };
-    if started_between(case, proof, from) {
+    if started_between(case, proof, from, 0..case.input.sources.len()) {
         return None;
     }
     // Unaffected, and perhaps still on its way for another change.
@@ -235,16 +234,18 @@ pub(super) fn started_meanwhile(case: &Case<'_>) -> Option<Plan> {
 }
 
 /// Whether a pod may have been started since then with what is not there any more.
-fn started_between(case: &Case<'_>, proof: &Proof, from: Second) -> bool {
+fn started_between(case: &Case<'_>, proof: &Proof, from: Second, which: impl Iterator<Item = usize>) -> bool {
     let now = Some(Second::from(case.input.now));
-    let to = last_change(case.input, 0..case.input.sources.len(), now);
+    let to = last_change(case.input, which, now);
     to.is_none_or(|to| proof.any_started_between(from, to.max(from)))
 }
 
-/// Whether it may be another source, one that reads as recorded and did not all the time, that a pod
-/// was started with something else of.
+/// Whether a pod may have been started with something else of another source: one that reads as
+/// recorded, and did not all the time.
 fn any_meanwhile(case: &Case<'_>, proof: &Proof) -> bool {
-    suspect_since(case).is_some_and(|from| started_between(case, proof, from))
+    let other = |at: usize| !case.difference.changed.contains(&at);
+    let others = (0..case.input.sources.len()).filter(|at| other(*at));
+    suspect_of(case, &other).is_some_and(|from| started_between(case, proof, from, others))
 }
 
 pub(super) fn nothing_runs(case: &Case<'_>) -> Option<Plan> {

@@ -41,15 +41,11 @@ pub(super) fn propagation(case: &Case<'_>, plan: Plan) -> Plan {
     Plan::new(Action::Nothing, State::Current, Reason::Propagated)
 }
 
-/// Whether some key that was seen to change is one for which pods restart, or none is known.
-pub(super) fn concerns_restarts(case: &Case<'_>, change: &Change) -> bool {
+/// Whether some key that was seen to change is of these sources, or none is known.
+pub(super) fn concerns(case: &Case<'_>, change: &Change, which: &dyn Fn(usize) -> bool) -> bool {
     let counts = |(source, key): &(crate::core::name::SourceRef, crate::core::name::Key)| {
         let mut views = case.input.sources.iter().enumerate();
-        views.any(|(at, view)| {
-            // What begins to count is taken as it is.
-            let begins = case.difference.begun.contains(&at);
-            view.reference == source && view.used.class == Class::Restart && !begins && view.used.counts(key)
-        })
+        views.any(|(at, view)| view.reference == source && which(at) && view.used.counts(key))
     };
     change.keys.is_empty() || change.keys.iter().any(counts)
 }
