@@ -91,8 +91,7 @@ pub async fn prepare(arguments: impl IntoIterator<Item = String>) -> anyhow::Res
     };
     let rules_for = options.print_rules.get();
     if !rules_for.is_empty() {
-        let rules = set.without_source().policy_rules(SourceKind::ConfigMap, &rules_for)?;
-        print!("{}", rules_yaml(&rules));
+        print!("{}", rules(&rules_for)?);
         return Ok(None);
     }
     let flags = match options.volume.get() {
@@ -110,6 +109,18 @@ pub async fn prepare(arguments: impl IntoIterator<Item = String>) -> anyhow::Res
         .with_state(greeter)
         .nest("/flags", flags.router());
     Ok(Some((options.listen.get(), router)))
+}
+
+/// The rules of a `RolloutPolicy` for a `ConfigMap` of this name.
+///
+/// # Errors
+///
+/// It cannot be the name of a `ConfigMap`.
+pub fn rules(config_map: &str) -> anyhow::Result<String> {
+    let mut set = FlagSet::new();
+    register(&mut set)?;
+    let rules = set.without_source().policy_rules(SourceKind::ConfigMap, config_map)?;
+    Ok(rules_yaml(&rules))
 }
 
 /// Greeting and mood are of one version, whatever changes meanwhile.

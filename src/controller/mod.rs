@@ -41,6 +41,8 @@ pub mod queue;
 mod reading;
 pub mod reconcile;
 pub mod rehearsal;
+#[cfg(test)]
+mod simulation;
 mod startup;
 mod statuses;
 mod troubles;

@@ -356,7 +356,6 @@ impl Reconciler {
                     _ => jittered(backoff(entry.failures, MIN_BACKOFF, MAX_BACKOFF)),
                 }
             }
-            // Whoever waits is called.
             Outcome::Refused => {
                 let index = self.context.index();
                 let Some((_, until)) = index.workload(workload).and_then(|entry| entry.refused.as_ref()) else {
@@ -364,6 +363,7 @@ impl Reconciler {
                 };
                 until.duration_since(now).unsigned_abs()
             }
+            // Whoever waits is called.
             Outcome::Written { .. } | Outcome::Observed(_) | Outcome::Postponed | Outcome::Waiting { .. } => return,
         };
         self.queue.push_after(workload.clone(), after);

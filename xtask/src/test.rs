@@ -16,6 +16,9 @@ use crate::{
     say, workspace,
 };
 
+/// How many histories the simulation of the controller plays.
+const SIMULATIONS: &str = "WINDLASS_SIMULATIONS";
+
 /// What to run.
 #[derive(Args)]
 pub struct Options {
@@ -43,6 +46,10 @@ pub fn run(options: &Options) -> Result<()> {
     // times as long.
     if std::env::var_os("RUST_TEST_THREADS").is_none() {
         command.env("RUST_TEST_THREADS", "8");
+    }
+    // Some five minutes; `cargo test` alone is content with a tenth.
+    if std::env::var_os(SIMULATIONS).is_none() {
+        command.env(SIMULATIONS, "2000");
     }
     summary.run_rust(command, &devcluster)?;
 

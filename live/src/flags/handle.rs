@@ -61,7 +61,11 @@ macro_rules! readable {
                 function(of(self.0.values.load().get(self.0.slot)))
             }
 
-            /// The value in a view of all flags, which has to be of the same set.
+            /// The value in a view of all flags.
+            ///
+            /// # Panics
+            ///
+            /// The view is of another set of flags.
             #[must_use]
             pub fn of<'a>(&self, view: &'a View) -> &'a T {
                 of(view.0.get(self.0.slot))

@@ -59,6 +59,8 @@ pub use refused::{Problem, Refused};
 /// ```
 pub struct Live<T> {
     inner: Arc<Inner<T>>,
+    // The task has the other end, so that who waits here hears of its end.
+    newest: watch::Receiver<Arc<T>>,
     task: Arc<Task>,
 }
 
@@ -66,6 +68,7 @@ impl<T> Clone for Live<T> {
     fn clone(&self) -> Self {
         Self {
             inner: Arc::clone(&self.inner),
+            newest: self.newest.clone(),
             task: Arc::clone(&self.task),
         }
     }
@@ -73,7 +76,6 @@ impl<T> Clone for Live<T> {
 
 struct Inner<T> {
     value: ArcSwap<T>,
-    newest: watch::Sender<Arc<T>>,
     refusals: AtomicU64,
     problem: Mutex<Option<Refused>>,
     rules: Rules<T>,
@@ -184,9 +186,11 @@ impl<T: Send + Sync + 'static> Live<T> {
     /// Word of each new good version from here on.
     #[must_use]
     pub fn subscribe(&self) -> Subscriber<T> {
+        let mut newest = self.newest.clone();
+        newest.mark_unchanged();
         Subscriber {
-            newest: self.inner.newest.subscribe(),
-            _live: self.clone(),
+            newest,
+            _task: Arc::clone(&self.task),
         }
     }
 
@@ -252,22 +256,28 @@ impl<T: Send + Sync + 'static> LiveBuilder<T> {
         let changes = feed.changes();
         let first = rules.find(changes.last())?;
         let value = Arc::new(rules.judge(&first)?);
+        let (tell, newest) = watch::channel(Arc::clone(&value));
         let inner = Arc::new(Inner {
-            newest: watch::Sender::new(Arc::clone(&value)),
             value: ArcSwap::new(value),
             refusals: AtomicU64::new(0),
             problem: Mutex::new(None),
             rules,
         });
-        let task = tokio::spawn(follow(Arc::clone(&inner), changes, Ok(first)));
+        let task = tokio::spawn(follow(Arc::clone(&inner), tell, changes, Ok(first)));
         Ok(Live {
             inner,
+            newest,
             task: Arc::new(Task(task)),
         })
     }
 }
 
-async fn follow<T>(inner: Arc<Inner<T>>, mut changes: Changes, mut last: Result<Content, Refused>) {
+async fn follow<T>(
+    inner: Arc<Inner<T>>,
+    tell: watch::Sender<Arc<T>>,
+    mut changes: Changes,
+    mut last: Result<Content, Refused>,
+) {
     while let Some(snapshot) = changes.next().await {
         let found = inner.rules.find(&snapshot);
         // Another key has changed.
@@ -275,7 +285,11 @@ async fn follow<T>(inner: Arc<Inner<T>>, mut changes: Changes, mut last: Result<
             continue;
         }
         match found.clone().and_then(|content| inner.rules.judge(&content)) {
-            Ok(value) => inner.take(Arc::new(value)),
+            Ok(value) => {
+                let value = Arc::new(value);
+                inner.take(&value);
+                tell.send_replace(value);
+            }
             Err(refused) => inner.refuse(refused),
         }
         last = found;
@@ -283,10 +297,9 @@ async fn follow<T>(inner: Arc<Inner<T>>, mut changes: Changes, mut last: Result<
 }
 
 impl<T> Inner<T> {
-    fn take(&self, value: Arc<T>) {
+    fn take(&self, value: &Arc<T>) {
         self.note(None);
-        self.value.store(Arc::clone(&value));
-        self.newest.send_replace(value);
+        self.value.store(Arc::clone(value));
     }
 
     fn refuse(&self, refused: Refused) {
@@ -344,8 +357,8 @@ impl<T: fmt::Debug> fmt::Debug for Loaded<T> {
 /// Waits for new versions of a [`Live`]. A slow one misses those in between and never the newest.
 pub struct Subscriber<T> {
     newest: watch::Receiver<Arc<T>>,
-    // Its key is followed as long as somebody waits for it.
-    _live: Live<T>,
+    // The key is followed as long as somebody waits for it.
+    _task: Arc<Task>,
 }
 
 impl<T> Subscriber<T> {

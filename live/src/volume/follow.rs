@@ -32,6 +32,8 @@ pub(super) struct Follower {
 struct Eyes {
     subscription: Option<Subscription>,
     links: Vec<PathBuf>,
+    /// Something could not be watched, for example because this user has no watch left.
+    blind: bool,
 }
 
 impl Follower {
@@ -48,6 +50,7 @@ impl Follower {
             eyes: Eyes {
                 subscription,
                 links: Vec::new(),
+                blind: false,
             },
         };
         let first = follower.read().await?;
@@ -56,8 +59,8 @@ impl Follower {
 
     pub(super) fn watching(&self) -> Watching {
         match self.eyes.subscription {
-            Some(_) => Watching::Inotify,
-            None => Watching::Poll,
+            Some(_) if !self.eyes.blind => Watching::Inotify,
+            _ => Watching::Poll,
         }
     }
 
@@ -111,6 +114,7 @@ impl Follower {
             Eyes {
                 subscription: None,
                 links: Vec::new(),
+                blind: false,
             },
         );
         let (eyes, result) = blocking(move || {
@@ -130,8 +134,7 @@ impl Eyes {
         let mut watched = self.places(settings);
         for _ in 0..ROUNDS {
             if let Some(subscription) = &mut self.subscription {
-                // What cannot be watched is seen by the poll.
-                let _ = subscription.set(Some(settings.path.clone()), &watched);
+                self.blind = subscription.set(Some(settings.path.clone()), &watched).is_err();
             }
             let Reading { snapshot, mut links } = read::read(&settings.path, settings.max_size)?;
             links.truncate(LINKS);

@@ -114,3 +114,11 @@ async fn the_service_prints_help_and_rules_and_serves_nothing() {
         assert!(service::prepare(arguments).await.expect("an end").is_none());
     }
 }
+
+#[test]
+fn the_policy_of_the_manifest_has_the_rules_that_the_service_prints() {
+    let manifest = include_str!("../../../examples/live/greeter.yaml");
+    let rules = service::rules("greeter").expect("rules");
+    let indented: String = rules.lines().flat_map(|line| ["  ", line, "\n"]).collect();
+    assert!(manifest.contains(&indented), "{indented}");
+}

@@ -192,3 +192,19 @@ async fn a_slow_subscriber_gets_the_newest_and_another_key_wakes_nobody() {
         "what did not change is not parsed"
     );
 }
+
+#[test]
+fn whoever_waits_hears_of_the_end_of_the_runtime() {
+    let kubelet = Kubelet::with([("l.json", r#"{"connections": 1}"#)]);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let volume = runtime.block_on(Volume::open(kubelet.path())).expect("a volume");
+    let inside = runtime.enter();
+    let live = Live::<Limits>::json(&volume, "l.json").expect("JSON");
+    drop(inside);
+    let (mut versions, mut changes) = (live.subscribe(), volume.changes());
+    drop(runtime);
+    let runtime = tokio::runtime::Runtime::new().expect("another runtime");
+    assert_eq!(runtime.block_on(versions.next()), None);
+    assert_eq!(runtime.block_on(changes.next()), None);
+    assert_eq!(live.load().connections, 1, "what was read stays");
+}

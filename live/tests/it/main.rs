@@ -7,6 +7,7 @@ mod flags;
 mod kubelet;
 mod live;
 mod naive;
+mod real_api;
 mod support;
 mod torn;
 mod volume;

@@ -39,19 +39,20 @@ impl Index {
             return Vec::new();
         };
         let workload = &entry.workload;
-        let Some(cause) = workload.cause().filter(|_| {
-            entry.status == Some((State::Failed, Reason::RolloutFailed))
-                && !workload.observed.as_deref().is_some_and(is_acknowledged)
-        }) else {
+        let acknowledged = workload.observed.as_deref().is_some_and(is_acknowledged);
+        let Some(cause) = workload.cause().filter(|_| !acknowledged) else {
             return Vec::new();
         };
+        let failed = entry.status == Some((State::Failed, Reason::RolloutFailed));
         let failure = |caused: &crate::core::cause::Caused| Failure {
             workload: reference.clone(),
             source: caused.source.clone(),
             key: cause.key.clone(),
             digest: caused.digest,
         };
-        cause.sources.iter().map(failure).collect()
+        // Until its rollout is complete or another one, it goes on failing, whatever it waits for besides.
+        let goes_on = |failure: &Failure| failed || self.failures.contains(failure);
+        cause.sources.iter().map(failure).filter(goes_on).collect()
     }
 
     /// The failures that a workload of that namespace is held for. Whoever may use another namespace's

@@ -22,6 +22,11 @@ pub(super) struct SourceEntry {
 }
 
 impl SourceEntry {
+    /// Gone, and not seen to be back: a Secret that is back counts as gone until it is read.
+    pub(super) fn is_over(&self) -> bool {
+        self.gone && self.seen_version() <= self.source.version
+    }
+
     fn seen_version(&self) -> Version {
         self.seen.as_ref().map_or(self.source.version, |seen| seen.version)
     }

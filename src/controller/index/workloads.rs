@@ -123,7 +123,7 @@ impl Index {
                 users.retain(|user| user != reference);
                 if users.is_empty() {
                     self.used_by.remove(&source);
-                    if self.sources.get(&source).is_some_and(|entry| entry.gone) {
+                    if self.sources.get(&source).is_some_and(|entry| entry.is_over()) {
                         self.sources.remove(&source);
                     }
                 }

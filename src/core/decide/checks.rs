@@ -215,7 +215,10 @@ pub(super) fn started_meanwhile(case: &Case<'_>) -> Option<Plan> {
         return Some(Plan::new(Action::Prove(Need::Pods), State::Settling, Reason::Proving));
     };
     if started_between(case, proof, from, 0..case.input.sources.len()) {
-        return None;
+        // Those may be on their way out already; if not, that shows when the rollout has ended.
+        let plan = as_it_rolls(case);
+        let leaves = matches!(plan.state, State::Rolling | State::Failed) && case.lever.is_none();
+        return leaves.then_some(plan);
     }
     // Unaffected, and perhaps still on its way for another change.
     let plan = as_it_rolls(case);
