@@ -52,11 +52,8 @@ async fn answer(world: Arc<World>, request: Request<Body>) -> Result<Response<Bo
     let after = if lost { NEVER } else { Duration::from_millis(after) };
     tokio::time::sleep(after).await;
     if let Some((source, seen)) = read {
-        world.look(|state| {
-            state
-                .cluster
-                .say(format_args!("  has read {source} at {}", seen.version))
-        });
+        let words = format!("  has read {source} at {}", seen.version);
+        world.look(|state| state.cluster.say(format_args!("{words}")));
         // Whoever asked knows it from now on.
         world.look(|state| state.checks.show_source(state.cluster.now, &source, Some(seen)));
     }

@@ -25,6 +25,8 @@ pub struct Ours {
     pub rolling: bool,
     /// Since when it is complete.
     pub complete_since: Option<Millis>,
+    /// Somebody else rolled it when the present process began, which found it so and gave it a place.
+    pub found: bool,
     /// Its own controller gave it up at some time since.
     pub failed: bool,
     /// By the controller's clock, in seconds since 1970.
@@ -98,7 +100,11 @@ impl Checks {
     }
 
     /// A process begins, and knows nothing.
-    pub fn begin(&mut self, now: Millis, skew: i64) {
+    pub fn begin(&mut self, cluster: &mut Cluster, skew: i64) {
+        let now = cluster.now;
+        for known in cluster.deployments.values_mut() {
+            known.ours.found = known.incomplete_since.is_some() && !known.ours.rolling;
+        }
         self.stepped |= skew != self.skew;
         self.skew = skew;
         self.born = now;
@@ -209,6 +215,17 @@ impl Checks {
                 reference.name
             ));
         }
+    }
+
+    /// How many workloads of a policy may roll: the highest limit of the last minute, since whoever was
+    /// let before it was lowered may still be about to. `None`: any number.
+    pub(super) fn limit(&self, policy: &PolicyRef) -> Option<usize> {
+        let limit = |shown: &Shown| shown.policies.get(policy).and_then(|rules| rules.max_parallel);
+        // Before its first lists a process knows nothing, and decides nothing.
+        let listed = |since: Millis, shown: &Shown| since > self.born + 30_000 || shown.policies.contains_key(policy);
+        let states = self.shown.iter().filter(|(since, shown)| listed(*since, shown));
+        let limits = states.map(|(_, shown)| limit(shown).unwrap_or(usize::MAX));
+        limits.max().filter(|limit| *limit < usize::MAX)
     }
 
     pub(super) fn clock(&self, at: Millis) -> i64 {

@@ -405,6 +405,7 @@ impl Deployment {
                 self.ours.complete_since = Some(cluster.now);
             }
             self.incomplete_since = None;
+            self.ours.found = false;
         }
         self.ours.failed |= self.has_failed();
     }

@@ -24,7 +24,7 @@ impl Question<'_> {
         let own = self.shown.policies.get(&own).map(|rules| &**rules);
         let floor = self.shown.policies.get(&floor).map(|rules| &**rules);
         self.times(own, floor, &mut found);
-        self.budget(own, floor, &mut found);
+        self.budget(&mut found);
         if let Some(own) = own {
             self.interval(own, &mut found);
             self.wave(own, &mut found);
@@ -69,16 +69,12 @@ impl Question<'_> {
     }
 
     /// Never more at a time than may be.
-    fn budget(&self, own: Option<&Rules>, floor: Option<&Rules>, found: &mut Vec<String>) {
-        // One that was found rolling at the start has a place for it, whoever rolled it.
-        let found_rolling = self
-            .known
-            .incomplete_since
-            .is_some_and(|since| since <= self.checks.born);
-        if found_rolling || self.occupies(self.known) {
+    fn budget(&self, found: &mut Vec<String>) {
+        if self.known.ours.found || self.occupies(self.known) {
             return;
         }
-        let others = || self.cluster.deployments.values().filter(|it| self.occupies(it));
+        let counts = |it: &&Deployment| !it.ours.found && self.occupies(it);
+        let others = || self.cluster.deployments.values().filter(counts);
         let all = others().count() + 1;
         if all > self.checks.max_parallel {
             let names: Vec<_> = others().map(|it| it.reference.name.as_str()).collect();
@@ -87,8 +83,8 @@ impl Question<'_> {
                 self.checks.max_parallel
             ));
         }
-        for (policy, rules) in policies_of(&self.known.reference).into_iter().zip([own, floor]) {
-            let limit = rules.and_then(|rules| rules.max_parallel);
+        for policy in policies_of(&self.known.reference) {
+            let limit = self.checks.limit(&policy);
             let of_it = others().filter(|it| it.ours.governed.contains(&policy));
             let names: Vec<_> = of_it.map(|it| it.reference.name.as_str()).collect();
             let rolling = names.len() + 1;

@@ -52,7 +52,7 @@ impl Process {
     pub fn start(world: &Arc<World>, skew: i64, last_watched: Option<Second>, workers: u64) -> Self {
         let now = world.now();
         let max_parallel = world.look(|state| {
-            state.checks.begin(now, skew);
+            state.checks.begin(&mut state.cluster, skew);
             let after = last_watched.map(Second::unix);
             state
                 .cluster
