@@ -128,8 +128,7 @@ impl Summary {
         command
             .args([
                 "test",
-                "--package",
-                "windlass",
+                "--workspace",
                 "--test",
                 "it",
                 "--",

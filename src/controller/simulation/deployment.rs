@@ -403,9 +403,9 @@ impl Deployment {
         if self.is_complete() {
             if std::mem::take(&mut self.ours.rolling) {
                 self.ours.complete_since = Some(cluster.now);
+                self.ours.found = false;
             }
             self.incomplete_since = None;
-            self.ours.found = false;
         }
         self.ours.failed |= self.has_failed();
     }
