@@ -33,8 +33,8 @@ mod rng;
 mod world;
 mod write;
 
-/// About half a minute on two cores.
-const HISTORIES: u64 = 200;
+/// About a quarter of a minute on two cores.
+const HISTORIES: u64 = 100;
 
 /// At most so many failures are shown, and so much of the first one.
 const SHOWN: usize = 1000;

@@ -103,7 +103,8 @@ impl Checks {
     pub fn begin(&mut self, cluster: &mut Cluster, skew: i64) {
         let now = cluster.now;
         for known in cluster.deployments.values_mut() {
-            known.ours.found = known.incomplete_since.is_some() && !known.ours.rolling;
+            // One that was given up may have begun to move again, too.
+            known.ours.found = !known.is_complete() && (!known.ours.rolling || known.ours.failed);
         }
         self.stepped |= skew != self.skew;
         self.skew = skew;
