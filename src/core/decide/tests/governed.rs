@@ -65,9 +65,12 @@ fn holds(world: &mut World, state: State, reason: Reason) -> Plan {
     plan
 }
 
+/// A term in words, how the world gets it, and what must come of it.
+type Case = (&'static str, Box<dyn Fn(&mut World)>, State, Reason);
+
 #[test]
 fn each_term_holds_a_restart_with_its_own_reason() {
-    let cases: Vec<(&str, Box<dyn Fn(&mut World)>, State, Reason)> = vec![
+    let cases: Vec<Case> = vec![
         (
             "a policy that does not exist",
             Box::new(|world| world.terms.trouble = Some(Trouble::Missing(policy(Some("shop"), "web")))),
