@@ -5,17 +5,24 @@
 
 use jiff::SignedDuration;
 
-use super::policy::{ClusterWorkloads, Mode, PolicySpec, Rule, SourcePattern, Sources, Strategy, Workloads};
+use super::policy::{
+    ClusterWorkloads, HttpMethod, InPlace, Mode, NotifyHttp, OnTimeout, PolicySpec, Rule, SourcePattern, Sources,
+    Strategy, Workloads,
+};
 use super::restart::{Restart, Window};
 use super::selector::{LabelOperator, LabelRequirement, LabelSelector};
 use super::{ClusterRolloutPolicySpec, Duration, RolloutPolicySpec};
 use crate::core::class;
+use crate::core::in_place;
 use crate::core::labels::{Must, Requirement, Selector};
 use crate::core::name::SourceKind;
 use crate::core::optin;
 use crate::core::pattern::Pattern;
 use crate::core::policy::{self, Says, Selects};
 use crate::core::window::Schedule;
+
+/// Twice as long as the kubelet takes from the touch on.
+const NOTIFY_DELAY: SignedDuration = SignedDuration::from_secs(2);
 
 /// What is wrong with a policy: the field, and what it accepts.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -146,8 +153,7 @@ impl PolicySpec {
             sources: sources.as_ref().map(Sources::compile).transpose()?.unwrap_or_default(),
             strategy: strategy.map(Into::into),
             rules: rules.iter().map(Rule::compile).collect(),
-            told: in_place.agent.is_some(),
-            in_place_timeout: length("inPlace.timeout", in_place.timeout)?.unwrap_or(default.in_place_timeout),
+            in_place: in_place.compile()?.into(),
             settle: length("restart.settle", *settle)?,
             min_interval: length("restart.minInterval", *min_interval)?.unwrap_or(default.min_interval),
             max_parallel: max_parallel.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX).max(1)),
@@ -160,20 +166,59 @@ impl PolicySpec {
             suspend: *suspend,
         })
     }
+}
 
-    /// Fields that are accepted and that this version does not act on yet.
-    #[must_use]
-    pub fn not_acted_on(&self) -> Vec<&'static str> {
-        let Some(in_place) = &self.in_place else {
-            return Vec::new();
-        };
-        let agent = in_place
-            .agent
-            .is_some()
-            .then_some("inPlace.agent (nothing is asked of it)");
-        let nudge = (!in_place.nudge).then_some("inPlace.nudge (the kubelet is never touched)");
-        let on_timeout = in_place.on_timeout.is_some().then_some("inPlace.onTimeout");
-        [agent, nudge, on_timeout].into_iter().flatten().collect()
+impl InPlace {
+    fn compile(&self) -> Result<in_place::InPlace, Invalid> {
+        let Self {
+            nudge,
+            agent,
+            notify_http,
+            timeout,
+            on_timeout,
+        } = self;
+        let default = in_place::InPlace::default();
+        Ok(in_place::InPlace {
+            nudge: *nudge,
+            agent: agent.as_ref().map(|agent| in_place::Agent {
+                port: agent.port,
+                token_secret: agent.token_secret_ref.name.as_str().into(),
+            }),
+            notify: notify_http.as_ref().map(NotifyHttp::compile).transpose()?,
+            timeout: length("inPlace.timeout", *timeout)?.unwrap_or(default.timeout),
+            on_timeout: match on_timeout {
+                Some(OnTimeout::Restart) => in_place::OnTimeout::Restart,
+                Some(OnTimeout::Report) | None => in_place::OnTimeout::Report,
+            },
+        })
+    }
+}
+
+impl NotifyHttp {
+    fn compile(&self) -> Result<in_place::NotifyHttp, Invalid> {
+        let Self {
+            port,
+            path,
+            method,
+            delay,
+        } = self;
+        // It becomes part of a request: nothing in it may end a line or begin a new header.
+        if !path.starts_with('/') || path.contains(|c: char| !c.is_ascii_graphic()) {
+            return Err(Invalid::new(
+                "inPlace.notifyHttp.path",
+                "no path; accepted: one like /-/reload",
+            ));
+        }
+        Ok(in_place::NotifyHttp {
+            port: *port,
+            path: path.as_str().into(),
+            method: match method {
+                HttpMethod::Post => in_place::Method::Post,
+                HttpMethod::Put => in_place::Method::Put,
+                HttpMethod::Get => in_place::Method::Get,
+            },
+            delay: length("inPlace.notifyHttp.delay", *delay)?.unwrap_or(NOTIFY_DELAY),
+        })
     }
 }
 

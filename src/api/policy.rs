@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Duration;
 use super::restart::Restart;
-use super::schema::{KEY_PATTERN, NAME_PATTERN, SUBDOMAIN, between};
+use super::schema::{KEY_PATTERN, NAME_PATTERN, PATH, SUBDOMAIN, between, rule};
 use super::selector::LabelSelector;
 use super::status::PolicyStatus;
 use crate::core::name;
@@ -218,6 +218,10 @@ fn every_name() -> String {
 /// How changes reach running pods.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rule(
+    "!(has(self.agent) && has(self.notifyHttp))",
+    "inPlace has either agent or notifyHttp: where there is an agent, it tells the application",
+)))]
 pub struct InPlace {
     /// Whether pods are touched, so that the kubelet writes their files at once and not within a minute
     /// or two; default true.
@@ -226,6 +230,10 @@ pub struct InPlace {
     /// The agent in each pod that proves what the pod's files hold. Unset: nothing is proven.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<Agent>,
+    /// What to call in each pod some time after it was touched, where it has no agent. Nothing proves
+    /// then that its files are there. Unset: nothing is called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notify_http: Option<NotifyHttp>,
     /// How long the pods have to take a change. From 1s to 1h; unset: 60s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-validations" = between("timeout", "1s", "1h")))]
@@ -245,6 +253,7 @@ impl Default for InPlace {
         Self {
             nudge: yes(),
             agent: None,
+            notify_http: None,
             timeout: None,
             on_timeout: None,
         }
@@ -260,6 +269,40 @@ pub struct Agent {
     pub port: u16,
     /// Secret of the workload's namespace with the token that it asks for.
     pub token_secret_ref: SecretName,
+}
+
+/// A request that makes an application read its files again.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NotifyHttp {
+    /// Port of the pod. From 1 to 65535. Pods on their node's network are not called.
+    #[schemars(range(min = 1))]
+    pub port: u16,
+    /// Path, with a query if need be, such as /-/reload.
+    #[schemars(length(min = 1, max = 256), regex(pattern = PATH))]
+    pub path: String,
+    /// How to call it: POST, PUT or GET; default POST.
+    #[serde(default)]
+    pub method: HttpMethod,
+    /// How long after the pod was touched. From 0s to 10m; unset: 2s with nudge, and without, when the
+    /// timeout is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = between("delay", "0s", "10m")))]
+    pub delay: Option<Duration>,
+}
+
+/// A method of HTTP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[schemars(description = "")]
+#[serde(rename_all = "UPPERCASE")]
+pub enum HttpMethod {
+    /// `POST`.
+    #[default]
+    Post,
+    /// `PUT`.
+    Put,
+    /// `GET`.
+    Get,
 }
 
 /// A Secret of the workload's namespace.

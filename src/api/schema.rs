@@ -27,6 +27,8 @@ pub(super) const DURATION: &str = "^([0-9]{1,5}(h|m|s|ms)){1,4}$";
 pub(super) const DURATION_LENGTH: usize = 28;
 /// A cron line of five fields, with one blank or several between them.
 pub(super) const SCHEDULE: &str = "^[0-9A-Za-z*/,#-]+( +[0-9A-Za-z*/,#-]+){4}$";
+/// Path and query of a request, as it is sent.
+pub(super) const PATH: &str = "^/[!-~]*$";
 /// A name of the IANA time zone database.
 pub(super) const TIME_ZONE: &str = "^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}$";
 

@@ -77,6 +77,7 @@ fn a_default_is_the_same_in_the_schema_and_in_the_type() {
     assert_eq!(
         defaults,
         [
+            ("spec.inPlace.notifyHttp.method", &json!("POST")),
             ("spec.inPlace.nudge", &json!(true)),
             ("spec.priority", &json!(0)),
             ("spec.restart.freezes[].timeZone", &json!("UTC")),

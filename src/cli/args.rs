@@ -103,6 +103,9 @@ pub(super) struct ControllerArgs {
     /// How many writes to the API server run at once
     #[arg(long, value_name = "COUNT", allow_negative_numbers = true)]
     pub(super) write_concurrency: Option<OsString>,
+    /// How many requests to pods, for proof or to notify them, run at once
+    #[arg(long, value_name = "COUNT", allow_negative_numbers = true)]
+    pub(super) agent_concurrency: Option<OsString>,
     /// How often everything is decided again from memory, without requests
     #[arg(long, value_name = "DURATION", allow_negative_numbers = true)]
     pub(super) resync: Option<OsString>,

@@ -21,6 +21,7 @@ mod tests;
 const SETTLE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(1);
 const RESYNC: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(24);
 const WRITE_CONCURRENCY: RangeInclusive<usize> = 1..=256;
+const AGENT_CONCURRENCY: RangeInclusive<usize> = 1..=1024;
 /// What a Kubernetes object's name may have.
 const MAX_NAME: usize = 253;
 /// Names made from the lease's name end in this or in something shorter.
@@ -69,6 +70,7 @@ flags! {
     FLAP_LIMIT_FLAG: "flap-limit", "5", "a whole number from 0 to 10; 0 means no limit";
     MAX_PARALLEL: "max-parallel", "20", "a whole number; 0 means no limit";
     WRITE_CONCURRENCY_FLAG: "write-concurrency", "16", "a whole number from 1 to 256";
+    AGENT_CONCURRENCY_FLAG: "agent-concurrency", "32", "a whole number from 1 to 1024";
     RESYNC_FLAG: "resync", "10m", "a duration from 1s to 24h, such as 30s, 10m or 1h30m";
     OBSERVE_ONLY: "observe-only", "false", "true or false";
     LEASE_NAME: "lease-name", "windlass", "a DNS subdomain of at most 242 characters (a-z, 0-9, - and .)";
@@ -101,6 +103,7 @@ impl ControllerConfig {
             flap_limit,
             max_parallel,
             write_concurrency,
+            agent_concurrency,
             resync,
             observe_only,
             lease_name,
@@ -153,6 +156,8 @@ impl ControllerConfig {
             max_parallel: setting(MAX_PARALLEL, max_parallel).read(|text| text.parse().ok())?,
             write_concurrency: setting(WRITE_CONCURRENCY_FLAG, write_concurrency)
                 .read(|text| text.parse().ok().filter(|n| WRITE_CONCURRENCY.contains(n)))?,
+            agent_concurrency: setting(AGENT_CONCURRENCY_FLAG, agent_concurrency)
+                .read(|text| text.parse().ok().filter(|n| AGENT_CONCURRENCY.contains(n)))?,
             resync: setting(RESYNC_FLAG, resync).read(|text| duration_in(text, &RESYNC))?,
             observe_only: setting(OBSERVE_ONLY, observe_only).read(|text| text.parse().ok())?,
             lease_name: setting(LEASE_NAME, lease_name).read(|text| is_subdomain(text).then(|| text.to_owned()))?,

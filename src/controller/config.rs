@@ -40,6 +40,8 @@ pub struct ControllerConfig {
     pub max_parallel: usize,
     /// How many writes run at once. 1 to 256.
     pub write_concurrency: usize,
+    /// How many requests to pods run at once. 1 to 1024.
+    pub agent_concurrency: usize,
     /// How often everything is decided again from memory. 1 s to 24 h.
     pub resync: Duration,
     /// Decide and report, but roll out nothing.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::index::{How, Rules};
+use super::propagation::Propagating;
 use crate::core::baseline::Baseline;
 use crate::core::decide::{Change, Foreign, Trusted};
 use crate::core::kind::{Progress, RevisionFrom};
@@ -65,6 +66,8 @@ pub struct WorkloadEntry {
     pub would_restart: Option<Option<u64>>,
     /// When pods were last read for it.
     pub proved_at: Option<Timestamp>,
+    /// Files of its running pods that are being brought up to date.
+    pub propagation: Option<Box<Propagating>>,
     /// What counts besides patterns: the template's uses without the excluded, plus what is named.
     pub(super) uses: Arc<[Use]>,
     patterns: bool,
@@ -117,6 +120,7 @@ impl WorkloadEntry {
             refused: None,
             would_restart: None,
             proved_at: None,
+            propagation: None,
             generation,
         };
         entry.refresh(rules);

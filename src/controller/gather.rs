@@ -7,12 +7,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::Client;
 
-use super::index::Index;
+use super::entry::WorkloadEntry;
+use super::index::{Counted, Index};
 use crate::core::annotation::ALLOW_FROM;
 use crate::core::decide::{Action, Input, Need, Plan, Settings, decide};
 use crate::core::digest::KeyRing;
 use crate::core::governor::Governor;
 use crate::core::name::{SourceRef, Uid, Version, WorkloadRef};
+use crate::core::optin::OptIn;
 use crate::core::proof::Proof;
 use crate::core::reason::{Reason, State};
 use crate::core::terms::Budget;
@@ -147,6 +149,7 @@ pub fn decide_now(context: &Context, reference: &WorkloadRef, proof: Option<&Pro
             detail,
             not_before: None,
             answer: None,
+            files: None,
         },
         uid: uid.clone(),
         version,
@@ -179,6 +182,7 @@ pub fn decide_now(context: &Context, reference: &WorkloadRef, proof: Option<&Pro
         trusted: entry.trusted,
         rival: entry.rival(now),
         proof,
+        propagation: entry.propagation.as_ref().and_then(|it| it.progress.as_ref()),
         terms,
         failures: &index.failures_for(&reference.namespace),
         ahead: index.ahead(entry),
@@ -192,14 +196,35 @@ pub fn decide_now(context: &Context, reference: &WorkloadRef, proof: Option<&Pro
         .filter_map(|view| Some(view.source?.version))
         .max()
         .unwrap_or_default();
+    let answer = plan.answer.clone().map(|answer| (Reason::Answered, answer));
+    let mut complaints = complaints(entry, opt_in, &counted, invalid);
+    complaints.extend(answer);
+    Ok(Decided {
+        budgets: terms.budgets.clone(),
+        observed: terms.observe,
+        plan,
+        uid,
+        version,
+        horizon,
+        complaints,
+    })
+}
+
+/// What has to be said of a workload's annotations, whatever is decided.
+fn complaints(
+    entry: &WorkloadEntry,
+    opt_in: &OptIn,
+    counted: &Counted,
+    invalid: Option<String>,
+) -> Vec<(Reason, String)> {
+    let own = &entry.workload.reference.namespace;
     let invalid = invalid.map(|invalid| (Reason::InvalidAnnotation, format!("{invalid}; it goes on as before")));
     let left_out = opt_in
         .left_out
         .iter()
         .map(|invalid| (Reason::InvalidAnnotation, invalid.to_string()));
     let not_shared = counted.not_shared.iter().map(|source| {
-        let (of, own) = (&source.namespace, &reference.namespace);
-        let name = format!("{} {of}/{}", source.kind.word(), source.name);
+        let name = format!("{} {}/{}", source.kind.word(), source.namespace, source.name);
         (Reason::NotShared, format!("{name}; it has to bear {ALLOW_FROM}: {own}"))
     });
     let misfits = counted
@@ -214,23 +239,13 @@ pub fn decide_now(context: &Context, reference: &WorkloadRef, proof: Option<&Pro
             let text = format!("{} has a value that is no time; accepted: RFC 3339", lever.annotation());
             (Reason::InvalidAnnotation, text)
         });
-    let answer = plan.answer.clone().map(|answer| (Reason::Answered, answer));
-    Ok(Decided {
-        budgets: terms.budgets.clone(),
-        observed: terms.observe,
-        plan,
-        uid,
-        version,
-        horizon,
-        complaints: invalid
-            .into_iter()
-            .chain(left_out)
-            .chain(not_shared)
-            .chain(misfits)
-            .chain(unreadable)
-            .chain(answer)
-            .collect(),
-    })
+    invalid
+        .into_iter()
+        .chain(left_out)
+        .chain(not_shared)
+        .chain(misfits)
+        .chain(unreadable)
+        .collect()
 }
 
 /// Reads what a decision asked for.

@@ -22,7 +22,6 @@ use crate::core::optin::Reading;
 use crate::core::reason::{REASONS, STATES};
 use crate::core::terms::BuiltIn;
 use crate::k8s::client;
-use crate::k8s::events::WorkloadEvent;
 use crate::k8s::heartbeat::{self, Heartbeat};
 use crate::k8s::keyring::KeptIn;
 use crate::ops::{Admin, ApiCode, Liveness, Metrics, Readiness, Shutdown, Verb, Vocabulary};
@@ -30,6 +29,7 @@ use crate::ops::{Admin, ApiCode, Liveness, Metrics, Readiness, Shutdown, Verb, V
 mod config;
 mod definitions;
 pub mod entry;
+mod event_writer;
 mod feed;
 pub mod gather;
 pub mod index;
@@ -37,6 +37,7 @@ mod kinds;
 pub mod observe;
 mod places;
 mod policies;
+pub mod propagation;
 pub mod queue;
 mod reading;
 pub mod reconcile;
@@ -53,6 +54,7 @@ use feed::Feed;
 use gather::{Clock, Context};
 use index::{Index, Rules, Wanted};
 use observe::Observer;
+use propagation::Propagator;
 use queue::Queue;
 use reconcile::Reconciler;
 
@@ -65,13 +67,6 @@ const EVENTS_AT_STOP: Duration = Duration::from_secs(1);
 /// Events waiting to be written. 1024 of them are half a MiB; beyond that they are counted and
 /// dropped, because no decision may wait for one.
 const EVENTS_QUEUED: usize = 1024;
-
-/// Events written at a time, and how long one may be held up by patches that are due.
-const EVENT_WRITERS: usize = 2;
-const EVENT_PATIENCE: Duration = Duration::from_secs(5);
-/// Between two changes of one burst nothing is due for a moment; only after this long is it over. At
-/// 300 ms and less a burst of 200 took half as long again on two cores, for the API server's sake.
-const EVENT_QUIET: Duration = Duration::from_secs(1);
 
 /// The API server is deaf for longer only if it hangs.
 const LIVENESS_DEADLINE: Duration = Duration::from_mins(1);
@@ -171,27 +166,27 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
 
     let (events, queued_events) = mpsc::channel(EVENTS_QUEUED);
     let observer = Arc::new(Observer::new(metrics.clone(), events));
-    let reconciler = Reconciler {
-        context: context.clone(),
-        queue: queue.clone(),
-        reading,
-        rehearsals: rehearsal::Rehearsals::default(),
-        observer,
-        observe_only: config.observe_only,
-        resync: config.resync,
-    };
+    let propagator = Propagator::new(context.clone(), queue.clone(), metrics.clone(), &config);
+    let reconciler = reconciler(&context, &queue, reading, &propagator, observer, &config);
     background.spawn(resync(context.clone(), queue.clone(), config.resync));
     spawn_reports(&mut background, &context, &queue, &metrics);
     let workers = start_workers(reconciler, config.write_concurrency, &stop);
+    let propagating = propagator.start(&stop);
     reading::start(feed, &mut background);
     if !config.observe_only {
         background.spawn(beat(context, heart.clone(), metrics.clone()));
     }
-    let event_writer = tokio::spawn(write_events(queued_events, client.clone(), holder, queue, metrics));
+    let event_writer = tokio::spawn(event_writer::write(
+        queued_events,
+        client.clone(),
+        holder,
+        queue,
+        metrics,
+    ));
 
     stop.cancelled().await;
     info!("stopping: finishing the writes under way");
-    finish_writes(workers, event_writer).await;
+    finish_writes(workers, propagating, event_writer).await;
     if !config.observe_only
         && let Err(error) = heart.beat(&client, clock.now()).await
     {
@@ -199,6 +194,26 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
     }
     drop(watches);
     finish(background).await
+}
+
+fn reconciler(
+    context: &Arc<Context>,
+    queue: &Arc<Queue<WorkloadRef>>,
+    reading: Arc<Queue<Wanted>>,
+    propagator: &Arc<Propagator>,
+    observer: Arc<Observer>,
+    config: &ControllerConfig,
+) -> Reconciler {
+    Reconciler {
+        context: context.clone(),
+        queue: queue.clone(),
+        reading,
+        rehearsals: rehearsal::Rehearsals::default(),
+        propagator: Some(propagator.clone()),
+        observer,
+        observe_only: config.observe_only,
+        resync: config.resync,
+    }
 }
 
 fn announce(config: &ControllerConfig, cluster: &kube::Config, installation: &str) {
@@ -249,8 +264,13 @@ fn start_workers(reconciler: Reconciler, count: usize, stop: &CancellationToken)
     workers
 }
 
-async fn finish_writes(mut workers: JoinSet<()>, mut event_writer: tokio::task::JoinHandle<()>) {
+async fn finish_writes(
+    mut workers: JoinSet<()>,
+    mut propagating: JoinSet<()>,
+    mut event_writer: tokio::task::JoinHandle<()>,
+) {
     while workers.join_next().await.is_some() {}
+    while propagating.join_next().await.is_some() {}
     // The last worker took the sender with it, so this ends by itself, soon.
     if tokio::time::timeout(EVENTS_AT_STOP, &mut event_writer).await.is_err() {
         event_writer.abort();
@@ -375,50 +395,6 @@ async fn tick_liveness(liveness: Liveness) {
     }
 }
 
-/// Writes Events behind the patches: a restart that is due never waits for the report of another.
-async fn write_events(
-    mut queued: mpsc::Receiver<WorkloadEvent>,
-    client: kube::Client,
-    instance: String,
-    queue: Arc<Queue<WorkloadRef>>,
-    metrics: Metrics,
-) {
-    let mut writing = JoinSet::new();
-    // For how long nothing has been due.
-    let mut quiet = Duration::ZERO;
-    while let Some(event) = queued.recv().await {
-        let patient_until = tokio::time::Instant::now() + EVENT_PATIENCE;
-        if queue.depth() > 0 {
-            quiet = Duration::ZERO;
-        }
-        // Patient only while there is room, since thousands of adoptions report as fast as they are
-        // made, and not at the end.
-        while quiet < EVENT_QUIET
-            && queued.len() < EVENTS_QUEUED / 2
-            && !queued.is_closed()
-            && tokio::time::Instant::now() < patient_until
-        {
-            tokio::time::sleep(EVENT_QUIET / 10).await;
-            quiet = if queue.depth() == 0 {
-                quiet + EVENT_QUIET / 10
-            } else {
-                Duration::ZERO
-            };
-        }
-        while writing.len() >= EVENT_WRITERS {
-            writing.join_next().await;
-        }
-        let (client, instance, metrics) = (client.clone(), instance.clone(), metrics.clone());
-        writing.spawn(async move {
-            if let Err(error) = event.send(&client, &instance, REQUEST_TIMEOUT).await {
-                metrics.event_dropped();
-                warn!(%error, reason = event.reason.word(), "an Event could not be written");
-            }
-        });
-    }
-    while writing.join_next().await.is_some() {}
-}
-
 fn metrics() -> Metrics {
     let reasons: Vec<&str> = REASONS
         .iter()
@@ -442,6 +418,8 @@ fn metrics() -> Metrics {
             (Verb::Get, "secrets"),
             (Verb::Create, "events"),
             (Verb::Patch, "leases"),
+            (Verb::List, "pods"),
+            (Verb::Patch, "pods"),
         ])
         .chain(policies::PLURALS.map(|plural| (Verb::Patch, plural)))
         .collect();

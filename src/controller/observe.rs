@@ -14,7 +14,7 @@ use crate::core::policy::PolicyRef;
 use crate::core::reason::{REASONS, Reason, STATES, State};
 use crate::k8s::error::ApiError;
 use crate::k8s::events::{Severity, WorkloadEvent};
-use crate::ops::{Metrics, RestartResult};
+use crate::ops::{InPlaceResult, Metrics, RestartResult};
 
 /// What became of a plan.
 #[derive(Debug)]
@@ -101,10 +101,8 @@ impl Observer {
         let restart = matches!(plan.action, Action::Restart(_));
         // What is answered to a person is true only once it is done.
         let done = !restart || matches!(outcome, Outcome::Written { .. });
-        let complaints: Vec<_> = complaints
-            .into_iter()
-            .filter(|(reason, _)| done || *reason != Reason::Answered)
-            .collect();
+        let mut complaints = complaints;
+        complaints.retain(|(reason, _)| done || *reason != Reason::Answered);
         self.count(workload.kind, &plan, outcome);
         let Some((state, reason, detail)) = standing(workload, &plan, outcome) else {
             return;
@@ -132,7 +130,7 @@ impl Observer {
         }
         if state == State::Current {
             if let Some(stale) = entry.stale_since.take()
-                && matches!(before, Some((State::Rolling, _)))
+                && (matches!(before, Some((State::Rolling, _))) || reason == Reason::Verified)
             {
                 self.metrics.change_to_current(since(stale, now));
             }
@@ -163,6 +161,9 @@ impl Observer {
             entry.said = Some(said);
         }
         index.set_status(workload, (state, reason));
+        if before != Some((state, reason)) {
+            self.count_in_place(reason);
+        }
         gauge(&self.metrics, &index, workload.kind);
         drop(index);
 
@@ -171,6 +172,9 @@ impl Observer {
         // Said with its keys when it began.
         let going_on = reason == Reason::Propagating && matches!(outcome, Outcome::Nothing);
         let silent = unwritten || going_on;
+        if news && going_on && !detail.is_empty() {
+            info!(workload = %Named(workload), "{detail}");
+        }
         if news && !silent {
             let why = if restart && plan.reason != reason {
                 Some(plan.reason)
@@ -192,6 +196,15 @@ impl Observer {
             for (reason, text) in complaints {
                 self.say(workload, &uid, State::Held, reason, &text, None, now);
             }
+        }
+    }
+
+    fn count_in_place(&self, reason: Reason) {
+        match reason {
+            Reason::Verified => self.metrics.in_place(InPlaceResult::Verified),
+            Reason::Propagated => self.metrics.in_place(InPlaceResult::Propagated),
+            Reason::NotApplied => self.metrics.in_place(InPlaceResult::NotApplied),
+            _ => {}
         }
     }
 
@@ -331,6 +344,7 @@ pub fn is_hold(reason: Reason) -> bool {
             | Reason::Halted
             | Reason::EarlierWave
             | Reason::ChangeRefused
+            | Reason::ImmutableReplaced
     )
 }
 
@@ -363,6 +377,8 @@ fn severity(reason: Reason) -> Option<Severity> {
         | Reason::PolicyInvalid
         | Reason::Halted
         | Reason::NotInPlace
+        | Reason::NotApplied
+        | Reason::ImmutableReplaced
         | Reason::NotShared => Some(Severity::Warning),
         Reason::Adopted
         | Reason::Restored
@@ -381,6 +397,7 @@ fn severity(reason: Reason) -> Option<Severity> {
         | Reason::MinInterval
         | Reason::EarlierWave
         | Reason::Propagating
+        | Reason::Verified
         | Reason::Skipped
         | Reason::Answered
         | Reason::PausePeriod

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use super::gather::{Context, Decided, Undecided, decide_now, prove};
 use super::index::Wanted;
 use super::observe::{Observer, Outcome};
+use super::propagation::Propagator;
 use super::queue::Queue;
 use super::rehearsal::{Change, Part, Rehearsals};
 use crate::core::baseline::Baseline;
@@ -48,6 +49,8 @@ pub struct Reconciler {
     pub reading: Arc<Queue<Wanted>>,
     /// What came of dry runs.
     pub rehearsals: Rehearsals,
+    /// Who brings files of running pods up to date.
+    pub propagator: Option<Arc<Propagator>>,
     /// Where outcomes are reported.
     pub observer: Arc<Observer>,
     /// Decide and report, write nothing.
@@ -240,9 +243,34 @@ impl Reconciler {
         let before = self.standing(workload);
         self.note(workload, &decided, &outcome, now);
         self.come_back(workload, &decided, &outcome, now);
+        self.propagate(workload, &decided, &outcome);
         self.observer.report(&self.context, workload, decided, &outcome, now);
         let moved = self.standing(workload) != before;
         self.call_others(workload, moved);
+    }
+
+    /// Sees to the files of running pods. What has to be on record first is, by now.
+    fn propagate(&self, workload: &WorkloadRef, decided: &Decided, outcome: &Outcome) {
+        let Some(propagator) = &self.propagator else { return };
+        let stays = match outcome {
+            Outcome::Written { .. } => !matches!(decided.plan.action, Action::Restart(_)),
+            Outcome::Observed(_) => false,
+            // It comes back, with the same files.
+            Outcome::Failed(_) => return,
+            Outcome::Nothing
+            | Outcome::Refused
+            | Outcome::Waiting { .. }
+            | Outcome::Postponed
+            | Outcome::NotTried { .. } => !(self.observe_only || decided.observed),
+        };
+        match &decided.plan.files {
+            Some(files) if stays => propagator.ensure(workload, files, decided.horizon),
+            Some(_) | None => {
+                if let Some(entry) = self.context.index().workload_mut(workload) {
+                    entry.propagation = None;
+                }
+            }
+        }
     }
 
     fn standing(&self, workload: &WorkloadRef) -> Option<(State, Reason)> {

@@ -33,6 +33,9 @@ pub const CONFIG_DIGEST: &str = "windlass.dev/config-digest";
 /// Written on a pod template with each restart: when and because of what.
 pub const CAUSE: &str = "windlass.dev/cause";
 
+/// Written on a pod: makes its kubelet look at it, and at its volumes, at once.
+pub const NUDGE: &str = "windlass.dev/nudge";
+
 /// What a workload may say that a policy selects without its asking.
 pub const FOR_SELECTED: [&str; 5] = [STRATEGY, CONFIGMAPS, SECRETS, EXCLUDE_CONFIGMAPS, EXCLUDE_SECRETS];
 

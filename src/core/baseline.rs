@@ -73,6 +73,8 @@ pub enum Unsure {
     Unproven,
     /// Its owner takes our restarts back.
     Reverted,
+    /// An immutable source was replaced by another of its name: a kubelet may go on serving the old one.
+    Replaced,
 }
 
 /// The digests of a baseline, in the most telling form that there is room for.

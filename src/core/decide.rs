@@ -16,6 +16,7 @@ use super::marks::Marks;
 use super::name::{Key, SourceRef, Version, WorkloadRef};
 use super::optin::{OptIn, Origin};
 use super::proof::Proof;
+use super::propagation::Progress;
 use super::reason::{Reason, State};
 use super::reference::Use;
 use super::terms::Terms;
@@ -155,6 +156,8 @@ pub struct Input<'a> {
     pub rival: Option<Origin>,
     /// Pods and revisions, if they were read.
     pub proof: Option<&'a Proof>,
+    /// How far a change in place has come, if pods were asked.
+    pub propagation: Option<&'a Progress>,
     /// What its policies make of it.
     pub terms: &'a Terms,
     /// Workloads that failed after a restart, with what they were restarted for.
@@ -259,6 +262,18 @@ pub struct Plan {
     pub not_before: Option<Timestamp>,
     /// What is answered to a person who pulled a lever.
     pub answer: Option<String>,
+    /// Files of running pods that are to be brought up to date, unless the plan replaces the pods.
+    pub files: Option<Files>,
+}
+
+/// Files of running pods.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Files {
+    /// Which change, by the time at which it was put on record; `None`: the pods are to be restarted for
+    /// it later on, and nobody asks what they made of it.
+    pub since: Option<Timestamp>,
+    /// The sources of the files.
+    pub sources: Vec<SourceRef>,
 }
 
 impl Plan {
@@ -270,6 +285,7 @@ impl Plan {
             detail: String::new(),
             not_before: None,
             answer: None,
+            files: None,
         }
     }
 
@@ -357,6 +373,7 @@ pub fn decide(input: &Input<'_>) -> Plan {
         .unwrap_or_else(|| restart(&case));
     let plan = levers::answered(&case, governed::follow(&case, plan));
     Plan {
+        files: in_place::files(&case, &plan),
         answer: plan.answer.or(answer),
         ..plan
     }

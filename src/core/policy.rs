@@ -13,6 +13,7 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 
 use super::class::Rule;
+use super::in_place::InPlace;
 use super::kind::KindId;
 use super::labels::{Labels, Selector};
 use super::name::{Name, Namespace, SourceKind};
@@ -81,10 +82,8 @@ pub struct Says {
     pub strategy: Option<Strategy>,
     /// What a change of some keys does instead.
     pub rules: Box<[Rule]>,
-    /// Whether somebody tells applications of new files.
-    pub told: bool,
-    /// How long the kubelet is given to write files.
-    pub in_place_timeout: SignedDuration,
+    /// How changes reach running pods.
+    pub in_place: Arc<InPlace>,
     /// How long changes are gathered; `None`: as built in.
     pub settle: Option<SignedDuration>,
     /// The least time between two restarts of one workload.
@@ -113,8 +112,7 @@ impl Default for Says {
             sources: Sources::default(),
             strategy: None,
             rules: Box::default(),
-            told: false,
-            in_place_timeout: SignedDuration::from_secs(60),
+            in_place: Arc::default(),
             settle: None,
             min_interval: SignedDuration::ZERO,
             max_parallel: None,

@@ -141,8 +141,14 @@ reasons! {
     Flapping: "it was restarted too often in a short while; the next restart is put off",
     /// Only keys that are to be in place changed.
     Propagating: "the kubelet writes the new content into the files of its running pods",
+    /// The agents say so.
+    Verified: "every pod has the new files, and its application was told",
+    /// The agents do not say so in time.
+    NotApplied: "pods did not take the new content in place in time",
+    /// `immutable: true`, deleted and created again.
+    ImmutableReplaced: "an immutable source was replaced by one of its name, and a kubelet may go on serving the old one even to new pods",
     /// And the time for that is over.
-    Propagated: "the kubelet has had its time to write the files, and nobody verified them",
+    Propagated: "the files were left to the kubelet, and nobody verified them",
     /// A rule that cannot be followed.
     NotInPlace: "keys that are to be in place are read through a channel that never updates, and restart",
     /// No such policy.

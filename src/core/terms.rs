@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 
 use super::class::{Rule, Sorting};
+use super::in_place::InPlace;
 use super::labels::{Labels, Selector};
 use super::optin::{OptIn, Strategy};
 use super::policy::{By, Governed, Policies, Policy, PolicyRef, Says};
@@ -105,10 +106,8 @@ pub struct Terms {
     pub strategy: Option<Strategy>,
     /// What a change of some keys does.
     pub rules: Arc<[Rule]>,
-    /// Whether somebody tells the application of new files.
-    pub told: bool,
-    /// How long the kubelet is given to write files.
-    pub in_place_timeout: SignedDuration,
+    /// How changes reach running pods.
+    pub in_place: Arc<InPlace>,
     /// How long changes are gathered.
     pub settle: SignedDuration,
     /// The least time between two restarts.
@@ -178,8 +177,7 @@ impl Terms {
             trouble: None,
             strategy: None,
             rules: Arc::default(),
-            told: false,
-            in_place_timeout: default.in_place_timeout,
+            in_place: default.in_place,
             settle,
             min_interval: default.min_interval,
             deadline,
@@ -202,8 +200,7 @@ impl Terms {
             sources: _,
             strategy,
             rules,
-            told,
-            in_place_timeout,
+            in_place,
             settle,
             min_interval,
             max_parallel: _,
@@ -217,8 +214,7 @@ impl Terms {
         } = says;
         self.strategy = *strategy;
         self.rules = rules.to_vec().into();
-        self.told = *told;
-        self.in_place_timeout = *in_place_timeout;
+        self.in_place = in_place.clone();
         self.settle = settle.unwrap_or(self.settle);
         self.min_interval = *min_interval;
         self.times = Times::new(windows.clone(), freezes.clone());
@@ -241,7 +237,7 @@ impl Terms {
         Sorting {
             rules: &self.rules,
             default: self.strategy(opt_in),
-            told: self.told,
+            told: self.in_place.is_told(),
         }
     }
 

@@ -156,6 +156,8 @@ pub struct SourceMarks {
     pub matched: bool,
     /// The other namespaces whose workloads may name it.
     pub allow_from: Box<[Namespace]>,
+    /// It is immutable, and was created then.
+    pub immutable: Option<Second>,
 }
 
 impl SourceMarks {
@@ -175,6 +177,25 @@ impl Source {
     #[must_use]
     pub fn is_ignored(&self, reloader: bool) -> bool {
         self.has(|marks| marks.ignored || (reloader && marks.ignored_by_reloader))
+    }
+
+    /// When it was created, if it is immutable.
+    #[must_use]
+    pub fn immutable_since(&self) -> Option<Second> {
+        self.marks.as_deref()?.immutable
+    }
+
+    /// Whether its annotations say the same.
+    #[must_use]
+    pub fn has_marks_of(&self, other: &Self) -> bool {
+        let said = |source: &Self| {
+            let marks = source.marks.as_deref().cloned().unwrap_or_default();
+            SourceMarks {
+                immutable: None,
+                ..marks
+            }
+        };
+        self.marks == other.marks || said(self) == said(other)
     }
 
     /// Whether it bears the mark that Reloader's `search` asks for.

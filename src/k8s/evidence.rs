@@ -36,37 +36,79 @@ pub async fn proof(
 ) -> Result<Proof, ApiError> {
     let found = get(client, workload, uid, template, timeout).await?;
     let revisions = revisions(client, workload, &found, timeout).await?;
-    let owners: Option<Vec<&str>> = match workload.kind.row().history {
-        // Each pod belongs to one of the ReplicaSets, which belong to the workload.
-        History::ReplicaSets(_) => Some(revisions.iter().map(|(uid, _)| uid.as_str()).collect()),
-        History::ControllerRevisions => Some(vec![uid.as_str()]),
-        // Whatever is between it and its pods: all that bear its labels count.
-        History::Nowhere => None,
-    };
-    let pods = if found.selector.is_empty() {
-        None
-    } else {
-        let mut pods = Vec::new();
-        let url = DynamicObject::url_path(&resource("", "v1", "Pod", "pods"), Some(workload.namespace.as_str()));
-        list(client, &url, &found.selector, timeout, |pod: WirePod| {
-            let owner = pod.metadata.owner().map_or("", |owner| owner.uid.as_str());
-            let owned = owners.as_ref().is_none_or(|owners| owners.contains(&owner));
-            if owned && pod.metadata.deletion_timestamp.is_none() && !pod.status.ended() {
-                pods.push(Pod {
-                    started: pod.status.started(),
-                    uid: Uid::from(&*pod.metadata.uid),
-                });
-            }
-        })
-        .await?;
-        // Labels alone may not be those of its pods: to have found none then says nothing.
-        Some(pods).filter(|pods| owners.is_some() || !pods.is_empty())
-    };
+    let pods = pods(client, workload, &found, &revisions, timeout, |pod: WirePod| Pod {
+        started: pod.status.started(),
+        uid: Uid::from(&*pod.metadata.uid),
+    })
+    .await?;
     Ok(Proof {
         created: found.created,
         revisions: revisions.into_iter().map(|(_, revision)| revision).collect(),
         pods,
     })
+}
+
+/// Reads the pods alone that are not ended and not on their way out, each as `each` makes it; the same
+/// requests. `None`: nothing tells which are the workload's.
+///
+/// # Errors
+/// See [`ApiError`].
+pub(super) async fn pods_of<P: AnyPod, T>(
+    client: &Client,
+    workload: &WorkloadRef,
+    uid: &Uid,
+    template: &WorkloadRef,
+    timeout: Duration,
+    each: impl FnMut(P) -> T,
+) -> Result<Option<Vec<T>>, ApiError> {
+    let found = get(client, workload, uid, template, timeout).await?;
+    let revisions = revisions(client, workload, &found, timeout).await?;
+    pods(client, workload, &found, &revisions, timeout, each).await
+}
+
+/// As much of a pod as somebody needs.
+pub(super) trait AnyPod: DeserializeOwned {
+    /// Whose it is.
+    fn meta(&self) -> &Meta;
+    /// `status.phase`.
+    fn phase(&self) -> &str;
+
+    /// Whether it is there to stay.
+    fn stays(&self) -> bool {
+        self.meta().deletion_timestamp.is_none() && !matches!(self.phase(), "Succeeded" | "Failed")
+    }
+}
+
+async fn pods<P: AnyPod, T>(
+    client: &Client,
+    workload: &WorkloadRef,
+    found: &Found,
+    revisions: &[(String, Revision)],
+    timeout: Duration,
+    mut each: impl FnMut(P) -> T,
+) -> Result<Option<Vec<T>>, ApiError> {
+    let owners: Option<Vec<&str>> = match workload.kind.row().history {
+        // Each pod belongs to one of the ReplicaSets, which belong to the workload.
+        History::ReplicaSets(_) => Some(revisions.iter().map(|(uid, _)| uid.as_str()).collect()),
+        History::ControllerRevisions => Some(vec![found.uid.as_str()]),
+        // Whatever is between it and its pods: all that bear its labels count.
+        History::Nowhere => None,
+    };
+    if found.selector.is_empty() {
+        return Ok(None);
+    }
+    let mut pods = Vec::new();
+    let url = DynamicObject::url_path(&resource("", "v1", "Pod", "pods"), Some(workload.namespace.as_str()));
+    list(client, &url, &found.selector, timeout, |pod: P| {
+        let owner = pod.meta().owner().map_or("", |owner| owner.uid.as_str());
+        let owned = owners.as_ref().is_none_or(|owners| owners.contains(&owner));
+        if owned && pod.stays() {
+            pods.push(each(pod));
+        }
+    })
+    .await?;
+    // Labels alone may not be those of its pods: to have found none then says nothing.
+    Ok(Some(pods).filter(|pods| owners.is_some() || !pods.is_empty()))
 }
 
 /// Reads only the revisions: as [`proof`] with one LIST less, or nothing for kinds that keep none.
@@ -246,12 +288,14 @@ async fn list<T: DeserializeOwned>(
 
 // ---- the parts that are read --------------------------------------------------------------------
 
+/// Of an object's metadata, what tells whose it is.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct Meta {
-    uid: String,
+pub(super) struct Meta {
+    pub(super) name: String,
+    pub(super) uid: String,
     #[serde(deserialize_with = "or_default")]
-    creation_timestamp: String,
+    pub(super) creation_timestamp: String,
     deletion_timestamp: Option<String>,
     #[serde(deserialize_with = "or_default")]
     annotations: BTreeMap<String, String>,
@@ -404,11 +448,17 @@ struct Started {
     started_at: String,
 }
 
-impl WirePodStatus {
-    fn ended(&self) -> bool {
-        matches!(self.phase.as_str(), "Succeeded" | "Failed")
+impl AnyPod for WirePod {
+    fn meta(&self) -> &Meta {
+        &self.metadata
     }
 
+    fn phase(&self) -> &str {
+        &self.status.phase
+    }
+}
+
+impl WirePodStatus {
     /// A container that waits will read the present content when it starts.
     fn started(&self) -> Vec<Second> {
         self.container_statuses

@@ -13,6 +13,7 @@ pub mod lean;
 #[cfg(test)]
 pub mod mock;
 pub mod patch;
+pub mod pods;
 pub mod policy_status;
 pub mod read;
 pub mod watch;

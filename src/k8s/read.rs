@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
 use kube::Client;
 use kube::api::{DynamicObject, GetParams};
 use kube::core::{Request, Resource as _};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::error::{ApiError, send};
 use super::lean::{ReadSecret, source_resource, workload_resource};
-use crate::core::name::{SourceRef, WorkloadRef};
+use crate::core::name::{Name, Namespace, SourceKind, SourceRef, WorkloadRef};
 use crate::core::workload::Source;
 
 /// Reads a Secret, digested while it is decoded.
@@ -22,6 +24,34 @@ pub async fn secret(client: &Client, source: &SourceRef, timeout: Duration) -> R
     get(client, &requests, source.name.as_str(), timeout)
         .await
         .map(|ReadSecret(source)| source)
+}
+
+/// Reads the key of a Secret that agents share with us. `Ok(None)`: there is no such key.
+///
+/// # Errors
+/// See [`ApiError`].
+pub async fn token(
+    client: &Client,
+    namespace: &Namespace,
+    name: &Name,
+    timeout: Duration,
+) -> Result<Option<Vec<u8>>, ApiError> {
+    #[derive(Deserialize)]
+    struct Wire {
+        #[serde(default)]
+        data: Option<WireData>,
+    }
+    #[derive(Deserialize)]
+    struct WireData {
+        #[serde(default)]
+        token: Option<String>,
+    }
+    let row = source_resource(SourceKind::Secret);
+    let requests = Request::new(DynamicObject::url_path(&row, Some(namespace.as_str())));
+    let Wire { data } = get(client, &requests, name.as_str(), timeout).await?;
+    let text = data.and_then(|data| data.token);
+    let bytes = text.map(|text| base64::engine::general_purpose::STANDARD.decode(text));
+    bytes.transpose().map_err(|_| ApiError::Unexpected("it is not base64"))
 }
 
 /// Reads as much of a workload as `T` has: [`super::lean::WatchedWorkload`] to put it into the index.

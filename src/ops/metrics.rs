@@ -16,7 +16,7 @@ mod label;
 #[cfg(test)]
 mod tests;
 
-pub use label::{ApiCode, RestartResult, Verb, WatchRestart};
+pub use label::{AgentResult, ApiCode, InPlaceResult, RestartResult, Verb, WatchRestart};
 
 /// From 1 ms, an idle API server's own time for a patch, to a minute, where something is wrong.
 const CHANGE_TO_PATCH: &[f64] = &[
@@ -62,6 +62,8 @@ struct Inner {
     sources: IntGaugeVec,
     changes: IntCounterVec,
     restarts: IntCounterVec,
+    in_place: IntCounterVec,
+    agent_requests: IntCounterVec,
     held: IntGaugeVec,
     change_to_patch: Histogram,
     change_to_current: Histogram,
@@ -120,6 +122,16 @@ impl Metrics {
     /// What became of the decision to restart a workload of this kind.
     pub fn restart(&self, kind: &'static str, result: RestartResult) {
         self.0.restarts.with_label_values(&[kind, result.word()]).inc();
+    }
+
+    /// What became of a change in place of one workload.
+    pub fn in_place(&self, result: InPlaceResult) {
+        self.0.in_place.with_label_values(&[result.word()]).inc();
+    }
+
+    /// A question to an agent ended.
+    pub fn agent_request(&self, result: AgentResult) {
+        self.0.agent_requests.with_label_values(&[result.word()]).inc();
     }
 
     /// How many workloads are held for this reason.
@@ -203,6 +215,7 @@ impl Metrics {
 }
 
 impl Inner {
+    #[allow(clippy::too_many_lines)] // A table.
     fn new(registry: Registry) -> Self {
         let r = &registry;
         Self {
@@ -224,6 +237,18 @@ impl Inner {
                 "restarts_total",
                 "Decisions to restart a workload, by what became of them.",
                 &["kind", "result"],
+            ),
+            in_place: counters(
+                r,
+                "in_place_total",
+                "Changes in place of a workload, by what became of them.",
+                &["result"],
+            ),
+            agent_requests: counters(
+                r,
+                "agent_requests_total",
+                "Questions to the agents in pods, by how they ended.",
+                &["result"],
             ),
             held: int_gauges(
                 r,
@@ -326,6 +351,12 @@ impl Inner {
         for kind in source_kinds {
             let _ = self.sources.with_label_values(&[kind]);
             let _ = self.changes.with_label_values(&[kind]);
+        }
+        for result in InPlaceResult::ALL {
+            let _ = self.in_place.with_label_values(&[result.word()]);
+        }
+        for result in AgentResult::ALL {
+            let _ = self.agent_requests.with_label_values(&[result.word()]);
         }
         for reason in held_reasons {
             let _ = self.held.with_label_values(&[reason]);

@@ -4,6 +4,7 @@
 //! from the cluster can never become a label and the number of series is fixed by the source code.
 
 pub mod admin;
+pub mod fetch;
 pub mod health;
 pub mod logging;
 pub mod metrics;
@@ -12,7 +13,7 @@ pub mod shutdown;
 pub use admin::{Admin, AdminError};
 pub use health::{Liveness, Readiness};
 pub use logging::{LogFormat, LogLevel};
-pub use metrics::{ApiCode, Metrics, RestartResult, Verb, Vocabulary, WatchRestart};
+pub use metrics::{AgentResult, ApiCode, InPlaceResult, Metrics, RestartResult, Verb, Vocabulary, WatchRestart};
 pub use shutdown::Shutdown;
 
 /// This build's version, as in `Cargo.toml`.

@@ -21,6 +21,7 @@ mod faults;
 mod foreign;
 mod governed;
 mod governor;
+mod in_place;
 mod kinds;
 mod migrate;
 mod missing;

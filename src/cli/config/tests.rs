@@ -39,6 +39,7 @@ fn the_defaults_are_the_documented_ones() {
             flap_limit: 5,
             max_parallel: 20,
             write_concurrency: 16,
+            agent_concurrency: 32,
             resync: Duration::from_mins(10),
             observe_only: false,
             lease_name: "windlass".to_owned(),

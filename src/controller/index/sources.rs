@@ -209,7 +209,7 @@ impl Index {
         } else {
             // Whoever comes to use it reads what is there then.
             entry.content = Content::Unread;
-            let withdrawn = entry.source.marks != source.marks;
+            let withdrawn = !entry.source.has_marks_of(&source);
             entry.source = Source {
                 version: Version::default(),
                 contents: Contents::default(),
@@ -288,7 +288,7 @@ impl Index {
             .into_iter()
             .cloned()
             .collect();
-        let toggled = before.marks != source.marks;
+        let toggled = !before.has_marks_of(source);
         if same && how == How::Watched && !first_read {
             // Only its labels moved, whatever its managed fields say.
             entry.source.changed_at = before.changed_at;

@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
+use super::super::entry::WorkloadEntry;
 use super::Index;
 use crate::api::PolicyStatus;
 use crate::api::status::WorkloadCounts;
+use crate::core::in_place::OnTimeout;
 use crate::core::name::{Uid, WorkloadRef};
 use crate::core::policy::{Policy, PolicyRef};
 use crate::core::reason::{Reason, State};
@@ -32,6 +34,8 @@ struct Tally<'a> {
     /// Of those that are not current.
     reasons: BTreeMap<&'static str, usize>,
     halted: Vec<&'a WorkloadRef>,
+    /// How far changes in place are that did not reach every pod yet.
+    in_place: Vec<String>,
     /// How many it would govern were it not for another one, and one of those.
     overruled: usize,
     by: Option<&'a PolicyRef>,
@@ -85,6 +89,7 @@ impl Index {
                 if entry.status.is_some_and(|(_, reason)| reason == Reason::Halted) {
                     tally.halted.push(reference);
                 }
+                tally.in_place.extend(in_place(reference, entry, policy));
             }
             for loser in &terms.overruled {
                 let tally = tallies.entry(loser).or_default();
@@ -129,16 +134,23 @@ fn status(policy: &Policy, about: &About, tally: &Tally<'_>, now: Timestamp) -> 
         since(fresh, &about.status.conditions)
     };
     let counts = tally.counts;
-    let (ready, reason, message) = ready(policy, about);
+    let (ready, reason, message) = ready(policy);
     let mut conditions = vec![condition("Ready", ready, reason, message)];
     let reasons = tally.reasons();
     let under_way = counts.pending + counts.rolling > 0;
     let first = reasons.first().map_or("Current", |(word, _)| word);
     let others: Vec<String> = reasons.iter().map(|(word, count)| format!("{count} {word}")).collect();
+    let mut in_place = tally.in_place.clone();
+    in_place.sort();
     let message = if others.is_empty() {
         format!("{} of {} current", counts.current, counts.total)
     } else {
         format!("{} of {} current; {}", counts.current, counts.total, some_of(&others))
+    };
+    let message = if in_place.is_empty() {
+        message
+    } else {
+        format!("{message}; in place: {}", some_of(&in_place))
     };
     conditions.push(condition("Progressing", under_way, first, message));
     let mut halted: Vec<String> = tally
@@ -175,7 +187,20 @@ fn status(policy: &Policy, about: &About, tally: &Tally<'_>, now: Timestamp) -> 
     }
 }
 
-fn ready(policy: &Policy, about: &About) -> (bool, &'static str, String) {
+/// How far a change in place is. What applications say is for those who may read their namespace.
+fn in_place(reference: &WorkloadRef, entry: &WorkloadEntry, policy: &PolicyRef) -> Option<String> {
+    let progress = entry.propagation.as_ref()?.progress.as_ref()?;
+    let name = format!("{} {}", reference.kind.row().kind, reference.name);
+    if progress.complete {
+        None
+    } else if policy.namespace.is_some() {
+        Some(format!("{name} {}", progress.describe()))
+    } else {
+        Some(format!("{name} {}/{} pods", progress.done, progress.pods))
+    }
+}
+
+fn ready(policy: &Policy) -> (bool, &'static str, String) {
     let says = match &policy.says {
         Ok(says) => says,
         Err(why) => {
@@ -192,11 +217,8 @@ fn ready(policy: &Policy, about: &About) -> (bool, &'static str, String) {
     if says.observe {
         remarks.push("it only reports".to_owned());
     }
-    if !about.not_acted_on.is_empty() {
-        remarks.push(format!(
-            "accepted and not acted on by this version: {}",
-            about.not_acted_on.join(", ")
-        ));
+    if says.in_place.on_timeout == OnTimeout::Restart && !says.in_place.is_told() {
+        remarks.push("inPlace.onTimeout means nothing without inPlace.agent or inPlace.notifyHttp".to_owned());
     }
     let (reason, first) = if says.suspend {
         (

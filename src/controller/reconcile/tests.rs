@@ -73,6 +73,7 @@ impl Bench {
             queue: Arc::default(),
             reading: Arc::default(),
             rehearsals: Rehearsals::default(),
+            propagator: None,
             observer: Arc::new(Observer::new(metrics, sender)),
             observe_only,
             resync: Duration::from_mins(10),

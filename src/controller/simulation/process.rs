@@ -79,6 +79,7 @@ impl Process {
             queue: Arc::default(),
             reading: Arc::default(),
             rehearsals: Rehearsals::default(),
+            propagator: None,
             observer: Arc::new(Observer::new(metrics.clone(), events)),
             observe_only: false,
             resync: Duration::from_mins(10),

@@ -13,6 +13,7 @@ use crate::core::kind::{Progress, RevisionFrom, Waiting};
 use crate::core::lever::Lever;
 use crate::core::optin::Strategy;
 use crate::core::proof::Proof;
+use crate::core::text::some_of;
 use crate::core::time::Second;
 
 /// Paused in Reloader's way although nobody asks for it any more: never left behind.
@@ -88,6 +89,16 @@ pub(super) fn unsure(case: &Case<'_>) -> Option<Plan> {
     if case.wants(Lever::Resume) || case.wants(Lever::RestartNow) {
         return Some(restart(case));
     }
+    if held == Unsure::Replaced {
+        let plan = as_it_rolls(case);
+        // No age of a pod proves anything: its kubelet may have had the old content at hand.
+        let current = plan.state == State::Current;
+        return Some(if current {
+            Plan::hold(Reason::ImmutableReplaced, replaced_advice(case))
+        } else {
+            plan
+        });
+    }
     if case.input.workload.evidence.empty {
         return Some(adopt(case, Reason::NothingRuns));
     }
@@ -101,6 +112,7 @@ pub(super) fn unsure(case: &Case<'_>) -> Option<Plan> {
         Unsure::Undone => (Reason::Undone, undone_advice()),
         Unsure::Unproven => (Reason::Unproven, unproven_advice("nothing can be compared")),
         Unsure::Reverted => (Reason::Reverted, reverts::advice(case)),
+        Unsure::Replaced => (Reason::ImmutableReplaced, replaced_advice(case)),
     };
     Some(Plan::hold(reason, detail))
 }
@@ -387,6 +399,18 @@ pub(super) fn hold_unsure(case: &Case<'_>, why: Unsure, reverts: u32, reason: Re
     baseline.reverts = reverts;
     baseline.stale = Some(case.baseline.stale.unwrap_or_else(|| stale_since(case.input)));
     Plan::new(Action::Adopt(baseline.print()), State::Held, reason).about(detail)
+}
+
+fn replaced_advice(case: &Case<'_>) -> String {
+    let sources = case.input.sources.iter().filter_map(|view| view.source);
+    let immutable: Vec<String> = sources
+        .filter(|source| source.immutable_since().is_some())
+        .map(|source| source.reference.to_string())
+        .collect();
+    format!(
+        "{}; give it a new name with each content; windlass.dev/skip says that the pods run the present one",
+        some_of(&immutable)
+    )
 }
 
 pub(super) fn undone_advice() -> String {

@@ -2,10 +2,12 @@
 
 use jiff::Timestamp;
 
+use super::checks::suspect_since;
 use super::describe::Changed;
 use super::flapping::flaps_after;
+use super::in_place::replaced;
 use super::{Action, By, Case, Input, Pause, Plan, Reason, Restart, State, View};
-use crate::core::baseline::{Baseline, Present, Recorded};
+use crate::core::baseline::{Baseline, Present, Recorded, Unsure};
 use crate::core::class::Class;
 use crate::core::digest::{Digest, RingKey, WorkloadKey};
 use crate::core::optin::Origin;
@@ -27,6 +29,9 @@ pub(super) fn restart_again(case: &Case<'_>, reverts: u32) -> Plan {
     let mut baseline = answering(case, fresh(input, Some(case.baseline)));
     baseline.reverts = reverts;
     baseline.in_place = None;
+    if case.difference.changed.iter().any(|&at| replaced(case, at)) {
+        baseline.held = Some(Unsure::Replaced);
+    }
     baseline.flaps = flaps_after(case.baseline, input.now, input.terms.flap_limit);
     baseline.revision = input.workload.evidence.revision.unwrap_or(0).saturating_add(1);
     baseline.push_restart(input.now);
@@ -104,7 +109,9 @@ pub(super) fn answering(case: &Case<'_>, baseline: Baseline) -> Baseline {
 /// Holds, and puts on record since when the pods are not current.
 pub(super) fn hold_stale(case: &Case<'_>, reason: Reason, detail: String) -> Plan {
     let plan = Plan::hold(reason, detail);
-    if case.baseline.stale.is_some() && !case.restore {
+    // What is only to follow a change in place is on record as such.
+    let nothing_stale = case.difference.changed.is_empty() && suspect_since(case).is_none();
+    if (case.baseline.stale.is_some() || nothing_stale) && !case.restore {
         return plan;
     }
     let mut baseline = case.baseline.clone();

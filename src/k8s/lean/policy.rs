@@ -50,8 +50,6 @@ pub struct About {
     pub generation: i64,
     /// What stands there.
     pub status: PolicyStatus,
-    /// What it says that is accepted and not acted on.
-    pub not_acted_on: Vec<&'static str>,
 }
 
 impl WatchedPolicy {
@@ -71,9 +69,6 @@ impl WatchedPolicy {
             uid: self.wire.uid.is_some().then(|| self.wire.uid()),
             generation: self.wire.generation.unwrap_or(0),
             status: PolicyStatus::deserialize(&self.status).unwrap_or_default(),
-            not_acted_on: PolicySpec::deserialize(&self.spec)
-                .map(|spec| spec.not_acted_on())
-                .unwrap_or_default(),
         }
     }
 

@@ -13,6 +13,7 @@ use super::{WireMeta, WireMetadata};
 use crate::core::annotation;
 use crate::core::content::{Contents, ValueDigest};
 use crate::core::name::{Key, Namespace, SourceKind, SourceRef};
+use crate::core::time::Second;
 use crate::core::workload::{Source, SourceMarks};
 
 /// A `ConfigMap` as it is watched.
@@ -43,6 +44,8 @@ struct WireConfigMap {
     data: Values<Text>,
     #[serde(default)]
     binary_data: Values<Base64>,
+    #[serde(default)]
+    immutable: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -50,6 +53,8 @@ struct WireSecret {
     metadata: WireMeta,
     #[serde(default)]
     data: Values<Base64>,
+    #[serde(default)]
+    immutable: Option<bool>,
 }
 
 impl<'de> Deserialize<'de> for WatchedConfigMap {
@@ -58,12 +63,13 @@ impl<'de> Deserialize<'de> for WatchedConfigMap {
             metadata,
             data,
             binary_data,
+            immutable,
         } = WireConfigMap::deserialize(deserializer)?;
         let mut entries = data.0;
         entries.extend(binary_data.0);
         Ok(Self {
             meta: metadata.object_meta(),
-            source: metadata.source(SourceKind::ConfigMap, Contents::new(entries)),
+            source: metadata.source(SourceKind::ConfigMap, Contents::new(entries), immutable == Some(true)),
         })
     }
 }
@@ -73,15 +79,23 @@ impl<'de> Deserialize<'de> for WatchedSecret {
         let WireMetadata { metadata } = WireMetadata::deserialize(deserializer)?;
         Ok(Self {
             meta: metadata.object_meta(),
-            source: metadata.source(SourceKind::Secret, Contents::default()),
+            source: metadata.source(SourceKind::Secret, Contents::default(), false),
         })
     }
 }
 
 impl<'de> Deserialize<'de> for ReadSecret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let WireSecret { metadata, data } = WireSecret::deserialize(deserializer)?;
-        Ok(Self(metadata.source(SourceKind::Secret, Contents::new(data.0))))
+        let WireSecret {
+            metadata,
+            data,
+            immutable,
+        } = WireSecret::deserialize(deserializer)?;
+        Ok(Self(metadata.source(
+            SourceKind::Secret,
+            Contents::new(data.0),
+            immutable == Some(true),
+        )))
     }
 }
 
@@ -104,7 +118,8 @@ impl Watched for WatchedSecret {
 }
 
 impl WireMeta {
-    fn source(&self, kind: SourceKind, contents: Contents) -> Source {
+    fn source(&self, kind: SourceKind, contents: Contents, immutable: bool) -> Source {
+        let created = self.creation_timestamp.as_deref().and_then(Second::parse);
         let is = |name: &str| self.annotation(name) == Some("true");
         Source {
             reference: SourceRef {
@@ -126,6 +141,7 @@ impl WireMeta {
                     .filter(|name| !name.is_empty())
                     .map(Namespace::from)
                     .collect(),
+                immutable: created.filter(|_| immutable),
             }
             .boxed(),
             contents,

@@ -104,6 +104,55 @@ impl RestartResult {
     }
 }
 
+/// What became of a change in place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InPlaceResult {
+    /// Every agent proved it.
+    Verified,
+    /// It was left to the kubelet and, where asked for, the applications were called; nobody proved it.
+    Propagated,
+    /// Some pod did not take it in time.
+    NotApplied,
+}
+
+impl InPlaceResult {
+    pub(super) const ALL: [Self; 3] = [Self::Verified, Self::Propagated, Self::NotApplied];
+
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Verified => "verified",
+            Self::Propagated => "propagated",
+            Self::NotApplied => "not_applied",
+        }
+    }
+}
+
+/// How a question to an agent ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AgentResult {
+    /// With an answer of its own.
+    Answered,
+    /// Nobody answered in time.
+    Unreachable,
+    /// It did not want to answer.
+    Refused,
+    /// The answer cannot be an agent's, or not this one's.
+    Invalid,
+}
+
+impl AgentResult {
+    pub(super) const ALL: [Self; 4] = [Self::Answered, Self::Unreachable, Self::Refused, Self::Invalid];
+
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Unreachable => "unreachable",
+            Self::Refused => "refused",
+            Self::Invalid => "invalid",
+        }
+    }
+}
+
 /// Why a watch had to begin anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WatchRestart {

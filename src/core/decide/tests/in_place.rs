@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::core::class::Rule;
+use crate::core::in_place::{Agent, InPlace, OnTimeout};
+use crate::core::propagation::{Problem, Progress as InPlaceProgress};
 
 /// A Deployment that mounts its `ConfigMap`, of which `flags` is to be in place.
 fn mounted() -> World {
@@ -188,4 +190,220 @@ fn a_rollout_of_ours_is_still_seen_as_such_when_files_change_meanwhile() {
     world.apply(&plan);
     world.workload.evidence.progress = Progress::Progressing;
     assert_eq!(world.decide().state, State::Rolling);
+}
+
+// ---- proof --------------------------------------------------------------------------------------
+
+/// As [`mounted`], with an agent in each pod, and a change of `flags` that is on record.
+fn propagating(on_timeout: OnTimeout) -> World {
+    let mut world = mounted();
+    world.terms.in_place = InPlace {
+        agent: Some(Agent {
+            port: 9533,
+            token_secret: Name::from("windlass-agent"),
+        }),
+        on_timeout,
+        ..InPlace::default()
+    }
+    .into();
+    content(&mut world, "A", "B", 20, 1100);
+    live(&mut world, &["flags"], 1100);
+    let plan = world.decide();
+    let files = plan.files.clone().expect("its files");
+    assert_eq!((files.since, files.sources), (Some(at(1100)), vec![source_ref(CONFIG)]));
+    world.apply(&plan);
+    world
+}
+
+fn come(world: &mut World, done: usize, why: &str) {
+    let problems = (done..3).map(|n| Problem {
+        pod: format!("web-{n}").into(),
+        why: why.to_owned(),
+    });
+    world.propagation = Some(InPlaceProgress {
+        since: at(1100),
+        pods: 3,
+        done,
+        trouble: None,
+        problems: problems.collect(),
+        complete: done == 3,
+    });
+}
+
+#[test]
+fn what_every_agent_proves_is_current_and_stays_so() {
+    let mut world = propagating(OnTimeout::Report);
+    come(&mut world, 2, "its agent does not answer");
+    let plan = world.decide();
+    assert_eq!((plan.state, &plan.action), (State::Propagating, &Action::Nothing));
+    assert!(plan.detail.starts_with("2/3 pods; web-2"), "{plan:?}");
+    assert!(plan.files.is_some());
+    come(&mut world, 3, "");
+    let plan = world.decide();
+    assert_adopts(&plan, Reason::Verified);
+    assert_eq!(plan.state, State::Current);
+    world.apply(&plan);
+    world.propagation = None;
+    world.now = 9000;
+    assert_quiet(&world.decide());
+    assert_eq!(world.decide().files, None);
+}
+
+#[test]
+fn what_is_not_proven_in_time_has_failed_and_may_still_come() {
+    let mut world = propagating(OnTimeout::Report);
+    come(&mut world, 1, "refused by its validation: line 3");
+    world.now = 1160;
+    let plan = world.decide();
+    assert_eq!((plan.state, plan.reason), (State::Failed, Reason::NotApplied));
+    assert!(
+        plan.detail.contains("web-1: refused by its validation: line 3"),
+        "{plan:?}"
+    );
+    assert!(plan.files.is_some(), "it is asked on");
+    come(&mut world, 3, "");
+    assert_adopts(&world.decide(), Reason::Verified);
+}
+
+#[test]
+fn after_a_restart_of_ours_pods_are_asked_before_anything_is_said_of_them() {
+    for on_timeout in [OnTimeout::Report, OnTimeout::Restart] {
+        let mut world = propagating(on_timeout);
+        world.restarted_after_being_down_since(1150);
+        world.now = 5000;
+        let plan = world.decide();
+        assert_eq!((plan.state, &plan.action), (State::Propagating, &Action::Nothing));
+        assert_eq!(plan.files.as_ref().and_then(|files| files.since), Some(at(1100)));
+    }
+}
+
+#[test]
+fn what_pods_made_of_an_earlier_change_says_nothing_of_this_one() {
+    let mut world = propagating(OnTimeout::Report);
+    come(&mut world, 3, "");
+    content(&mut world, "A", "C", 30, 1120);
+    live(&mut world, &["flags"], 1120);
+    let plan = world.decide();
+    assert_eq!(plan.state, State::Propagating);
+    world.apply(&plan);
+    assert_eq!(world.decide().state, State::Propagating);
+}
+
+#[test]
+fn pods_that_do_not_take_it_in_time_are_restarted_where_that_is_wanted() {
+    let mut world = propagating(OnTimeout::Restart);
+    come(&mut world, 1, "its agent does not answer");
+    world.now = 1159;
+    assert_eq!(world.decide().state, State::Propagating);
+    world.now = 1160;
+    let plan = world.decide();
+    assert!(is_restart(&plan), "{plan:?}");
+    assert!(
+        plan.detail.contains("1/3 pods") && plan.detail.contains(CONFIG),
+        "{plan:?}"
+    );
+    world.apply(&plan);
+    world.propagation = None;
+    assert_quiet(&world.decide());
+}
+
+#[test]
+fn that_restart_obeys_the_policy_like_any_other() {
+    let mut world = propagating(OnTimeout::Restart);
+    come(&mut world, 1, "its agent does not answer");
+    suspend(&mut world);
+    world.now = 1160;
+    let plan = world.decide();
+    assert_eq!((plan.state, plan.reason), (State::Held, Reason::Suspended));
+    assert!(plan.files.is_some(), "meanwhile they are asked on");
+    world.apply(&plan);
+    world.terms.suspended = false;
+    assert!(is_restart(&world.decide()), "it was not forgotten");
+}
+
+#[test]
+fn without_an_agent_it_is_propagated_once_everything_was_done() {
+    let mut world = propagating(OnTimeout::Report);
+    world.terms.in_place = InPlace::default().into();
+    come(&mut world, 3, "");
+    let plan = world.decide();
+    assert_eq!((plan.state, plan.reason), (State::Current, Reason::Propagated));
+    assert_eq!(plan.action, Action::Nothing);
+}
+
+#[test]
+fn a_mixed_change_that_has_to_wait_is_in_the_files_meanwhile() {
+    let mut world = mounted();
+    suspend(&mut world);
+    content(&mut world, "B", "B", 20, 1100);
+    live(&mut world, &["flags", "level"], 1100);
+    world.now = 1101;
+    assert_eq!(world.decide().files, None, "it may be restarted in a second");
+    world.now = 1110;
+    let plan = world.decide();
+    assert_eq!(plan.reason, Reason::Suspended);
+    let files = plan.files.clone().expect("its files");
+    assert_eq!((files.since, files.sources), (None, vec![source_ref(CONFIG)]));
+    world.apply(&plan);
+    assert!(world.decide().files.is_some());
+}
+
+#[test]
+fn a_change_that_restarts_touches_no_file() {
+    let mut world = mounted();
+    suspend(&mut world);
+    content(&mut world, "B", "A", 20, 1100);
+    live(&mut world, &["level"], 1100);
+    world.now = 1110;
+    assert_eq!(world.decide().files, None);
+}
+
+// ---- immutable sources --------------------------------------------------------------------------
+
+fn immutable(world: &mut World, created: i64) {
+    for entry in &mut world.sources {
+        let source = entry.2.as_mut().expect("it exists");
+        source.marks = crate::core::workload::SourceMarks {
+            immutable: Some(Second::new(created)),
+            ..Default::default()
+        }
+        .boxed();
+    }
+}
+
+#[test]
+fn an_immutable_source_that_was_replaced_is_never_in_place_and_says_why_afterwards() {
+    let mut world = mounted();
+    content(&mut world, "A", "B", 20, 1100);
+    immutable(&mut world, 1100);
+    live(&mut world, &["flags"], 1100);
+    world.now = 1110;
+    let plan = world.decide();
+    assert!(is_restart(&plan), "{plan:?}");
+    assert_eq!(plan.files.map(|files| files.sources), None);
+    world.apply(&world.decide());
+    world.workload.evidence.progress = Progress::Progressing;
+    assert_eq!(world.decide().state, State::Rolling);
+    world.workload.evidence.progress = Progress::Complete;
+    let plan = world.decide();
+    assert_eq!((plan.state, plan.reason), (State::Held, Reason::ImmutableReplaced));
+    assert!(
+        plan.detail.contains("new name") && plan.detail.contains(CONFIG),
+        "{plan:?}"
+    );
+    world.now = 9000;
+    assert_eq!(
+        world.decide().reason,
+        Reason::ImmutableReplaced,
+        "time heals nothing here"
+    );
+}
+
+#[test]
+fn a_source_that_becomes_immutable_with_its_last_change_is_in_place() {
+    let mut world = mounted();
+    content(&mut world, "A", "B", 20, 1100);
+    immutable(&mut world, 500);
+    live(&mut world, &["flags"], 1100);
+    assert_eq!(world.decide().state, State::Propagating);
 }

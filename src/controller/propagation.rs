@@ -1,0 +1,481 @@
+//! Changes in place, after they were decided: the kubelets touched, the applications told, the agents
+//! asked, until every pod is known to have taken the change or somebody has to be told that it did not.
+//!
+//! A workload's files are brought up to date in rounds. What comes of a round goes into the index, and
+//! the workload is decided again: what follows from it is [`crate::core::decide`]'s to say.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::config::ControllerConfig;
+use super::gather::Context;
+use super::queue::Queue;
+use crate::core::class::Class;
+use crate::core::decide::Files;
+use crate::core::in_place::InPlace;
+use crate::core::name::{Uid, Version, WorkloadRef};
+use crate::core::propagation::{Problem, Progress, RunningPod, Takes, Verdict, Wanted, clean, takes};
+use crate::core::time::Second;
+use crate::k8s::error::ApiError;
+use crate::k8s::pods;
+use crate::ops::Metrics;
+
+mod agents;
+mod tokens;
+
+use agents::Agents;
+use tokens::Tokens;
+
+/// When rounds begin, in milliseconds after the first; from the last one on, each as long after the one
+/// before. The touch can overtake the kubelet's own news of the change, so it is repeated.
+const ROUNDS: &[u64] = &[0, 1_000, 3_000, 10_000, 30_000, 60_000];
+
+/// How many rounds touch the pods, where an agent says whether that was needed, and where none does.
+const NUDGES_ASKED: usize = 4;
+const NUDGES_UNASKED: usize = 2;
+
+/// When the agents of one round are asked, in milliseconds: a kubelet that was touched takes a quarter to
+/// a third of a second.
+const ASKED: &[u64] = &[250, 250];
+
+/// Pods of one workload that are dealt with at a time; all workloads share `--agent-concurrency` besides.
+const PODS_AT_A_TIME: usize = 16;
+
+/// Workloads that are dealt with at a time. They mostly wait.
+const WORKERS: usize = 16;
+
+/// What is known of a workload whose files are being brought up to date.
+#[derive(Debug)]
+pub struct Propagating {
+    /// Which change, and whose files.
+    pub files: Files,
+    /// What the pods have made of it so far.
+    pub progress: Option<Progress>,
+    /// The newest version among its sources when it began.
+    version: Version,
+    begun: Timestamp,
+    rounds: usize,
+    /// Pods that have it, by what their agents prove or their applications answered.
+    done: HashSet<Uid>,
+}
+
+/// Brings files up to date.
+pub struct Propagator {
+    context: Arc<Context>,
+    /// Workloads to be decided.
+    decisions: Arc<Queue<WorkloadRef>>,
+    /// Workloads whose next round is due.
+    due: Queue<WorkloadRef>,
+    tokens: Tokens,
+    agents: Agents,
+    /// As many writes at a time as there are workers that write.
+    writes: Semaphore,
+}
+
+impl Propagator {
+    /// Nothing to do yet.
+    #[must_use]
+    pub fn new(
+        context: Arc<Context>,
+        decisions: Arc<Queue<WorkloadRef>>,
+        metrics: Metrics,
+        config: &ControllerConfig,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            context,
+            decisions,
+            due: Queue::default(),
+            tokens: Tokens::default(),
+            agents: Agents::new(config.agent_concurrency, metrics),
+            writes: Semaphore::new(config.write_concurrency),
+        })
+    }
+
+    /// Sees to it that these files are brought up to date, if that is not under way.
+    pub fn ensure(&self, workload: &WorkloadRef, files: &Files, version: Version) {
+        let now = self.context.clock.now();
+        let mut index = self.context.index();
+        let Some(entry) = index.workload_mut(workload) else {
+            return;
+        };
+        let mut sources = files.sources.clone();
+        if let Some(known) = &entry.propagation {
+            let same = known.files.since == files.since && (files.since.is_some() || known.version == version);
+            if same {
+                return;
+            }
+            // What was not finished is not forgotten for what came on top of it.
+            sources.extend(
+                known
+                    .files
+                    .sources
+                    .iter()
+                    .filter(|it| !files.sources.contains(it))
+                    .cloned(),
+            );
+        }
+        entry.propagation = Some(Box::new(Propagating {
+            files: Files {
+                since: files.since,
+                sources,
+            },
+            progress: None,
+            version,
+            begun: now,
+            rounds: 0,
+            done: HashSet::new(),
+        }));
+        drop(index);
+        self.due.push(workload.clone());
+    }
+
+    /// Starts the workers.
+    #[must_use]
+    pub fn start(self: &Arc<Self>, stop: &CancellationToken) -> JoinSet<()> {
+        let mut workers = JoinSet::new();
+        for _ in 0..WORKERS {
+            let (this, stop) = (self.clone(), stop.clone());
+            workers.spawn(async move {
+                while let Some(workload) = stop.run_until_cancelled(this.due.pop()).await {
+                    // Whatever is not finished at the end begins anew: nothing of it is lost.
+                    let _ = stop.run_until_cancelled(this.round(&workload)).await;
+                    this.due.done(&workload);
+                }
+            });
+        }
+        workers
+    }
+
+    async fn round(&self, workload: &WorkloadRef) {
+        let Some(round) = self.begin(workload) else {
+            return;
+        };
+        let found = pods::running(
+            &self.context.client,
+            &round.template,
+            &round.template_uid,
+            workload,
+            self.context.timeout,
+        )
+        .await;
+        let outcome = match found {
+            Ok(Some(pods)) => self.bring(workload, &round, pods).await,
+            Ok(None) => Came::trouble("nothing tells which pods are its own".to_owned()),
+            Err(ApiError::NotFound | ApiError::Replaced) => return,
+            Err(error) => Came::trouble(clean(&format!("its pods cannot be read: {error}"))),
+        };
+        self.end(workload, round, outcome);
+    }
+
+    /// What a round works on, from the index.
+    fn begin(&self, workload: &WorkloadRef) -> Option<Round> {
+        let index = self.context.index();
+        let entry = index.workload(workload)?;
+        let job = entry.propagation.as_ref()?;
+        let counted = index.counted(entry);
+        let views = index.views(&counted, entry.verified);
+        let wanted = views
+            .iter()
+            .filter(|view| view.used.class == Class::InPlace && job.files.sources.contains(view.reference))
+            .map(|view| Wanted {
+                used: view.used.clone(),
+                contents: view.source.map(|source| source.contents.clone()),
+            })
+            .collect();
+        let (template, template_uid) = index.runs_pods_of(workload, &entry.workload.uid);
+        Some(Round {
+            since: job.files.since,
+            version: job.version,
+            begun: job.begun,
+            number: job.rounds,
+            done: job.done.clone(),
+            in_place: index.terms(entry).in_place.clone(),
+            wanted,
+            template,
+            template_uid,
+        })
+    }
+
+    /// One round over the pods.
+    async fn bring(&self, workload: &WorkloadRef, round: &Round, pods: Vec<RunningPod>) -> Came {
+        let mut came = Came {
+            done: round.done.clone(),
+            ..Came::default()
+        };
+        let mut takers = Vec::new();
+        for pod in pods {
+            match takes(&pod, &round.wanted) {
+                Takes::Nothing => {}
+                Takes::Never => came.lacks(&pod, "it has the files through a subPath, which never changes"),
+                Takes::Live if !pod.node_ready => came.lacks(&pod, "its node is not ready"),
+                Takes::Live => takers.push(pod),
+            }
+        }
+        let unasked = !round.in_place.is_told() || round.since.is_none();
+        came.done.retain(|uid| takers.iter().any(|pod| pod.uid == *uid));
+        for pod in &takers {
+            // One that came later started with the present content; an agent is asked all the same.
+            if round.in_place.agent.is_none() && round.came_before(pod) {
+                came.done.insert(pod.uid.clone());
+            }
+        }
+        let left: Vec<&RunningPod> = takers.iter().filter(|pod| !came.done.contains(&pod.uid)).collect();
+        if round.in_place.nudge && round.number < round.nudges() {
+            let last = round.number + 1 == round.nudges();
+            for (pod, result) in self.nudge(workload, &left).await {
+                match result {
+                    Ok(()) if unasked && last => {
+                        came.done.insert(pod.uid.clone());
+                    }
+                    // Another one took its place, with files of its own.
+                    Ok(()) | Err(ApiError::NotFound | ApiError::Replaced) => {}
+                    Err(error) => came.lacks(pod, &clean(&format!("it cannot be touched: {error}"))),
+                }
+            }
+        }
+        came.pods = takers.len()
+            + came
+                .problems
+                .iter()
+                .filter(|it| !takers.iter().any(|pod| pod.name == it.pod))
+                .count();
+        if unasked {
+            return came;
+        }
+        if let Some(agent) = &round.in_place.agent {
+            match self
+                .tokens
+                .get(&self.context, &workload.namespace, &agent.token_secret)
+                .await
+            {
+                Ok(token) => self.ask(round, agent.port, &token, left, &mut came).await,
+                Err(why) => came.trouble = Some(why),
+            }
+        } else if let Some(notify) = &round.in_place.notify
+            && round.elapsed(&self.context) >= round.notify_after(notify.delay)
+        {
+            let calls = left
+                .into_iter()
+                .map(|pod| async move { (pod, self.agents.notify(pod, notify).await) })
+                .collect();
+            for (pod, told) in some_at_a_time(calls).await {
+                match told {
+                    Ok(()) => _ = came.done.insert(pod.uid.clone()),
+                    Err(why) => came.lacks(pod, &why),
+                }
+            }
+        }
+        came
+    }
+
+    async fn nudge<'a>(
+        &self,
+        workload: &WorkloadRef,
+        pods: &[&'a RunningPod],
+    ) -> Vec<(&'a RunningPod, Result<(), ApiError>)> {
+        let mark = format!("{:.3}", self.context.clock.now());
+        let mark = &mark;
+        let touches = pods
+            .iter()
+            .map(|pod| async move {
+                // Never closed.
+                let _turn = self.writes.acquire().await;
+                let Context { client, timeout, .. } = &*self.context;
+                let touched = pods::nudge(client, &workload.namespace, pod, mark, *timeout).await;
+                (*pod, touched)
+            })
+            .collect();
+        some_at_a_time(touches).await
+    }
+
+    /// Asks the agents of these pods, those that are not there yet once more.
+    async fn ask(
+        &self,
+        round: &Round,
+        port: u16,
+        token: &crate::core::challenge::Token,
+        mut left: Vec<&RunningPod>,
+        came: &mut Came,
+    ) {
+        let mut open = Vec::new();
+        for wait in ASKED {
+            tokio::time::sleep(Duration::from_millis(*wait)).await;
+            let questions = left
+                .into_iter()
+                .map(|pod| async move {
+                    let verdict = self.agents.ask(&self.context, pod, port, token, &round.wanted).await;
+                    (pod, verdict)
+                })
+                .collect();
+            open.clear();
+            for (pod, verdict) in some_at_a_time(questions).await {
+                match verdict {
+                    Verdict::Current => {
+                        came.done.insert(pod.uid.clone());
+                    }
+                    Verdict::NotYet(why) | Verdict::Refused(why) => open.push((pod, why)),
+                }
+            }
+            left = open.iter().map(|(pod, _)| *pod).collect();
+            if left.is_empty() {
+                break;
+            }
+        }
+        for (pod, why) in open {
+            came.lacks(pod, &why);
+        }
+    }
+
+    /// Notes what came of a round, and arranges for the next one.
+    fn end(&self, workload: &WorkloadRef, round: Round, came: Came) {
+        let Came {
+            pods,
+            done,
+            trouble,
+            mut problems,
+        } = came;
+        problems.sort();
+        problems.dedup_by(|one, other| one.pod == other.pod);
+        let complete = trouble.is_none() && problems.is_empty() && done.len() >= pods && round.says_enough();
+        let mut index = self.context.index();
+        let Some(job) = index
+            .workload_mut(workload)
+            .and_then(|entry| entry.propagation.as_mut())
+        else {
+            return;
+        };
+        // Another change came meanwhile, and its rounds with it.
+        if job.files.since != round.since || job.version != round.version {
+            return;
+        }
+        job.rounds += 1;
+        let progress = round.since.map(|since| Progress {
+            since,
+            pods,
+            done: done.len(),
+            trouble,
+            problems,
+            complete,
+        });
+        job.done = done;
+        let news = job.progress != progress;
+        job.progress = progress;
+        let next = round.next(&self.context);
+        let over = complete || (round.since.is_none() && job.rounds >= round.nudges());
+        if news {
+            index.note_news();
+        }
+        drop(index);
+        if !over {
+            self.due.push_after(workload.clone(), next);
+        }
+        if news {
+            self.decisions.push(workload.clone());
+        }
+    }
+}
+
+async fn some_at_a_time<T>(of_each_pod: Vec<impl Future<Output = T>>) -> Vec<T> {
+    futures::stream::iter(of_each_pod)
+        .buffer_unordered(PODS_AT_A_TIME)
+        .collect()
+        .await
+}
+
+/// What one round works on.
+struct Round {
+    since: Option<Timestamp>,
+    version: Version,
+    begun: Timestamp,
+    number: usize,
+    done: HashSet<Uid>,
+    in_place: Arc<InPlace>,
+    wanted: Vec<Wanted>,
+    /// Who has the pods.
+    template: WorkloadRef,
+    template_uid: Uid,
+}
+
+impl Round {
+    fn nudges(&self) -> usize {
+        if self.in_place.agent.is_some() && self.since.is_some() {
+            NUDGES_ASKED
+        } else {
+            NUDGES_UNASKED
+        }
+    }
+
+    /// Whether the pod was created in a later second than the change was put on record.
+    fn came_before(&self, pod: &RunningPod) -> bool {
+        let since = Second::from(self.since.unwrap_or(self.begun));
+        pod.created.is_some_and(|created| created > since)
+    }
+
+    /// Whether nothing more will be done once every pod is done with.
+    fn says_enough(&self) -> bool {
+        self.in_place.is_told() || (self.in_place.nudge && self.number + 1 >= self.nudges())
+    }
+
+    fn elapsed(&self, context: &Context) -> SignedDuration {
+        context.clock.now().duration_since(self.begun)
+    }
+
+    /// Without a touch nothing tells when the files are there: as long as pods may take.
+    fn notify_after(&self, delay: SignedDuration) -> SignedDuration {
+        if self.in_place.nudge {
+            delay
+        } else {
+            self.in_place.timeout
+        }
+    }
+
+    fn next(&self, context: &Context) -> Duration {
+        let elapsed = self.elapsed(context).unsigned_abs();
+        let at = |round: usize| {
+            let last = ROUNDS.last().copied().unwrap_or_default();
+            let beyond = u64::try_from((round + 1).saturating_sub(ROUNDS.len())).unwrap_or(u64::MAX);
+            let fixed = ROUNDS.get(round).copied().unwrap_or(last);
+            Duration::from_millis(fixed.saturating_add(beyond.saturating_mul(last)))
+        };
+        let mut next = at(self.number + 1);
+        if let Some(notify) = &self.in_place.notify {
+            let notify = self.notify_after(notify.delay).unsigned_abs();
+            if notify > elapsed {
+                next = next.min(notify);
+            }
+        }
+        next.saturating_sub(elapsed)
+    }
+}
+
+/// What came of a round.
+#[derive(Default)]
+struct Came {
+    pods: usize,
+    done: HashSet<Uid>,
+    trouble: Option<String>,
+    problems: Vec<Problem>,
+}
+
+impl Came {
+    fn trouble(why: String) -> Self {
+        Self {
+            trouble: Some(why),
+            ..Self::default()
+        }
+    }
+
+    fn lacks(&mut self, pod: &RunningPod, why: &str) {
+        self.problems.push(Problem {
+            pod: pod.name.clone(),
+            why: why.to_owned(),
+        });
+    }
+}
