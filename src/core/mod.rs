@@ -7,6 +7,7 @@
 pub mod annotation;
 pub mod baseline;
 pub mod cause;
+pub mod challenge;
 pub mod class;
 pub mod compat;
 pub mod content;
@@ -30,5 +31,6 @@ pub mod template;
 pub mod terms;
 pub mod text;
 pub mod time;
+pub mod value;
 pub mod window;
 pub mod workload;
