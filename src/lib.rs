@@ -20,16 +20,30 @@
 //! | [`k8s`] | adapters: watches, patches, Events, evidence | core, api |
 //! | [`controller`] | the loop: index, gather, write, observe | core, api, k8s, ops |
 //! | [`ops`] | metrics, admin server, logging, shutdown | core's reasons |
+//! | [`agent`] | the sidecar: volumes, validation, notices, answers | core's challenge, digests and durations, ops |
 //! | [`cli`] | raw arguments to typed configuration | all |
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "agent")]
+pub mod agent;
+#[cfg(feature = "controller")]
 pub mod api;
 pub mod cli;
+#[cfg(feature = "controller")]
 pub mod controller;
+#[cfg(feature = "controller")]
 pub mod core;
+/// The pure rules, as far as the agent shares them with the controller.
+#[cfg(not(feature = "controller"))]
+pub mod core {
+    pub mod challenge;
+    pub mod duration;
+    pub mod value;
+}
+#[cfg(feature = "controller")]
 pub mod k8s;
 pub mod ops;
 
-#[cfg(test)]
+#[cfg(all(test, feature = "controller"))]
 mod tests;

@@ -12,6 +12,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("k8s", &["core", "api"]),
     ("ops", &["core"]),
     ("controller", &["core", "api", "k8s", "ops"]),
+    ("agent", &["core", "ops"]),
 ];
 
 /// What the rules must not know.

@@ -40,6 +40,10 @@ pub enum Unreadable {
     /// It is a socket, a pipe, a device, or a link to a folder.
     #[error("is not a file")]
     NotAFile,
+    /// A link that leads out of the volume, where those are not followed: see
+    /// [`VolumeBuilder::contained`](crate::VolumeBuilder::contained).
+    #[error("is a link that leads out of the volume")]
+    Outside,
     /// It has more bytes than [`VolumeBuilder::max_size`](crate::VolumeBuilder::max_size).
     #[error("is larger than {limit} bytes")]
     TooLarge {
@@ -62,6 +66,7 @@ impl Unreadable {
             Self::Dangling => "dangling",
             Self::Denied => "denied",
             Self::NotAFile => "not-a-file",
+            Self::Outside => "outside",
             Self::TooLarge { .. } => "too-large",
             Self::System { .. } => "system",
         }

@@ -9,12 +9,23 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use super::UsageError;
-use super::config::FLAGS;
-use crate::api::definitions;
+#[cfg(feature = "agent")]
+use super::agent::{self, AgentArgs};
+#[cfg(feature = "controller")]
+use super::config;
+use super::setting::Flag;
 use crate::ops::{REVISION, VERSION};
 
-#[cfg(test)]
+#[cfg(all(test, feature = "controller", feature = "agent"))]
 mod tests;
+
+/// The commands that have flags, with these.
+const COMMANDS: &[(&str, &[Flag])] = &[
+    #[cfg(feature = "controller")]
+    ("controller", config::FLAGS),
+    #[cfg(feature = "agent")]
+    ("agent", agent::FLAGS),
+];
 
 // As a constant and not as a doc comment, where the name of a kind needs marks that help would show.
 const ABOUT: &str = "\
@@ -37,22 +48,30 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Subcommands {
+    /// Watch mounted configuration in a pod, check it, and tell the application
+    ///
+    /// Each flag can also be given by its environment variable; the flag wins.
+    #[cfg(feature = "agent")]
+    Agent(Box<AgentArgs>),
     /// Watch the cluster and roll out workloads whose configuration changed
     ///
     /// Each flag can also be given by its environment variable; the flag wins. Without
     /// --kubeconfig the file named by KUBECONFIG counts, else ~/.kube/config, else the service
     /// account of the pod.
+    #[cfg(feature = "controller")]
     Controller(Box<ControllerArgs>),
     /// Print the custom resource definitions
     ///
     /// Two YAML documents, those of the namespaced policies and of the cluster's, for
     /// kubectl apply --server-side -f -
+    #[cfg(feature = "controller")]
     Crds,
     /// Print the version
     Version,
 }
 
-/// The controller's flags as given. Names, defaults and accepted values: [`FLAGS`].
+/// The controller's flags as given. Names, defaults and accepted values: [`config::FLAGS`].
+#[cfg(feature = "controller")]
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct ControllerArgs {
     /// Namespaces to work in; empty: all
@@ -138,6 +157,9 @@ pub(super) struct ControllerArgs {
 /// What the raw arguments are.
 #[derive(Debug)]
 pub(super) enum Parsed {
+    #[cfg(feature = "agent")]
+    Agent(Box<AgentArgs>),
+    #[cfg(feature = "controller")]
     Controller(Box<ControllerArgs>),
     /// Help, version or definitions.
     Print(String),
@@ -145,18 +167,25 @@ pub(super) enum Parsed {
 
 /// Reads the command line, program name first.
 pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, UsageError> {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let named = args.get(1).and_then(|word| word.to_str()).unwrap_or_default();
+    let named = COMMANDS.iter().find(|(name, _)| *name == named).copied();
     let parsed = command()
-        .try_get_matches_from(args)
+        .try_get_matches_from(&args)
         .and_then(|matches| Args::from_arg_matches(&matches))
         .map(|args| args.command);
     match parsed {
+        #[cfg(feature = "agent")]
+        Ok(Subcommands::Agent(raw)) => Ok(Parsed::Agent(raw)),
+        #[cfg(feature = "controller")]
         Ok(Subcommands::Controller(raw)) => Ok(Parsed::Controller(raw)),
-        Ok(Subcommands::Crds) => Ok(Parsed::Print(definitions())),
+        #[cfg(feature = "controller")]
+        Ok(Subcommands::Crds) => Ok(Parsed::Print(crate::api::definitions())),
         Ok(Subcommands::Version) => Ok(version()),
         Err(error) => match error.kind() {
             ErrorKind::DisplayVersion => Ok(version()),
             ErrorKind::DisplayHelp => Ok(Parsed::Print(error.render().to_string())),
-            _ => Err(usage(&error)),
+            _ => Err(usage(&error, named)),
         },
     }
 }
@@ -165,28 +194,40 @@ fn version() -> Parsed {
     Parsed::Print(format!("windlass {VERSION} (revision {REVISION})\n"))
 }
 
-/// clap's command with what only [`FLAGS`] knows added to the help.
+/// clap's command with what only the tables of flags know added to the help.
 fn command() -> clap::Command {
-    Args::command()
-        .version(VERSION)
-        .mut_subcommand("controller", |controller| {
-            controller.mut_args(|arg| {
-                let Some(flag) = FLAGS.iter().find(|flag| Some(flag.name) == arg.get_long()) else {
-                    return arg;
-                };
-                let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
-                let default = match flag.default {
-                    "" => String::new(),
-                    default => format!("[default: {default}] "),
-                };
-                let (accepts, env) = (flag.accepts, flag.env());
-                arg.help(format!("{help}\nAccepts {accepts}\n{default}[env: {env}]"))
-            })
-        })
+    let command = Args::command().version(VERSION);
+    COMMANDS.iter().fold(command, |command, (name, flags)| {
+        command.mut_subcommand(name, |subcommand| subcommand.mut_args(|arg| explained(arg, flags)))
+    })
+}
+
+fn explained(arg: clap::Arg, flags: &[Flag]) -> clap::Arg {
+    let Some(flag) = flags.iter().find(|flag| Some(flag.name) == arg.get_long()) else {
+        return arg;
+    };
+    let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+    let default = match flag.default {
+        "" => String::new(),
+        default => format!("[default: {default}] "),
+    };
+    let (accepts, env) = (flag.accepts, flag.env());
+    arg.help(format!("{help}\nAccepts {accepts}\n{default}[env: {env}]"))
+}
+
+/// The names of all commands, for errors.
+fn accepted() -> String {
+    let args = Args::command();
+    let names: Vec<&str> = args.get_subcommands().map(clap::Command::get_name).collect();
+    match names.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        _ => names.concat(),
+    }
 }
 
 /// clap's error as one line. Its own text has several, with usage and hints.
-fn usage(error: &clap::Error) -> UsageError {
+fn usage(error: &clap::Error, named: Option<(&str, &[Flag])>) -> UsageError {
+    let (command, flags) = named.map_or(("", &[][..]), |(name, flags)| (name, flags));
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => text.as_str(),
         // A list comes sorted by likeness, the best at the end.
@@ -202,21 +243,23 @@ fn usage(error: &clap::Error) -> UsageError {
     let name = arg.split([' ', '=', '[']).next().unwrap_or_default();
     UsageError(match error.kind() {
         ErrorKind::UnknownArgument if name.starts_with('-') => format!(
-            "unknown flag {name}{}; windlass controller --help lists all",
-            suggestion(ContextKind::SuggestedArg)
+            "unknown flag {name}{}; windlass {command}{}--help lists all",
+            suggestion(ContextKind::SuggestedArg),
+            if command.is_empty() { "" } else { " " }
         ),
         ErrorKind::UnknownArgument => {
             format!("unexpected argument {arg:?}; windlass --help shows what is accepted")
         }
         ErrorKind::InvalidSubcommand => format!(
-            "unknown command {:?}{}; accepted are controller, crds and version",
+            "unknown command {:?}{}; accepted are {}",
             text(ContextKind::InvalidSubcommand),
-            suggestion(ContextKind::SuggestedSubcommand)
+            suggestion(ContextKind::SuggestedSubcommand),
+            accepted()
         ),
-        ErrorKind::MissingSubcommand => "a command is missing; accepted are controller, crds and version".to_owned(),
+        ErrorKind::MissingSubcommand => format!("a command is missing; accepted are {}", accepted()),
         ErrorKind::ArgumentConflict => format!("{name}: given more than once"),
         ErrorKind::InvalidValue | ErrorKind::TooManyValues | ErrorKind::NoEquals => {
-            let flag = FLAGS.iter().find(|flag| name.strip_prefix("--") == Some(flag.name));
+            let flag = flags.iter().find(|flag| name.strip_prefix("--") == Some(flag.name));
             let accepts = flag.map_or("a value", |flag| flag.accepts);
             format!("{name}: its value is missing; accepts {accepts}")
         }

@@ -1,18 +1,18 @@
-//! The second layer: text from flags, environment and defaults becomes a validated configuration.
+//! The second layer for the controller: text from flags, environment and defaults becomes a validated
+//! configuration.
 
 use std::ffi::{OsStr, OsString};
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::UsageError;
 use super::args::ControllerArgs;
 use super::selector::selector;
+use super::setting::{Setting, duration_in, flags};
 use crate::controller::{ControllerConfig, Described, Sources, WorkloadKind};
 use crate::core::baseline::RESTARTS_KEPT;
 use crate::core::compat::Compat;
 use crate::core::decide::Presence;
-use crate::core::duration;
 use crate::core::kind::KindId;
 
 #[cfg(test)]
@@ -27,33 +27,8 @@ const MAX_NAME: usize = 253;
 /// Names made from the lease's name end in this or in something shorter.
 const LONGEST_SUFFIX: &str = "-digest-key";
 
-/// A flag's facts: for help, errors and defaults alike.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Flag {
-    /// Without the dashes.
-    pub(super) name: &'static str,
-    /// Empty: none.
-    pub(super) default: &'static str,
-    /// Continues "accepts …".
-    pub(super) accepts: &'static str,
-}
-
-impl Flag {
-    /// The environment variable that stands for the flag.
-    pub(super) fn env(&self) -> String {
-        format!("WINDLASS_{}", self.name.to_ascii_uppercase().replace('-', "_"))
-    }
-}
-
-macro_rules! flags {
-    ($($id:ident: $name:literal, $default:literal, $accepts:literal;)*) => {
-        $(const $id: Flag = Flag { name: $name, default: $default, accepts: $accepts };)*
-        /// All flags of the controller, in the order of its help.
-        pub(super) const FLAGS: &[Flag] = &[$($id),*];
-    };
-}
-
 flags! {
+    "the controller", "WINDLASS_";
     NAMESPACES: "namespaces", "", "names of namespaces, separated by commas";
     EXCLUDE_NAMESPACES: "exclude-namespaces", "", "names of namespaces, separated by commas";
     NAMESPACE_SELECTOR: "namespace-selector", "", "a label selector, such as team=web or env in (dev,test); not together with --namespaces";
@@ -170,66 +145,6 @@ impl ControllerConfig {
             context: setting(CONTEXT, context).read_optional(|text| Some(text.to_owned()))?,
         })
     }
-}
-
-/// A flag's value with where it came from.
-struct Setting {
-    flag: Flag,
-    /// The flag or the variable, for the error.
-    origin: String,
-    value: OsString,
-}
-
-impl Setting {
-    fn new(flag: Flag, given: Option<OsString>, env: &dyn Fn(&str) -> Option<OsString>) -> Self {
-        if let Some(value) = given {
-            return Self {
-                flag,
-                origin: format!("--{}", flag.name),
-                value,
-            };
-        }
-        let variable = flag.env();
-        match env(&variable).filter(|value| !value.is_empty()) {
-            Some(value) => Self {
-                flag,
-                origin: variable,
-                value,
-            },
-            None => Self {
-                flag,
-                origin: "the default".to_owned(),
-                value: flag.default.into(),
-            },
-        }
-    }
-
-    fn read<T>(&self, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, UsageError> {
-        self.value.to_str().and_then(parse).ok_or_else(|| {
-            // The value in quotes and escaped, so that whatever it holds stays on one line.
-            let (origin, value) = (&self.origin, self.value.to_string_lossy());
-            let accepts = self.flag.accepts;
-            UsageError(format!("{origin}: {value:?} is not valid; accepts {accepts}"))
-        })
-    }
-
-    /// For what may be left out: empty is `None`, also when given so.
-    fn read_optional<T>(&self, parse: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, UsageError> {
-        if self.value.is_empty() {
-            Ok(None)
-        } else {
-            self.read(parse).map(Some)
-        }
-    }
-
-    /// A path may hold any bytes, and only opening it tells whether it is good.
-    fn path(self) -> Option<PathBuf> {
-        (!self.value.is_empty()).then(|| self.value.into())
-    }
-}
-
-fn duration_in(text: &str, range: &RangeInclusive<Duration>) -> Option<Duration> {
-    duration::parse(text).filter(|duration| range.contains(duration))
 }
 
 /// The entries of a comma list; none of them empty.

@@ -13,6 +13,8 @@ fn config(line: &str, env: &[(&str, &str)]) -> ControllerConfig {
     match parse_line(line, env).expect(line) {
         Command::Controller(config) => *config,
         Command::Print(text) => panic!("{line} printed {text}"),
+        #[cfg(feature = "agent")]
+        Command::Agent(_) => panic!("{line} ran the agent"),
     }
 }
 

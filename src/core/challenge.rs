@@ -12,7 +12,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest as _, Sha256};
 
-use super::content::ValueDigest;
+use super::value::ValueDigest;
 
 #[cfg(test)]
 mod tests;

@@ -33,5 +33,6 @@ pub mod template;
 pub mod terms;
 pub mod text;
 pub mod time;
+pub mod value;
 pub mod window;
 pub mod workload;

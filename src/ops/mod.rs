@@ -3,17 +3,24 @@
 //! Nothing here knows Kubernetes or the rules. Label values come in as `&'static str`, so a name
 //! from the cluster can never become a label and the number of series is fixed by the source code.
 
+#[cfg(feature = "controller")]
 pub mod admin;
+#[cfg(feature = "controller")]
 pub mod fetch;
 pub mod health;
 pub mod logging;
+#[cfg(feature = "controller")]
 pub mod metrics;
+pub mod server;
 pub mod shutdown;
 
-pub use admin::{Admin, AdminError};
+#[cfg(feature = "controller")]
+pub use admin::Admin;
 pub use health::{Liveness, Readiness};
 pub use logging::{LogFormat, LogLevel};
+#[cfg(feature = "controller")]
 pub use metrics::{AgentResult, ApiCode, InPlaceResult, Metrics, RestartResult, Verb, Vocabulary, WatchRestart};
+pub use server::{AdminError, Server};
 pub use shutdown::Shutdown;
 
 /// This build's version, as in `Cargo.toml`.

@@ -28,6 +28,18 @@ pub enum VolumeError {
         /// The link.
         path: PathBuf,
     },
+    /// A link, where none is followed: see [`VolumeBuilder::contained`](crate::VolumeBuilder::contained).
+    #[error("{} is behind a link, which is not followed here: name what it leads to", path.display())]
+    Link {
+        /// The directory or file.
+        path: PathBuf,
+    },
+    /// A link that leads out of the volume, where none of those is followed.
+    #[error("{} is a link that leads out of the volume", path.display())]
+    Outside {
+        /// The link.
+        path: PathBuf,
+    },
     /// It was swapped again and again while it was read.
     #[error("{} was replaced each time that it was read", path.display())]
     Busy {
@@ -67,6 +79,7 @@ impl VolumeError {
         match errno {
             Errno::NOENT => Self::Missing { path },
             Errno::ACCESS | Errno::PERM => Self::Denied { path },
+            Errno::XDEV => Self::Outside { path },
             errno => Self::Io {
                 path,
                 errno: errno.raw_os_error(),
@@ -81,6 +94,8 @@ impl VolumeError {
             Self::Missing { .. } => "missing",
             Self::Denied { .. } => "denied",
             Self::Dangling { .. } => "dangling",
+            Self::Link { .. } => "link",
+            Self::Outside { .. } => "outside",
             Self::Busy { .. } => "busy",
             Self::Name { .. } => "name",
             Self::File { unreadable, .. } => unreadable.kind(),

@@ -136,7 +136,7 @@ impl Eyes {
             if let Some(subscription) = &mut self.subscription {
                 self.blind = subscription.set(Some(settings.path.clone()), &watched).is_err();
             }
-            let Reading { snapshot, mut links } = read::read(&settings.path, settings.max_size)?;
+            let Reading { snapshot, mut links } = read::read(settings)?;
             links.truncate(LINKS);
             self.links = links;
             let places = self.places(settings);
@@ -145,7 +145,7 @@ impl Eyes {
             }
             watched = places;
         }
-        read::read(&settings.path, settings.max_size).map(|reading| reading.snapshot)
+        read::read(settings).map(|reading| reading.snapshot)
     }
 
     fn places(&self, settings: &Settings) -> Vec<Place> {

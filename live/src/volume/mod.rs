@@ -5,13 +5,19 @@
 //!   poll ────────────────────────────▲
 //! ```
 
+mod beneath;
 mod error;
 mod follow;
 mod inotify;
 mod read;
 mod trail;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    io::{self, Read},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 pub use error::VolumeError;
 
@@ -79,7 +85,21 @@ struct Settings {
     inotify: bool,
     max_size: u64,
     secret: bool,
+    links: Links,
+    condense: Option<Condense>,
 }
+
+/// What becomes of symlinks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Links {
+    /// They are followed wherever they lead.
+    Follow,
+    /// They are followed as long as they stay within the volume.
+    Contain,
+}
+
+/// See [`VolumeBuilder::condense`].
+type Condense = fn(&mut dyn Read) -> io::Result<Vec<u8>>;
 
 impl Volume {
     /// Opens and follows a directory or file with the settings that [`Volume::builder`] begins with.
@@ -107,6 +127,8 @@ impl Volume {
             inotify: true,
             max_size: 8 << 20,
             secret: false,
+            links: Links::Follow,
+            condense: None,
         })
     }
 
@@ -129,7 +151,7 @@ impl Volume {
     /// It cannot be read now.
     pub async fn read(&self) -> Result<Snapshot, VolumeError> {
         let settings = Arc::clone(&self.settings);
-        blocking(move || read::read(&settings.path, settings.max_size))
+        blocking(move || read::read(&settings))
             .await
             .map(|reading| reading.snapshot)
     }
@@ -195,6 +217,25 @@ impl VolumeBuilder {
     #[must_use]
     pub fn secret(mut self) -> Self {
         self.0.secret = true;
+        self
+    }
+
+    /// Follows no link that leads out of the volume, and none on the way to it. For a directory that
+    /// somebody else may write, who could otherwise have any file of this machine read by a link to it.
+    /// Such a key is [`Unreadable::Outside`](crate::Unreadable::Outside); the links of the kubelet's layout
+    /// stay within.
+    #[must_use]
+    pub fn contained(mut self) -> Self {
+        self.0.links = Links::Contain;
+        self
+    }
+
+    /// Keeps of each file what `condense` makes of its bytes, such as a hash, in place of them. The
+    /// snapshots hold that as the content; a change that leaves it as it was is none. It gets the file's
+    /// bytes, [`VolumeBuilder::max_size`] and one more at most, and an error of it makes the key unreadable.
+    #[must_use]
+    pub fn condense(mut self, condense: fn(&mut dyn Read) -> io::Result<Vec<u8>>) -> Self {
+        self.0.condense = Some(condense);
         self
     }
 

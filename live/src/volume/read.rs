@@ -21,6 +21,7 @@ use rustix::{
     io::Errno,
 };
 
+use super::{Links, Settings, beneath};
 use crate::{
     Content, Snapshot, VolumeError,
     snapshot::{Entry, Unreadable},
@@ -48,15 +49,17 @@ pub(super) struct Reading {
 }
 
 /// Reads what `path` leads to: the kubelet's layout, a plain directory, or a single file.
-pub(super) fn read(path: &Path, max_size: u64) -> Result<Reading, VolumeError> {
+pub(super) fn read(settings: &Settings) -> Result<Reading, VolumeError> {
     for _ in 0..ATTEMPTS {
-        match attempt(path, max_size) {
+        match attempt(settings) {
             Err(Failure::Removed) => std::thread::yield_now(),
             Err(Failure::Volume(error)) => return Err(error),
             Ok(reading) => return Ok(reading),
         }
     }
-    Err(VolumeError::Busy { path: path.to_owned() })
+    Err(VolumeError::Busy {
+        path: settings.path.clone(),
+    })
 }
 
 enum Failure {
@@ -65,17 +68,19 @@ enum Failure {
     Volume(VolumeError),
 }
 
-fn attempt(path: &Path, max_size: u64) -> Result<Reading, Failure> {
-    let failed = |errno: Errno| Failure::Volume(VolumeError::new(path, errno));
-    let directory = match open(path, DIRECTORY, Mode::empty()) {
+fn attempt(settings: &Settings) -> Result<Reading, Failure> {
+    let path = &*settings.path;
+    let directory = match settings.links.open(path, DIRECTORY) {
         Ok(directory) => directory,
-        Err(Errno::NOTDIR) => return file(path, max_size),
-        Err(errno) => return Err(failed(errno)),
+        Err(Errno::NOTDIR) => return file(settings),
+        // The path of a key in the kubelet's layout is a link, which stays within the folder that it is in.
+        Err(Errno::LOOP) if settings.links == Links::Contain => return file(settings),
+        Err(errno) => return Err(Failure::Volume(VolumeError::new(path, errno))),
     };
-    match openat(&directory, DATA, DIRECTORY, Mode::empty()) {
-        Ok(data) => layout(path, &directory, &data, max_size),
-        Err(Errno::NOENT) => match is_dangling(&directory) {
-            None => plain(path, &directory, max_size),
+    match settings.links.open_at(directory.as_fd(), DATA.as_ref(), DIRECTORY) {
+        Ok(data) => layout(settings, &directory, &data),
+        Err(Errno::NOENT) => match is_dangling(settings.links, &directory) {
+            None => plain(settings, &directory),
             Some(false) => Err(Failure::Removed),
             Some(true) => Err(Failure::Volume(VolumeError::Dangling { path: path.join(DATA) })),
         },
@@ -88,9 +93,9 @@ fn attempt(path: &Path, max_size: u64) -> Result<Reading, Failure> {
 /// Following a link is two steps, reading it and opening what it says, and a swap with the removal of
 /// what was there before fits in between. Only a link that says the same before and after an attempt
 /// leads to nothing.
-fn is_dangling(directory: &OwnedFd) -> Option<bool> {
+fn is_dangling(links: Links, directory: &OwnedFd) -> Option<bool> {
     let before = readlinkat(directory, DATA, Vec::new()).ok()?;
-    let found = openat(directory, DATA, DIRECTORY, Mode::empty()).is_ok();
+    let found = links.open_at(directory.as_fd(), DATA.as_ref(), DIRECTORY).is_ok();
     let after = readlinkat(directory, DATA, Vec::new()).ok()?;
     Some(!found && before == after)
 }
@@ -100,12 +105,12 @@ fn is_dangling(directory: &OwnedFd) -> Option<bool> {
 /// The kubelet removes the directory of before as soon as it has swapped. A list of names that was taken
 /// before a swap is complete; one that was taken around it may not be. A name on the list that cannot be
 /// opened means the same for the rest. Both are read anew.
-fn layout(path: &Path, directory: &OwnedFd, data: &OwnedFd, max_size: u64) -> Result<Reading, Failure> {
+fn layout(settings: &Settings, directory: &OwnedFd, data: &OwnedFd) -> Result<Reading, Failure> {
     let mut snapshot = Snapshot::default();
     let mut names = BTreeSet::new();
     list_below(data.as_fd(), Path::new(""), DEPTH, &mut names).map_err(|errno| match errno {
         Errno::NOENT => Failure::Removed,
-        errno => Failure::Volume(VolumeError::new(path, errno)),
+        errno => Failure::Volume(VolumeError::new(&settings.path, errno)),
     })?;
     if !is_current(directory, data) {
         return Err(Failure::Removed);
@@ -115,7 +120,7 @@ fn layout(path: &Path, directory: &OwnedFd, data: &OwnedFd, max_size: u64) -> Re
             snapshot.insert_nameless(path.into_os_string());
             continue;
         };
-        let entry = match read_file(data.as_fd(), path.as_os_str(), max_size) {
+        let entry = match read_file(settings, data.as_fd(), path.as_os_str()) {
             Ok(content) => Entry::Content(content),
             Err(Unreadable::Dangling) if !is_current(directory, data) => return Err(Failure::Removed),
             Err(unreadable) => Entry::Unreadable(unreadable),
@@ -168,7 +173,8 @@ fn list_below(
 }
 
 /// A directory that somebody else writes: one level of it, each file for itself.
-fn plain(path: &Path, directory: &OwnedFd, max_size: u64) -> Result<Reading, Failure> {
+fn plain(settings: &Settings, directory: &OwnedFd) -> Result<Reading, Failure> {
+    let path = &*settings.path;
     let io = |errno| Failure::Volume(VolumeError::new(path, errno));
     let mut snapshot = Snapshot::default();
     let mut links = Vec::new();
@@ -183,14 +189,16 @@ fn plain(path: &Path, directory: &OwnedFd, max_size: u64) -> Result<Reading, Fai
             continue;
         }
         let name = OsStr::from_bytes(name.to_bytes());
-        if kind == FileType::Symlink {
-            links.push(path.join(name));
-        }
         let Some(key) = name.to_str() else {
             snapshot.insert_nameless(name.to_owned());
             continue;
         };
-        match read_file(directory.as_fd(), name, max_size) {
+        let read = read_file(settings, directory.as_fd(), name);
+        // What is not followed is not watched either.
+        if kind == FileType::Symlink && !matches!(read, Err(Unreadable::Outside)) {
+            links.push(path.join(name));
+        }
+        match read {
             Ok(content) => snapshot.insert(Arc::from(key), Entry::Content(content)),
             // A file that was on the list and is gone was removed in between: no such key.
             Err(Unreadable::Dangling) if kind != FileType::Symlink => {}
@@ -201,12 +209,35 @@ fn plain(path: &Path, directory: &OwnedFd, max_size: u64) -> Result<Reading, Fai
 }
 
 /// A single file is a snapshot with one key: its name.
-fn file(path: &Path, max_size: u64) -> Result<Reading, Failure> {
+fn file(settings: &Settings) -> Result<Reading, Failure> {
+    let path = &*settings.path;
     let Some(name) = path.file_name().and_then(OsStr::to_str) else {
         return Err(Failure::Volume(VolumeError::Name { path: path.to_owned() }));
     };
-    let content = read_file(CWD, path.as_os_str(), max_size).map_err(|unreadable| {
+    let read = match settings.links {
+        Links::Follow => read_file(settings, CWD, path.as_os_str()),
+        Links::Contain => {
+            let parent = match path.parent() {
+                Some(parent) if !parent.as_os_str().is_empty() => parent,
+                _ => Path::new("."),
+            };
+            let parent = settings.links.open(parent, DIRECTORY);
+            let parent = parent.map_err(|errno| {
+                Failure::Volume(match errno {
+                    Errno::LOOP => VolumeError::Link { path: path.to_owned() },
+                    errno => VolumeError::new(path, errno),
+                })
+            })?;
+            read_file(settings, parent.as_fd(), name.as_ref())
+        }
+    };
+    let content = read.map_err(|unreadable| {
         Failure::Volume(match unreadable {
+            // A directory by a link would have been a directory without it.
+            Unreadable::NotAFile if settings.links == Links::Contain && path.is_dir() => {
+                VolumeError::Link { path: path.to_owned() }
+            }
+            Unreadable::Outside => VolumeError::Outside { path: path.to_owned() },
             Unreadable::Dangling => VolumeError::new(path, Errno::NOENT),
             Unreadable::Denied => VolumeError::new(path, Errno::ACCESS),
             unreadable => VolumeError::File {
@@ -236,28 +267,50 @@ fn file_type(directory: BorrowedFd<'_>, name: &CStr, listed: FileType) -> FileTy
     })
 }
 
-fn read_file(directory: BorrowedFd<'_>, name: &OsStr, max_size: u64) -> Result<Content, Unreadable> {
-    let file = openat(directory, name, FILE, Mode::empty()).map_err(unreadable)?;
+fn read_file(settings: &Settings, directory: BorrowedFd<'_>, name: &OsStr) -> Result<Content, Unreadable> {
+    let file = settings.links.open_at(directory, name, FILE).map_err(unreadable)?;
     let stat = fstat(&file).map_err(unreadable)?;
     if FileType::from_raw_mode(stat.st_mode as RawMode) != FileType::RegularFile {
         return Err(Unreadable::NotAFile);
     }
-    let too_large = Unreadable::TooLarge { limit: max_size };
+    let too_large = Unreadable::TooLarge {
+        limit: settings.max_size,
+    };
     let size = u64::try_from(stat.st_size).unwrap_or(0);
-    if size > max_size {
+    if size > settings.max_size {
         return Err(too_large);
     }
-    // One byte more, so that the end is found without a second round of growing.
-    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0).saturating_add(1));
-    std::fs::File::from(file)
-        .take(max_size.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .map_err(|error| unreadable(errno_of(&error)))?;
+    let mut bytes = std::fs::File::from(file).take(settings.max_size.saturating_add(1));
+    let kept = match settings.condense {
+        Some(condense) => condense(&mut bytes),
+        None => {
+            // One byte more, so that the end is found without a second round of growing.
+            let mut whole = Vec::with_capacity(usize::try_from(size).unwrap_or(0).saturating_add(1));
+            bytes.read_to_end(&mut whole).map(|_| whole)
+        }
+    };
+    let kept = kept.map_err(|error| unreadable(errno_of(&error)))?;
     // It may have grown since its size was asked for.
-    if bytes.len() as u64 > max_size {
+    if bytes.limit() == 0 {
         return Err(too_large);
     }
-    Ok(Content::from(bytes))
+    Ok(Content::from(kept))
+}
+
+impl Links {
+    fn open(self, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+        match self {
+            Self::Follow => open(path, flags, Mode::empty()),
+            Self::Contain => beneath::without_links(path, flags),
+        }
+    }
+
+    fn open_at(self, directory: BorrowedFd<'_>, name: &OsStr, flags: OFlags) -> Result<OwnedFd, Errno> {
+        match self {
+            Self::Follow => openat(directory, name, flags, Mode::empty()),
+            Self::Contain => beneath::within(directory, name, flags),
+        }
+    }
 }
 
 fn errno_of(error: &io::Error) -> Errno {
@@ -267,6 +320,7 @@ fn errno_of(error: &io::Error) -> Errno {
 fn unreadable(errno: Errno) -> Unreadable {
     match errno {
         Errno::NOENT | Errno::LOOP => Unreadable::Dangling,
+        Errno::XDEV => Unreadable::Outside,
         Errno::ACCESS | Errno::PERM => Unreadable::Denied,
         Errno::ISDIR | Errno::NXIO | Errno::NODEV => Unreadable::NotAFile,
         errno => Unreadable::System {

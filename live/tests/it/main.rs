@@ -2,6 +2,7 @@
 //! server that is a script.
 
 mod api;
+mod contained;
 mod examples;
 mod flags;
 mod kubelet;

@@ -11,29 +11,34 @@ fn parse_words(words: &[&str]) -> Result<Parsed, UsageError> {
 fn printed(words: &[&str]) -> String {
     match parse_words(words).expect("no error") {
         Parsed::Print(text) => text,
-        Parsed::Controller(_) => panic!("{words:?} ran the controller"),
+        Parsed::Controller(_) | Parsed::Agent(_) => panic!("{words:?} ran"),
     }
 }
 
 #[test]
 fn the_table_of_flags_is_what_clap_knows() {
     let command = command();
-    let controller = command.find_subcommand("controller").expect("controller");
-    let known: Vec<_> = controller
-        .get_arguments()
-        .filter_map(clap::Arg::get_long)
-        .filter(|name| *name != "help")
-        .collect();
-    let table: Vec<_> = FLAGS.iter().map(|flag| flag.name).collect();
-    assert_eq!(known, table);
+    for (name, flags) in COMMANDS {
+        let subcommand = command.find_subcommand(name).expect("a command");
+        let known: Vec<_> = subcommand
+            .get_arguments()
+            .filter_map(clap::Arg::get_long)
+            .filter(|name| *name != "help")
+            .collect();
+        let table: Vec<_> = flags.iter().map(|flag| flag.name).collect();
+        assert_eq!(known, table);
+    }
     command.debug_assert();
 }
 
 #[test]
 fn help_shows_each_flag_with_its_variable_default_and_accepted_values() {
-    let help = printed(&["controller", "--help"]);
-    let words = help.split_whitespace().collect::<Vec<_>>().join(" ");
-    for flag in FLAGS {
+    let every = COMMANDS.iter().flat_map(|(name, flags)| {
+        let help = printed(&[name, "--help"]);
+        flags.iter().map(move |flag| (flag, help.clone()))
+    });
+    for (flag, help) in every {
+        let words = help.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(
             words.contains(&format!("--{} ", flag.name)) || words.contains(&format!("--{}[", flag.name)),
             "{}: {help}",
@@ -71,11 +76,11 @@ fn a_wrong_word_is_one_line_with_what_is_accepted() {
     for (words, said) in [
         (
             &[][..],
-            "a command is missing; accepted are controller, crds and version",
+            "a command is missing; accepted are agent, controller, crds and version",
         ),
         (
             &["controler"],
-            "unknown command \"controler\"; did you mean controller?; accepted are controller, crds and version",
+            "unknown command \"controler\"; did you mean controller?; accepted are agent, controller, crds and version",
         ),
         (
             &["controller", "--setle", "2s"],
@@ -88,6 +93,14 @@ fn a_wrong_word_is_one_line_with_what_is_accepted() {
         (
             &["controller", "--quite-different"],
             "unknown flag --quite-different; windlass controller --help lists all",
+        ),
+        (
+            &["agent", "--notify-htp", "x"],
+            "unknown flag --notify-htp; did you mean --notify-http?; windlass agent --help lists all",
+        ),
+        (
+            &["agent", "--retries"],
+            "--retries: its value is missing; accepts a whole number from 0 to 100",
         ),
         (
             &["controller", "stray"],

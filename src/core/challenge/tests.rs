@@ -196,6 +196,7 @@ proptest! {
             prop_assert_eq!(read.path_and_query(), format!("{PATH}?{query}"));
         }
         prop_assert!(!challenge().verify(&token(), &header));
-        prop_assert!(!challenge().verify(&token(), &["Windlass ", &header].concat()));
+        let with_scheme = format!("Windlass {header}");
+        prop_assert!(!challenge().verify(&token(), &with_scheme));
     }
 }

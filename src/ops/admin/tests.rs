@@ -1,8 +1,14 @@
+use std::io;
+use std::time::Duration;
+
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use super::super::metrics::Vocabulary;
+use super::super::server::{DRAIN_TIMEOUT, HEADER_TIMEOUT, MAX_CONNECTIONS, without_ipv6};
 use super::*;
 
 struct Server {

@@ -1,0 +1,175 @@
+//! The agent's metrics. Labels are words of this file, and the numbers of volumes in the order of the
+//! flags: no path and no key becomes one.
+
+use std::sync::Arc;
+
+use prometheus::core::Collector;
+use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
+
+use crate::core::challenge::VolumeState;
+use crate::ops::{REVISION, VERSION};
+
+#[cfg(test)]
+mod tests;
+
+/// What became of a validation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Validation {
+    Accepted,
+    Refused,
+    /// The validator itself did not run or did not end.
+    Failed,
+}
+
+/// What became of a notice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Notification {
+    Told,
+    Failed,
+    /// Nobody was there to be told.
+    Absent,
+}
+
+/// All metrics of the agent. A clone is one reference count.
+#[derive(Clone)]
+pub(super) struct Metrics(Arc<Inner>);
+
+struct Inner {
+    registry: Registry,
+    swaps: IntCounterVec,
+    validations: IntCounterVec,
+    notifications: IntCounterVec,
+    state: IntGaugeVec,
+    applied: IntGaugeVec,
+}
+
+impl Metrics {
+    /// Every series is there from the start, with 0.
+    pub(super) fn new(volumes: usize) -> Self {
+        let registry = Registry::new();
+        let r = &registry;
+        let build_info = gauges(
+            r,
+            "build_info",
+            "The version and the revision that run; always 1.",
+            &["version", "revision"],
+        );
+        build_info.with_label_values(&[VERSION, REVISION]).set(1);
+        let inner = Inner {
+            swaps: counters(r, "swaps_total", "New versions of a volume's files.", &["volume"]),
+            validations: counters(
+                r,
+                "validations_total",
+                "Validations, by what became of them.",
+                &["result"],
+            ),
+            notifications: counters(
+                r,
+                "notifications_total",
+                "Attempts to tell the application, by what became of them.",
+                &["result"],
+            ),
+            state: gauges(
+                r,
+                "state",
+                "1 for the state that a volume is in, else 0.",
+                &["volume", "state"],
+            ),
+            applied: gauges(
+                r,
+                "last_applied_timestamp_seconds",
+                "When a volume was found or made Applied last, in seconds since 1970; 0: not yet.",
+                &["volume"],
+            ),
+            registry,
+        };
+        for number in 0..volumes {
+            let label = number.to_string();
+            let _ = inner.swaps.with_label_values(&[&label]);
+            let _ = inner.applied.with_label_values(&[&label]);
+        }
+        for result in [Validation::Accepted, Validation::Refused, Validation::Failed] {
+            let _ = inner.validations.with_label_values(&[result.word()]);
+        }
+        for result in [Notification::Told, Notification::Failed, Notification::Absent] {
+            let _ = inner.notifications.with_label_values(&[result.word()]);
+        }
+        let metrics = Self(Arc::new(inner));
+        for number in 0..volumes {
+            metrics.state(number, VolumeState::Pending);
+        }
+        metrics
+    }
+
+    pub(super) fn swap(&self, volume: usize) {
+        self.0.swaps.with_label_values(&[&volume.to_string()]).inc();
+    }
+
+    pub(super) fn validation(&self, result: Validation) {
+        self.0.validations.with_label_values(&[result.word()]).inc();
+    }
+
+    pub(super) fn notification(&self, result: Notification) {
+        self.0.notifications.with_label_values(&[result.word()]).inc();
+    }
+
+    pub(super) fn state(&self, volume: usize, state: VolumeState) {
+        let label = volume.to_string();
+        for known in VolumeState::ALL {
+            let gauge = self.0.state.with_label_values(&[&*label, known.word()]);
+            gauge.set(i64::from(known == state));
+        }
+    }
+
+    pub(super) fn applied(&self, volume: usize, at: i64) {
+        self.0.applied.with_label_values(&[&volume.to_string()]).set(at);
+    }
+
+    /// Everything in the Prometheus text format, version 0.0.4.
+    pub(super) fn encode(&self) -> String {
+        TextEncoder::new()
+            .encode_to_string(&self.0.registry.gather())
+            .expect("gathering gives no family without a name or a series")
+    }
+}
+
+impl Validation {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl Notification {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Told => "told",
+            Self::Failed => "failed",
+            Self::Absent => "absent",
+        }
+    }
+}
+
+fn opts(name: &str, help: &str) -> Opts {
+    Opts::new(name, help).namespace("windlass_agent")
+}
+
+fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+    register(registry, known(IntCounterVec::new(opts(name, help), labels)))
+}
+
+fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+    register(registry, known(IntGaugeVec::new(opts(name, help), labels)))
+}
+
+fn known<T>(metric: prometheus::Result<T>) -> T {
+    metric.expect("names and labels are valid constants")
+}
+
+fn register<C: Collector + Clone + 'static>(registry: &Registry, metric: C) -> C {
+    known(registry.register(Box::new(metric.clone())));
+    metric
+}

@@ -1,0 +1,110 @@
+//! The sidecar: follows mounted configuration, has it checked, tells the application, and answers what
+//! the files hold and whether the application knows.
+//!
+//! ```text
+//!   volume ──▶ windlass-live ──▶ handling: validate ──▶ notify ──▶ application
+//!              (SHA-256 of            │
+//!               each file)            ▼
+//!                                   board ◀── answers ◀── controller, with the token
+//! ```
+//!
+//! Nothing here holds content: a file is hashed while it is read. [`handling`] is the way of one change.
+//! It is in every pod, so it is one thread and a few MiB.
+
+pub mod answers;
+pub mod board;
+mod command;
+pub mod config;
+mod files;
+mod handling;
+mod http;
+mod metrics;
+mod notify;
+mod process;
+mod serve;
+mod text;
+mod token;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::interval;
+use tracing::info;
+
+use crate::ops::{Liveness, REVISION, Readiness, Server, Shutdown, VERSION};
+use answers::Answers;
+use board::Board;
+pub use config::{AgentConfig, Endpoint, Method, Notify, Signal, Whom, Words};
+use handling::Handling;
+use metrics::Metrics;
+use serve::Service;
+
+/// The condition of readiness.
+const READ: &str = "first reading of every volume";
+
+/// How long answers under way may take once the process is stopping: the pod is waiting for it.
+const DRAIN: Duration = Duration::from_millis(300);
+
+/// How often the loop shows that it moves.
+const BEAT: Duration = Duration::from_secs(5);
+
+/// Runs until a signal asks for the end.
+///
+/// # Errors
+/// When the address cannot be listened on, or signals cannot be.
+pub async fn run(config: AgentConfig) -> anyhow::Result<()> {
+    let shutdown = Shutdown::new()?.token();
+    let server = Server::bind(config.admin_address).await?.drain(DRAIN);
+    info!(
+        version = VERSION,
+        revision = REVISION,
+        volumes = config.volumes.len(),
+        "windlass agent"
+    );
+    let readiness = Readiness::new(&[READ]);
+    let liveness = Liveness::default();
+    let metrics = Metrics::new(config.volumes.len());
+    let board = Arc::new(Board::new(&config.volumes, metrics.clone()));
+    let answers = Answers::new(config.token_file.clone(), Arc::clone(&board));
+    let service = Service {
+        readiness: readiness.clone(),
+        liveness: liveness.clone(),
+        metrics: metrics.clone(),
+        answers,
+    };
+
+    let config = Arc::new(config);
+    let turn = Arc::new(tokio::sync::Mutex::new(()));
+    let mut volumes = JoinSet::new();
+    for number in 0..config.volumes.len() {
+        let handling = Handling::new(
+            number,
+            Arc::clone(&config),
+            Arc::clone(&board),
+            metrics.clone(),
+            Arc::clone(&turn),
+        );
+        let (readiness, board) = (readiness.clone(), Arc::clone(&board));
+        volumes.spawn(handling.run(move || readiness.set(READ, board.all_read())));
+    }
+    let beat = async {
+        let mut beat = interval(BEAT);
+        loop {
+            beat.tick().await;
+            liveness.tick();
+        }
+    };
+    let stopping = shutdown.clone();
+    let stop = async move {
+        shutdown.cancelled().await;
+        // Dropping what they run ends it, its children included.
+        volumes.shutdown().await;
+    };
+    tokio::select! {
+        () = async { tokio::join!(server.serve(service, stopping.cancelled_owned()), stop); } => {}
+        () = beat => {}
+    }
+    info!("ended");
+    Ok(())
+}
