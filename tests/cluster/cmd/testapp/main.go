@@ -6,7 +6,7 @@
 //	POST /-/reload      counted, then answered as --reload says
 //	GET  /state         {"pid":1,"reloads":0,"hangups":0,"started":"..."}: what has arrived so far
 //
-// With --probe-api it asks the API server, with the token of its service account, and ends.
+// With --get URL it is a client, for images and networks that have none. With --probe-api it asks the API server, with the token of its service account, and ends.
 package main
 
 import (
@@ -40,6 +40,7 @@ type flags struct {
 	reload, hangup behaviour
 	startAfter     time.Duration
 	probe          bool
+	get, post      string
 	touch          string
 	requireFile    string
 }
@@ -53,6 +54,8 @@ func main() {
 	flag.DurationVar(&f.startAfter, "start-after", 0, "serve only after this long")
 	flag.StringVar(&f.touch, "touch", "", "file to create before serving")
 	flag.StringVar(&f.requireFile, "require-file", "", "end with 4 at once when this file is not there")
+	flag.StringVar(&f.get, "get", "", "GET this URL, print the answer's body and end; with 1 unless it was 200")
+	flag.StringVar(&f.post, "post", "", "POST to this URL, as --get")
 	flag.BoolVar(&f.probe, "probe-api", false, "list the ConfigMaps of its namespace at the API server, print it and end")
 	flag.Parse()
 	if err := run(f); err != nil {
@@ -69,6 +72,10 @@ func run(f flags) error {
 		return fmt.Errorf("--hangup: unknown behaviour %q", f.hangup)
 	case f.probe:
 		return probeAPI()
+	case f.get != "":
+		return ask(http.MethodGet, f.get)
+	case f.post != "":
+		return ask(http.MethodPost, f.post)
 	}
 	if f.requireFile != "" {
 		if _, err := os.Stat(f.requireFile); err != nil {

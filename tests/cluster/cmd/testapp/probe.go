@@ -14,6 +14,28 @@ import (
 	"time"
 )
 
+const timeout = 10 * time.Second
+
+// ask prints what an application answers.
+func ask(method, url string) error {
+	request, err := http.NewRequest(method, url, nil)
+	if err != nil {
+		return err
+	}
+	answer, err := (&http.Client{Timeout: timeout}).Do(request)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if _, err := io.Copy(os.Stdout, answer.Body); err != nil {
+		return err
+	}
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s %s: %s", method, url, answer.Status)
+	}
+	return nil
+}
+
 // serviceAccount is where the kubelet puts what a pod needs to ask the API server.
 const serviceAccount = "/var/run/secrets/kubernetes.io/serviceaccount"
 
@@ -36,7 +58,7 @@ func probeAPI() error {
 		return errors.New("ca.crt holds no certificate")
 	}
 	client := &http.Client{
-		Timeout:   10 * time.Second,
+		Timeout:   timeout,
 		Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}},
 	}
 	url := "https://" + net.JoinHostPort(host, port) + "/api/v1/namespaces/" + account["namespace"] + "/configmaps"

@@ -120,6 +120,19 @@ func Left(name string) []string {
 	return left
 }
 
+// Held tells whether a living cluster has the group of that name, for tests.
+func Held(name string) bool {
+	roots, err := hierarchies()
+	if err != nil {
+		return false
+	}
+	lock, err := lockGroup(filepath.Join(roots[0], name))
+	if err == nil {
+		lock.Close()
+	}
+	return errors.Is(err, errTaken)
+}
+
 var errTaken = errors.New("the group belongs to somebody else")
 
 // lockGroup locks the folder and makes sure that it still is the one of that name.
@@ -187,35 +200,25 @@ func removeTree(path string) error {
 	return nil
 }
 
-// hierarchies lists the mounts that container runtimes use: the unified one of cgroup v2 or, where
-// there are controllers of v1, those, and then the unified one holds nothing.
+// hierarchies lists the mounts of control groups. The first is the one whose folder is locked. Where
+// there are controllers of v1 the unified hierarchy has none, and runc uses it all the same.
 func hierarchies() ([]string, error) {
 	file, err := os.Open("/proc/self/mounts")
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	var old, unified []string
+	var roots []string
 	for lines := bufio.NewScanner(file); lines.Scan(); {
 		fields := strings.Fields(lines.Text())
-		if len(fields) < 3 {
-			continue
-		}
-		switch fields[2] {
-		case "cgroup":
-			old = append(old, fields[1])
-		case "cgroup2":
-			unified = append(unified, fields[1])
+		if len(fields) > 2 && (fields[2] == "cgroup" || fields[2] == "cgroup2") {
+			roots = append(roots, fields[1])
 		}
 	}
-	switch {
-	case len(old) > 0:
-		return old, nil
-	case len(unified) > 0:
-		return unified[:1], nil
-	default:
+	if len(roots) == 0 {
 		return nil, errors.New("no control groups are mounted on this machine (/sys/fs/cgroup)")
 	}
+	return roots, nil
 }
 
 // delegate lets groups below the root of cgroup v2 have controllers; in v1 there is nothing to do.

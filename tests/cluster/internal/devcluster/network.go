@@ -44,6 +44,7 @@ route add default dev node
 func enterOwnNetwork() (net.Listener, error) {
 	if word, again := os.LookupEnv(doorVariable); again {
 		os.Unsetenv(doorVariable)
+		_ = os.WriteFile("/proc/self/comm", []byte("devcluster"), 0o600) // it was begun as /proc/self/exe
 		descriptor, err := strconv.Atoi(word)
 		if err != nil {
 			return nil, fmt.Errorf("%s=%q is no descriptor", doorVariable, word)

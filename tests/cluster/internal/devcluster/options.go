@@ -78,6 +78,11 @@ func (f upFlags) parse() (options, error) {
 	if parsed.node, err = parseNode(f.node, f.changeDetection); err != nil {
 		return options{}, err
 	}
+	for _, name := range f.components {
+		if s := specByName(name); s != nil && s.inNode {
+			return options{}, usagef("--components: %s needs --node, which brings it", name)
+		}
+	}
 	if parsed.components, err = parseComponents(f.withNode()); err != nil {
 		return options{}, err
 	}

@@ -206,6 +206,8 @@ func controllerManagerArgs(c *cluster) []string {
 		"--use-service-account-credentials=true",
 		"--service-account-private-key-file=" + c.credentials.saKeyFile,
 		"--root-ca-file=" + c.credentials.caFile,
+		// As root it would make the default one, outside of the cluster's folder.
+		"--flex-volume-plugin-dir=" + c.path("tmp/volume-plugins"),
 		// It is alone, and must not end itself when the API server is taken away for a while.
 		"--leader-elect=false",
 		// Fake nodes send no heartbeat, and stay Ready even while kwok is stopped.
