@@ -39,7 +39,7 @@ type flags struct {
 	listen, root   string
 	reload, hangup behaviour
 	startAfter     time.Duration
-	probe          bool
+	probe, exit    bool
 	get, post      string
 	touch          string
 	requireFile    string
@@ -54,6 +54,7 @@ func main() {
 	flag.DurationVar(&f.startAfter, "start-after", 0, "serve only after this long")
 	flag.StringVar(&f.touch, "touch", "", "file to create before serving")
 	flag.StringVar(&f.requireFile, "require-file", "", "end with 4 at once when this file is not there")
+	flag.BoolVar(&f.exit, "exit", false, "end at once, with 0")
 	flag.StringVar(&f.get, "get", "", "GET this URL, print the answer's body and end; with 1 unless it was 200")
 	flag.StringVar(&f.post, "post", "", "POST to this URL, as --get")
 	flag.BoolVar(&f.probe, "probe-api", false, "list the ConfigMaps of its namespace at the API server, print it and end")
@@ -70,6 +71,8 @@ func run(f flags) error {
 		return fmt.Errorf("--reload: unknown behaviour %q", f.reload)
 	case f.hangup != obey && f.hangup != ignore && f.hangup != fatal:
 		return fmt.Errorf("--hangup: unknown behaviour %q", f.hangup)
+	case f.exit:
+		return nil
 	case f.probe:
 		return probeAPI()
 	case f.get != "":
