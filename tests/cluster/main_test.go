@@ -21,7 +21,9 @@ func TestMain(m *testing.M) {
 	if _, _, ok := component(os.Args); ok || filepath.Base(os.Args[0]) == "devcluster" {
 		os.Exit(run(os.Args))
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	removePrograms()
+	os.Exit(code)
 }
 
 func call(args ...string) *exec.Cmd {
@@ -40,6 +42,10 @@ type cluster struct {
 	Version string
 	Kubeconfigs map[string]string
 	AuditLog    string `json:"audit_log"`
+	Node        struct {
+		Pid    int
+		Cgroup string
+	}
 }
 
 // controlPlane is enough for most tests, and starts soonest.

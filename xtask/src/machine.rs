@@ -2,7 +2,9 @@
 //! nobody installs one thing to be told about the next ten minutes later.
 
 use std::{
-    fs,
+    env, fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -15,6 +17,8 @@ use crate::workspace;
 pub enum Tool {
     /// Compiles the embedded Kubernetes.
     Go,
+    /// Runs the pods of the tests: containerd, runc and CNI's plugins, as root.
+    Node,
     /// Formats our code.
     Rustfmt,
     /// Finds what the compiler does not.
@@ -41,6 +45,7 @@ pub fn has_cargo_deny() -> bool {
 fn complaint(tool: Tool) -> Result<Option<String>> {
     Ok(match tool {
         Tool::Go => go_complaint(required_go()?),
+        Tool::Node => node_complaint(),
         Tool::Rustfmt => component_complaint("fmt", "rustfmt"),
         Tool::Clippy => component_complaint("clippy", "clippy"),
     })
@@ -63,6 +68,47 @@ fn go_complaint(required: (u32, u32)) -> Option<String> {
         Some((major, minor)) => Some(format!("go: {major}.{minor} is too old; {how}")),
         None => Some(format!("go: cannot read its version from {line:?}; {how}")),
     }
+}
+
+/// What the real node consists of: each program with Debian's package. `devcluster up --node` looks for the
+/// same and would say so as well, but only in the middle of the tests.
+const NODE_PROGRAMS: &[(&str, &str)] = &[
+    ("containerd", "containerd"),
+    ("ctr", "containerd"),
+    ("runc", "runc"),
+    ("ip", "iproute2"),
+];
+const CNI_FOLDERS: &[&str] = &["/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni"];
+
+fn node_complaint() -> Option<String> {
+    let mut packages: Vec<&str> = NODE_PROGRAMS
+        .iter()
+        .filter(|(program, _)| !is_installed(program))
+        .map(|(_, package)| *package)
+        .collect();
+    if !CNI_FOLDERS
+        .iter()
+        .any(|folder| Path::new(folder).join("bridge").is_file())
+    {
+        packages.push("containernetworking-plugins");
+    }
+    packages.dedup();
+    if !packages.is_empty() {
+        return Some(format!(
+            "the real node of the tests: install {0} (Debian: apt-get install -y {0})",
+            packages.join(" ")
+        ));
+    }
+    let is_root = fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
+    (!is_root).then(|| "the real node of the tests makes namespaces and mounts: run this as root".to_owned())
+}
+
+/// On the PATH, or where the PATH of some users does not lead.
+fn is_installed(program: &str) -> bool {
+    let folders = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&folders)
+        .chain(["/usr/sbin", "/sbin", "/usr/local/sbin"].map(PathBuf::from))
+        .any(|folder| folder.join(program).is_file())
 }
 
 /// The version that the module of the embedded cluster asks for.

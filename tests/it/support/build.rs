@@ -2,8 +2,13 @@
 
 use serde_json::{Value, json};
 
+use super::cluster::APPLICATION;
+
 /// The only container, unless a use is in an init container or a sidecar.
 const CONTAINER: &str = "app";
+
+/// Fake nodes do not look.
+const NO_IMAGE: &str = "example.invalid/app:1";
 
 /// A Deployment to be created.
 #[derive(Clone, Debug)]
@@ -33,7 +38,7 @@ pub fn deployment(name: &str) -> Workload {
 }
 
 fn container(name: &str) -> Value {
-    json!({"name": name, "image": "example.invalid/app:1", "env": [], "envFrom": [], "volumeMounts": []})
+    json!({"name": name, "image": NO_IMAGE, "env": [], "envFrom": [], "volumeMounts": []})
 }
 
 impl Workload {
@@ -79,6 +84,29 @@ impl Workload {
             mount["name"] = json!(format!("volume-{number}"));
             mount["mountPath"] = json!(format!("/etc/volume-{number}/{index}"));
             push(&mut container["volumeMounts"], mount);
+        }
+        self
+    }
+
+    /// With the test application in each container that has no image, so that it runs: the main one
+    /// serves at port 8080, a sidecar at 8081, an init container ends.
+    pub fn on_a_real_node(mut self) -> Self {
+        let pod = &mut self.0["spec"]["template"]["spec"];
+        for (list, main) in [("containers", true), ("initContainers", false)] {
+            for container in pod[list].as_array_mut().into_iter().flatten() {
+                if container["image"] != NO_IMAGE {
+                    continue;
+                }
+                container["image"] = json!(APPLICATION);
+                container["imagePullPolicy"] = json!("Never");
+                if container["args"].is_null() {
+                    container["args"] = match (main, container["restartPolicy"].as_str()) {
+                        (true, _) => json!([]),
+                        (false, Some("Always")) => json!(["--listen", ":8081"]),
+                        (false, _) => json!(["--exit"]),
+                    };
+                }
+            }
         }
         self
     }

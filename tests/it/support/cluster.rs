@@ -6,12 +6,12 @@ use std::{
     env,
     ffi::OsString,
     io::{BufRead, BufReader},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use kube::{
     Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
@@ -24,6 +24,9 @@ const DEVCLUSTER: &str = "WINDLASS_DEVCLUSTER";
 /// A user of the cluster who may do nothing until a test grants it.
 pub const LIMITED_USER: &str = "limited";
 
+/// The image of the test application (`tests/cluster/cmd/testapp`), in clusters with a real node.
+pub const APPLICATION: &str = "windlass.test/testapp:1";
+
 /// Which API server a test needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Server {
@@ -35,6 +38,8 @@ pub enum Server {
     WithoutWatchList,
     /// One of ours that the test may stop and start; one test at a time.
     Stoppable,
+    /// One of ours whose pods run, on a real node; the test runs in its network.
+    Node,
 }
 
 /// A running API server with its controllers and nodes, and the ways into it.
@@ -49,6 +54,8 @@ pub struct Cluster {
     pub limited: Option<PathBuf>,
     /// One JSON line per request; only in clusters of ours.
     pub audit_log: Option<PathBuf>,
+    /// The network in which pods have addresses, as a file of the kernel's; only with a real node.
+    pub network: Option<PathBuf>,
     kubectl: PathBuf,
     dir: Option<PathBuf>,
     stopped: Mutex<BTreeSet<&'static str>>,
@@ -80,6 +87,7 @@ pub fn borrow(server: Server) -> Borrowed {
     static EMBEDDED: OnceLock<Result<Cluster>> = OnceLock::new();
     static WITHOUT_WATCH_LIST: OnceLock<Result<Cluster>> = OnceLock::new();
     static STOPPABLE: OnceLock<Result<Cluster>> = OnceLock::new();
+    static NODE: OnceLock<Result<Cluster>> = OnceLock::new();
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
     // A test that failed has left the cluster whole all the same.
@@ -89,6 +97,7 @@ pub fn borrow(server: Server) -> Borrowed {
         (Server::Any | Server::Embedded, _) => EMBEDDED.get_or_init(|| embedded(&[])),
         (Server::WithoutWatchList, _) => WITHOUT_WATCH_LIST.get_or_init(|| embedded(&["--without-watch-list"])),
         (Server::Stoppable, _) => STOPPABLE.get_or_init(|| embedded(&[])),
+        (Server::Node, _) => NODE.get_or_init(with_node),
     };
     match cluster {
         Ok(cluster) => Borrowed { cluster, _alone: alone },
@@ -106,6 +115,7 @@ fn given(kubeconfig: &OsString) -> Result<Cluster> {
         second: path,
         limited: None,
         audit_log: None,
+        network: None,
         kubectl: "kubectl".into(),
         dir: None,
         stopped: Mutex::default(),
@@ -116,7 +126,6 @@ fn given(kubeconfig: &OsString) -> Result<Cluster> {
 fn embedded(flags: &[&str]) -> Result<Cluster> {
     let mut harness = Command::new(devcluster()?)
         .arg("up")
-        .args(["--fake-nodes", "1"])
         .args(["--users", "windlass,second,test,limited:none"])
         .arg("--stop-on-stdin-eof")
         .args(flags)
@@ -141,11 +150,28 @@ fn embedded(flags: &[&str]) -> Result<Cluster> {
         second: path("/kubeconfigs/second")?,
         limited: Some(path("/kubeconfigs/limited")?),
         audit_log: Some(path("/audit_log")?),
+        network: ready
+            .pointer("/node/pid")
+            .map(|pid| format!("/proc/{pid}/ns/net").into()),
         kubectl: path("/kubectl")?,
         dir: Some(path("/dir")?),
         stopped: Mutex::default(),
         _harness: Some(harness),
     })
+}
+
+/// A cluster with a real node that has the image of the test application.
+fn with_node() -> Result<Cluster> {
+    let cluster = embedded(&["--node"])?;
+    let programs = devcluster()?;
+    let application = programs.with_file_name("testapp");
+    ensure!(
+        application.is_file(),
+        "there is no {}: `cargo xtask test` builds it beside devcluster",
+        application.display()
+    );
+    cluster.load_image(APPLICATION, &application)?;
+    Ok(cluster)
 }
 
 fn devcluster() -> Result<PathBuf> {
@@ -193,18 +219,41 @@ impl Cluster {
         Client::try_from(config.expect("the test's kubeconfig is valid")).expect("a client for the test's kubeconfig")
     }
 
-    /// Runs kubectl as the test's user.
+    /// Runs kubectl as the test's user and returns what it prints.
     ///
     /// # Panics
     /// When kubectl fails.
-    pub async fn kubectl(&self, arguments: &[&str]) {
+    pub async fn kubectl(&self, arguments: &[&str]) -> String {
         let mut command = Command::new(&self.kubectl);
         command
             .arg("--kubeconfig")
             .arg(&self.test)
             .args(arguments)
             .stdin(Stdio::null());
-        run(command).await;
+        run(command).await
+    }
+
+    /// Gives the real node an image that consists of one program of this machine and the libraries
+    /// that it needs, and runs it. Pods use it with `imagePullPolicy: Never`.
+    pub fn load_image(&self, name: &str, program: &Path) -> Result<()> {
+        let dir = self.dir.as_deref().context("only a cluster of ours is given images")?;
+        let scratch = tempfile::tempdir().context("a scratch folder")?;
+        let archive = scratch.path().join("image.tar");
+        let target = program.file_name().context("a program has a name")?;
+        let mut binary = program.as_os_str().to_owned();
+        binary.push("=/");
+        binary.push(target);
+        let mut image = Command::new(devcluster()?);
+        image.args(["image", "--name", name, "--output"]).arg(&archive);
+        image.arg("--binary").arg(binary);
+        let mut load = Command::new(devcluster()?);
+        load.args(["load", "--dir"]).arg(dir).arg(&archive);
+        for mut command in [image, load] {
+            let output = command.stdin(Stdio::null()).output().context("starting devcluster")?;
+            let said = String::from_utf8_lossy(&output.stderr);
+            ensure!(output.status.success(), "{command:?}: {}\n{said}", output.status);
+        }
+        Ok(())
     }
 
     /// Ends one component as a crash would.
@@ -252,7 +301,7 @@ impl Drop for Borrowed {
     }
 }
 
-async fn run(mut command: Command) {
+async fn run(mut command: Command) -> String {
     let shown = format!("{command:?}");
     // Its own thread: while it runs the test goes on recording what the API server says.
     let output = tokio::task::spawn_blocking(move || command.output())
@@ -265,4 +314,5 @@ async fn run(mut command: Command) {
         output.status,
         String::from_utf8_lossy(&output.stderr)
     );
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }

@@ -6,6 +6,7 @@ pub mod cluster;
 pub mod controller;
 mod history;
 pub mod kinds;
+pub mod node;
 pub mod policies;
 pub mod secrets;
 mod wait;
@@ -93,7 +94,7 @@ pub mod way {
     macro_rules! ways {
         ($($(#[$doc:meta])* $way:ident: $server:ident, $when:ident;)+) => {$(
             $(#[$doc])*
-            pub fn $way(scenario: impl AsyncFnOnce(&Test)) {
+            pub fn $way(scenario: impl AsyncFnOnce(&Test) + Send) {
                 run(Server::$server, When::$when, scenario);
             }
         )+};
@@ -116,12 +117,23 @@ pub mod way {
         embedded_paused: Embedded, Paused;
         /// Stops and starts the API server.
         alone: Stoppable, Live;
+        /// Pods run, on a real node.
+        on_node: Node, Live;
     }
 }
 
 /// Runs one scenario in a namespace of its own.
-fn run(server: Server, when: When, scenario: impl AsyncFnOnce(&Test)) {
-    let cluster = cluster::borrow(server);
+fn run(server: Server, when: When, scenario: impl AsyncFnOnce(&Test) + Send) {
+    let here = || run_here(cluster::borrow(server), server, when, scenario);
+    if server == Server::Node {
+        let network = cluster::borrow(server).network.clone();
+        node::within(&network.expect("it has a real node"), here);
+    } else {
+        here();
+    }
+}
+
+fn run_here(cluster: Borrowed, server: Server, when: When, scenario: impl AsyncFnOnce(&Test)) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -267,7 +279,10 @@ impl Test {
     }
 
     /// Creates the Deployment.
-    pub async fn deploy(&self, workload: Workload) -> Deployment {
+    pub async fn deploy(&self, mut workload: Workload) -> Deployment {
+        if self.server == Server::Node {
+            workload = workload.on_a_real_node();
+        }
         self.create(workload.manifest().clone()).await
     }
 

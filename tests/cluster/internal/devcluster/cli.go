@@ -35,8 +35,8 @@ func Main(args []string, names []string) int {
 func rootCommand(names []string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "devcluster",
-		Short: "A real Kubernetes on this machine, without Docker and without root",
-		Long: "A real Kubernetes on this machine, without Docker and without root.\n\n" +
+		Short: "A real Kubernetes on this machine, without Docker and, but for --node, without root",
+		Long: "A real Kubernetes on this machine, without Docker and, but for --node, without root.\n\n" +
 			"Called as, or with, one of these words it is that component itself:\n  " +
 			strings.Join(names, "\n  "),
 		SilenceErrors: true,
@@ -59,7 +59,8 @@ func rootCommand(names []string) *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef("%s: %v (see %s --help)", cmd.Name(), err, cmd.CommandPath())
 	})
-	root.AddCommand(upCommand(), downCommand(), stopCommand(), startCommand(), statusCommand())
+	root.AddCommand(upCommand(), downCommand(), stopCommand(), startCommand(), statusCommand(),
+		enterCommand(), imageCommand(), loadCommand())
 	return root
 }
 
@@ -74,13 +75,17 @@ func upCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return up(parsed, func(s status) error { return json.NewEncoder(os.Stdout).Encode(s) })
+			real, err := prepareNode(parsed.node)
+			if err != nil {
+				return err
+			}
+			return up(parsed, real, func(s status) error { return json.NewEncoder(os.Stdout).Encode(s) })
 		},
 	}
 	set := cmd.Flags()
 	set.StringVar(&flags.dir, "dir", "", "folder for everything, emptied at the end (default: a new one under the temporary directory)")
 	set.BoolVar(&flags.keepDir, "keep-dir", false, "leave the folder as it is at the end, for reading logs")
-	set.StringSliceVar(&flags.components, "components", specNames(), "what to run")
+	set.StringSliceVar(&flags.components, "components", nil, "what to run (default: "+strings.Join(withoutNode(), ",")+"; with --node without kwok)")
 	set.IntVar(&flags.fakeNodes, "fake-nodes", 1, "how many nodes kwok plays")
 	set.StringSliceVar(&flags.users, "users", []string{"windlass", "floor", "test"}, "users besides admin, each with a kubeconfig; all may do everything, but NAME:none has no rights of its own")
 	set.StringVar(&flags.featureGates, "feature-gates", "", "Name=true|false,... for the API server, controller manager and scheduler")
@@ -88,6 +93,8 @@ func upCommand() *cobra.Command {
 	set.StringArrayVar(&flags.apiserverArgs, "apiserver-arg", nil, "one more argument for the API server (repeat for several)")
 	set.StringArrayVar(&flags.controllerManagerArgs, "controller-manager-arg", nil, "one more argument for the controller manager (repeat for several)")
 	set.BoolVar(&flags.stopOnStdinEOF, "stop-on-stdin-eof", false, "also end when standard input closes")
+	set.BoolVar(&flags.node, "node", false, "also a real node, "+nodeName+", on which pods run (needs root, containerd, runc and CNI's plugins)")
+	set.StringVar(&flags.changeDetection, "change-detection", string(detectByWatch), "how the node's kubelet notices changes of ConfigMaps and Secrets: Watch, Cache or Get")
 	set.DurationVar(&flags.timeout, "timeout", 3*time.Minute, "how long it may take to become ready")
 	return cmd
 }

@@ -5,10 +5,14 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -27,6 +31,7 @@ type cluster struct {
 	ports       map[string]port
 	credentials *credentials
 	kwokFiles   []string
+	node        *node // nil without --node
 	client      *kubernetes.Clientset
 	health      *http.Client
 	version     string
@@ -45,11 +50,12 @@ type cluster struct {
 	processes map[string]*process
 }
 
-func newCluster(chosen options, in *folder) *cluster {
+func newCluster(chosen options, in *folder, real *node) *cluster {
 	life, end := context.WithCancel(context.Background())
 	return &cluster{
 		options:   chosen,
 		folder:    in,
+		node:      real,
 		life:      life,
 		end:       end,
 		spawner:   newSpawner(),
@@ -70,12 +76,28 @@ func (c *cluster) prepare() error {
 			c.ports[name] = reserved
 		}
 	}
+	if c.node != nil {
+		c.ports[apiserver].release()
+		c.ports[apiserver] = nodePort
+		if err := c.node.claim(c.folder); err != nil {
+			return err
+		}
+	}
 	var err error
 	if c.credentials, err = newCredentials(c.path("credentials"), c.options.users); err != nil {
 		return err
 	}
 	for _, who := range c.credentials.identities {
-		if err := writeKubeconfig(c.kubeconfig(who.name), c.server(), c.credentials.caPEM, who); err != nil {
+		server := c.publicServer()
+		if slices.Contains(who.groups, componentGroup) {
+			server = c.server()
+		}
+		if err := writeKubeconfig(c.kubeconfig(who.name), server, c.credentials.caPEM, who); err != nil {
+			return err
+		}
+	}
+	if c.node != nil {
+		if err := c.writeNodeFiles(); err != nil {
 			return err
 		}
 	}
@@ -145,9 +167,12 @@ func (c *cluster) start(ctx context.Context) error {
 
 	rest, restCtx := errgroup.WithContext(ctx)
 	for _, s := range c.options.components {
-		if s.name != etcd && s.name != apiserver {
+		if s.name != etcd && s.name != apiserver && !s.inNode {
 			rest.Go(func() error { return c.startComponent(restCtx, s) })
 		}
+	}
+	if c.node != nil {
+		rest.Go(func() error { return c.startNode(restCtx) })
 	}
 	rest.Go(func() error { return c.populate(restCtx) })
 	return rest.Wait()
@@ -159,7 +184,20 @@ func (c *cluster) startComponent(ctx context.Context, s *spec) error {
 		return context.Cause(ctx)
 	}
 	begun := time.Now()
-	p, err := startProcess(c.spawner, s, s.args(c), c.environment(), c.folder.path, c.logPath(s))
+	cmd := &exec.Cmd{
+		Path: thisProgram,
+		Args: append([]string{s.name}, s.args(c)...),
+		Env:  c.environment(),
+		Dir:  c.folder.path,
+	}
+	from := c.spawner
+	if s.inNode {
+		cmd.Env, cmd.Dir, from = nodeEnvironment(), "/", c.node.spawner
+	}
+	if s.program != nil {
+		cmd.Path = s.program(c.node.installed)
+	}
+	p, err := startProcess(from, s, cmd, c.logPath(s))
 	if err != nil {
 		return err
 	}
@@ -194,6 +232,13 @@ func (c *cluster) waitHealthy(ctx context.Context, p *process) error {
 }
 
 func (c *cluster) askHealth(ctx context.Context, s *spec) error {
+	if socket, ok := strings.CutPrefix(s.health(c), unixScheme); ok {
+		conn, err := (&net.Dialer{}).DialContext(ctx, "unix", socket)
+		if err == nil {
+			conn.Close()
+		}
+		return err
+	}
 	ask, err := http.NewRequestWithContext(ctx, http.MethodGet, s.health(c), nil)
 	if err != nil {
 		return err
@@ -232,6 +277,11 @@ func (c *cluster) shutdown(signal syscall.Signal) {
 		}
 	}
 	clients.Wait()
+	if c.node != nil {
+		if err := c.node.end(); err != nil {
+			fmt.Fprintf(os.Stderr, "devcluster: end the node: %v\n", err)
+		}
+	}
 	c.stopProcess(specByName(apiserver), signal)
 	c.stopProcess(specByName(etcd), signal)
 	for _, reserved := range c.ports {
@@ -273,6 +323,15 @@ func (c *cluster) kubectl() string            { return c.path("bin/kubectl") }
 func (c *cluster) logPath(s *spec) string     { return c.path("logs/" + s.name + ".log") }
 func (c *cluster) address(name string) string { return c.ports[name].address() }
 func (c *cluster) server() string             { return "https://" + c.address(apiserver) }
+
+// publicServer is what users connect to, inside of the node's network and outside.
+func (c *cluster) publicServer() string {
+	if c.node != nil {
+		return c.node.server()
+	}
+	return c.server()
+}
+
 func (c *cluster) kubeconfig(u string) string { return c.path("kubeconfigs/" + u + ".kubeconfig") }
 
 func (c *cluster) portNumber(name string) string { return strconv.Itoa(c.ports[name].number) }

@@ -15,6 +15,15 @@
 //	supervise.go the life of `up`, from the first file to the last signal
 //	control.go   the socket behind `stop`, `start`, `status` and `down`
 //
+// And with a real node:
+//
+//	prerequisites.go    what the machine must have
+//	network.go   the supervisor begins again in a network of its own; the door to the API server
+//	node.go      the node's namespaces, from its first process to its end
+//	nodefiles.go the configuration of containerd, the kubelet and CNI's plugins
+//	load.go      images into containerd
+//	nodecli.go   the commands `enter`, `load` and `image`
+//
 // Linux only: children are tied to the supervisor by PR_SET_PDEATHSIG, and paths under /proc are
 // used where a name could be too long or could have changed.
 package devcluster

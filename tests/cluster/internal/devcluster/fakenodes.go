@@ -48,12 +48,15 @@ func (c *cluster) missing(ctx context.Context) (string, error) {
 			return "the service account default/default is not there", ignoreNotFound(err)
 		}
 	}
-	if !c.has(kwok) {
+	if !c.has(kwok) && c.node == nil {
 		return "", nil
 	}
 	nodes, err := c.client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return "", err
+	}
+	if c.node != nil && !slices.ContainsFunc(nodes.Items, func(node corev1.Node) bool { return node.Name == nodeName }) {
+		return "the kubelet has not registered its node", nil
 	}
 	for _, node := range nodes.Items {
 		if !ready(node) {

@@ -46,6 +46,8 @@ type upFlags struct {
 	controllerManagerArgs []string
 	stopOnStdinEOF        bool
 	timeout               time.Duration
+	node                  bool
+	changeDetection       string
 }
 
 type options struct {
@@ -59,6 +61,7 @@ type options struct {
 	controllerManagerArgs []string
 	stopOnStdinEOF        bool
 	timeout               time.Duration
+	node                  *nodeOptions // nil: none
 }
 
 func (f upFlags) parse() (options, error) {
@@ -72,7 +75,15 @@ func (f upFlags) parse() (options, error) {
 		timeout:               f.timeout,
 	}
 	var err error
-	if parsed.components, err = parseComponents(f.components); err != nil {
+	if parsed.node, err = parseNode(f.node, f.changeDetection); err != nil {
+		return options{}, err
+	}
+	for _, name := range f.components {
+		if s := specByName(name); s != nil && s.inNode {
+			return options{}, usagef("--components: %s needs --node, which brings it", name)
+		}
+	}
+	if parsed.components, err = parseComponents(f.withNode()); err != nil {
 		return options{}, err
 	}
 	if parsed.users, err = parseUsers(f.users); err != nil {
@@ -90,12 +101,42 @@ func (f upFlags) parse() (options, error) {
 	return parsed, nil
 }
 
+// withNode is the choice of components, where --node stands for its two and, unless it was made by
+// name, replaces the fake nodes: a pod should not be on either by chance.
+func (f upFlags) withNode() []string {
+	names := f.components
+	if names == nil {
+		names = withoutNode()
+		if f.node {
+			names = slices.DeleteFunc(names, func(name string) bool { return name == kwok })
+		}
+	}
+	if f.node {
+		names = append(slices.Clone(names), containerd, kubelet)
+	}
+	return names
+}
+
+func parseNode(wanted bool, detection string) (*nodeOptions, error) {
+	known := []changeDetection{detectByWatch, detectByCache, detectByGet}
+	if !slices.Contains(known, changeDetection(detection)) {
+		return nil, usagef("--change-detection must be one of %q, got %q", known, detection)
+	}
+	if !wanted {
+		if detection != string(detectByWatch) {
+			return nil, usagef("--change-detection is about a real node: it needs --node")
+		}
+		return nil, nil
+	}
+	return &nodeOptions{changeDetection(detection)}, nil
+}
+
 // parseComponents refuses a choice that could never become ready, instead of waiting for it.
 func parseComponents(names []string) ([]*spec, error) {
 	var chosen []*spec
 	for _, name := range names {
 		if specByName(name) == nil {
-			return nil, usagef("--components: unknown component %q, known are %s", name, strings.Join(specNames(), ", "))
+			return nil, usagef("--components: unknown component %q, known are %s", name, strings.Join(withoutNode(), ", "))
 		}
 	}
 	for _, candidate := range specs {

@@ -2,6 +2,7 @@ package devcluster
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -26,10 +27,14 @@ func TestParse(t *testing.T) {
 		{"a feature gate without a value", func(f *upFlags) { f.featureGates = "WatchList" }, "form"},
 		{"streaming lists on and off", func(f *upFlags) { f.featureGates, f.withoutWatchList = "WatchList=true", true }, "one of them"},
 		{"fewer than no nodes", func(f *upFlags) { f.fakeNodes = -1 }, "negative"},
+		{"a node may be asked for", func(f *upFlags) { f.components, f.node = nil, true }, ""},
+		{"a kubelet's way to notice changes that it does not know", func(f *upFlags) { f.node, f.changeDetection = true, "Push" }, "Watch"},
+		{"a kubelet's way to notice changes, without a kubelet", func(f *upFlags) { f.changeDetection = "Get" }, "needs --node"},
+		{"a node's part without a node", func(f *upFlags) { f.components = append(f.components, kubelet) }, "kubelet needs --node"},
 		{"no time at all", func(f *upFlags) { f.timeout = 0 }, "positive"},
 	} {
 		t.Run(row.sentence, func(t *testing.T) {
-			flags := upFlags{components: specNames(), fakeNodes: 1, timeout: time.Minute}
+			flags := upFlags{components: withoutNode(), fakeNodes: 1, timeout: time.Minute, changeDetection: "Watch"}
 			row.change(&flags)
 			_, err := flags.parse()
 			switch {
@@ -58,5 +63,28 @@ func TestWithoutWatchListIsAddedToTheGates(t *testing.T) {
 	gates, err := parseFeatureGates("A=true,", true)
 	if err != nil || gates != "A=true,WatchList=false" {
 		t.Fatalf("got %q, %v", gates, err)
+	}
+}
+
+func TestARealNodeReplacesTheFakeOnesUnlessTheyAreNamed(t *testing.T) {
+	for _, row := range []struct {
+		named []string
+		want  []string
+	}{
+		{nil, []string{etcd, apiserver, controllerManager, scheduler, containerd, kubelet}},
+		{[]string{etcd, apiserver, kwok}, []string{etcd, apiserver, kwok, containerd, kubelet}},
+	} {
+		flags := upFlags{components: row.named, fakeNodes: 1, timeout: time.Minute, node: true, changeDetection: "Watch"}
+		parsed, err := flags.parse()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, s := range parsed.components {
+			got = append(got, s.name)
+		}
+		if !slices.Equal(got, row.want) {
+			t.Errorf("%v makes %v, not %v", row.named, got, row.want)
+		}
 	}
 }

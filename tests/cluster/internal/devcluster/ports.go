@@ -48,7 +48,14 @@ func reservePort() (port, error) {
 	return port{}, fmt.Errorf("no free port between %d and %d after %d tries: %w", lowestPort, highestPort, portTries, last)
 }
 
-func (p port) release() { unix.Close(p.socket) }
+// nodePort is where the API server listens in a network of its own, in which nobody takes it away.
+var nodePort = port{number: 443, socket: -1}
+
+func (p port) release() {
+	if p.socket >= 0 {
+		unix.Close(p.socket)
+	}
+}
 
 func (p port) address() string { return fmt.Sprintf("127.0.0.1:%d", p.number) }
 

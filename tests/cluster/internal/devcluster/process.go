@@ -25,24 +25,20 @@ type process struct {
 	onDeath func(*process)
 }
 
-// startProcess returns as soon as the process exists. The executable is this very one, through
-// /proc/self/exe, so that a component started an hour later is still the same version even if the
-// file has been rebuilt or removed.
-func startProcess(from *spawner, s *spec, args, env []string, dir, logPath string) (*process, error) {
+// thisProgram is the executable of most components: this very one, so that a component started an
+// hour later is still the same version even if the file has been rebuilt or removed.
+const thisProgram = "/proc/self/exe"
+
+// startProcess returns as soon as the process exists. The command says what to run, where and with
+// which environment.
+func startProcess(from *spawner, s *spec, cmd *exec.Cmd, logPath string) (*process, error) {
 	log, err := os.OpenFile(logPath, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()
-	p := &process{spec: s, logPath: logPath, exited: make(chan struct{})}
-	p.cmd = &exec.Cmd{
-		Path:   "/proc/self/exe",
-		Args:   append([]string{s.name}, args...),
-		Env:    env,
-		Dir:    dir,
-		Stdout: log,
-		Stderr: log,
-	}
+	p := &process{spec: s, cmd: cmd, logPath: logPath, exited: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = log, log
 	if err := from.start(p.cmd); err != nil {
 		return nil, fmt.Errorf("start %s: %w", s.name, err)
 	}

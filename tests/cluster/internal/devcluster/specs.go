@@ -11,6 +11,8 @@ const (
 	controllerManager = "kube-controller-manager"
 	scheduler         = "kube-scheduler"
 	kwok              = "kwok"
+	containerd        = "containerd"
+	kubelet           = "kubelet"
 
 	serviceRange        = "10.96.0.0/16"
 	firstServiceAddress = "10.96.0.1" // of the Service default/kubernetes
@@ -31,7 +33,11 @@ type spec struct {
 	// groups of that user. Upstream's default roles bind the controller manager and the scheduler by name.
 	groups []string
 	args   func(*cluster) []string
-	health func(*cluster) string // URL that answers 200 when the component does its work
+	health func(*cluster) string // URL that answers 200 when the component does its work; unix: a socket that listens
+	// program is another one than this; inNode, started among the node's processes and mounts, and
+	// only with --node.
+	program func(*installation) string
+	inNode  bool
 	// grace is how long it may take to shut down before it is killed.
 	grace time.Duration
 }
@@ -83,7 +89,29 @@ var specs = []*spec{
 		health: func(c *cluster) string { return "http://" + c.address(kwok) + "/healthz" },
 		grace:  5 * time.Second,
 	},
+	{
+		name:    containerd,
+		args:    containerdArgs,
+		health:  func(c *cluster) string { return unixScheme + c.node.containerdSocket() },
+		grace:   5 * time.Second,
+		program: func(found *installation) string { return found.containerd },
+		inNode:  true,
+	},
+	{
+		name:   kubelet,
+		needs:  []string{apiserver, containerd},
+		ports:  []string{kubelet},
+		user:   kubeletUser,
+		groups: []string{"system:nodes"},
+		args:   kubeletArgs,
+		health: func(c *cluster) string { return "http://" + c.address(kubelet) + "/healthz" },
+		grace:  5 * time.Second,
+		inNode: true,
+	},
 }
+
+// unixScheme begins the health of a component that is asked by connecting to its socket.
+const unixScheme = "unix:"
 
 const etcdPeer = "etcd-peer"
 
@@ -100,6 +128,11 @@ func specNames() []string {
 		names = append(names, s.name)
 	}
 	return names
+}
+
+// withoutNode are the components that run without root, and without --node.
+func withoutNode() []string {
+	return slices.DeleteFunc(specNames(), func(name string) bool { return specByName(name).inNode })
 }
 
 func etcdArgs(c *cluster) []string {
@@ -123,12 +156,7 @@ func etcdArgs(c *cluster) []string {
 func apiserverArgs(c *cluster) []string {
 	args := []string{
 		"--etcd-servers=http://" + c.address(etcd),
-		"--bind-address=127.0.0.1",
 		"--secure-port=" + c.portNumber(apiserver),
-		// There is no network between pods, so no address to advertise; without these two the server
-		// would look for a default route, which a machine without a network does not have.
-		"--advertise-address=127.0.0.1",
-		"--endpoint-reconciler-type=none",
 		"--cert-dir=" + c.path("credentials"),
 		"--tls-cert-file=" + c.credentials.certFile,
 		"--tls-private-key-file=" + c.credentials.keyFile,
@@ -150,6 +178,20 @@ func apiserverArgs(c *cluster) []string {
 		"--max-requests-inflight=0",
 		"--max-mutating-requests-inflight=0",
 	}
+	if c.node != nil {
+		args = append(args,
+			"--bind-address=0.0.0.0", // pods come by the address of the Service default/kubernetes
+			"--advertise-address="+nodeAddress,
+			// For logs and exec; else it would ask a name server for the node's name.
+			"--kubelet-preferred-address-types=InternalIP")
+	} else {
+		args = append(args,
+			"--bind-address=127.0.0.1",
+			// There is no network between pods, so no address to advertise; without these two the server
+			// would look for a default route, which a machine without a network does not have.
+			"--advertise-address=127.0.0.1",
+			"--endpoint-reconciler-type=none")
+	}
 	args = append(args, c.featureGateArgs()...)
 	return append(args, c.options.apiserverArgs...) // last, so that they win
 }
@@ -164,6 +206,8 @@ func controllerManagerArgs(c *cluster) []string {
 		"--use-service-account-credentials=true",
 		"--service-account-private-key-file=" + c.credentials.saKeyFile,
 		"--root-ca-file=" + c.credentials.caFile,
+		// As root it would make the default one, outside of the cluster's folder.
+		"--flex-volume-plugin-dir=" + c.path("tmp/volume-plugins"),
 		// It is alone, and must not end itself when the API server is taken away for a while.
 		"--leader-elect=false",
 		// Fake nodes send no heartbeat, and stay Ready even while kwok is stopped.

@@ -18,7 +18,7 @@ const portAttempts = 3
 
 // up runs one cluster from its first file to its end. announce is called once, when it is ready.
 // It returns nil if it was asked to end after that.
-func up(chosen options, announce func(status) error) (err error) {
+func up(chosen options, real *node, announce func(status) error) (err error) {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	// Whoever reads our output may be gone by the time we clean up; that is no reason to stop cleaning.
@@ -30,7 +30,7 @@ func up(chosen options, announce func(status) error) (err error) {
 	}
 	defer func() { err = errors.Join(err, claimed.release(chosen.keepDir)) }()
 
-	c := newCluster(chosen, claimed)
+	c := newCluster(chosen, claimed, real)
 	ctx, cancel := context.WithTimeoutCause(context.Background(), chosen.timeout,
 		fmt.Errorf("the cluster was not ready within %s", chosen.timeout))
 	defer cancel()
@@ -129,19 +129,35 @@ type status struct {
 	Pids        map[string]int    `json:"pids"`
 	Logs        map[string]string `json:"logs"`
 	Kubectl     string            `json:"kubectl"`
+	Node        *nodeStatus       `json:"node,omitempty"`
+}
+
+// nodeStatus is there with --node. Containerd is its socket, as seen from outside of the node.
+type nodeStatus struct {
+	Name       string `json:"name"`
+	Address    string `json:"address"`
+	PodRange   string `json:"pod_range"`
+	Containerd string `json:"containerd"`
+	Cgroup     string `json:"cgroup"`
+	PodLogs    string `json:"pod_logs"`
+	// Pid is of process 1 of the node: /proc/PID/root is what its processes see.
+	Pid int `json:"pid"`
 }
 
 func (c *cluster) status() status {
 	now := status{
 		Dir:         c.folder.path,
 		Pid:         os.Getpid(),
-		Server:      c.server(),
+		Server:      c.publicServer(),
 		Version:     c.version,
 		Kubeconfigs: map[string]string{},
 		AuditLog:    c.auditLog(),
 		Pids:        map[string]int{},
 		Logs:        map[string]string{},
 		Kubectl:     c.kubectl(),
+	}
+	if c.node != nil {
+		now.Node = c.node.told
 	}
 	for _, u := range c.options.users {
 		now.Kubeconfigs[u.name] = c.kubeconfig(u.name)
