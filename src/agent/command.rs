@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, waitpgid};
@@ -18,6 +19,9 @@ use super::text::clean;
 const KEPT: usize = 4096;
 /// Pieces that are read of what is in the pipe when the command has ended: its children may go on writing.
 const REST: usize = 64;
+
+/// Commands that left something running; more than any pod has.
+const REMEMBERED: usize = 64;
 
 /// How a command ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -46,8 +50,12 @@ pub(super) async fn run(words: &Words, volume: &Path, limit: Duration) -> End {
         }
         Ok(Err(error)) => End::Broken(format!("{} was lost: {error}", words.program)),
         Err(_) => {
+            let number = group.0;
             drop(group);
             let _ = timeout(limit, child.wait()).await;
+            if let Some(number) = number {
+                reap(number);
+            }
             End::Broken(format!("{} did not end within {limit:?} and was killed", words.program))
         }
     }
@@ -148,8 +156,24 @@ impl Drop for Group {
     }
 }
 
+/// Takes those off the table of processes that have ended, of this group and of earlier ones of which some
+/// were still running. They are ours only where we are the first process of a container: elsewhere there
+/// is nobody to take, and nothing is remembered.
 fn reap(group: Pid) {
-    while let Ok(Some(_)) = waitpgid(group, WaitOptions::NOHANG) {}
+    static RUNNING: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+    let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+    if running.len() < REMEMBERED {
+        running.push(group);
+    }
+    running.retain(|group| {
+        loop {
+            match waitpgid(*group, WaitOptions::NOHANG) {
+                Ok(Some(_)) => {}
+                Ok(None) => return true,
+                Err(_) => return false,
+            }
+        }
+    });
 }
 
 #[cfg(test)]

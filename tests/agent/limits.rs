@@ -1,9 +1,8 @@
 //! Requests that ask for too much.
 
 use std::{
-    io::{Read as _, Write as _},
+    io::{ErrorKind, Read as _, Write as _},
     net::TcpStream,
-    time::Duration,
 };
 
 use windlass::core::challenge::VolumeState::Applied;
@@ -61,8 +60,8 @@ fn many_connections_do_not_keep_others_out_for_good() {
     assert_eq!(agent.get("/livez").0, 200);
     let mut first = idle.swap_remove(0);
     first.set_read_timeout(Some(DEADLINE)).expect("a socket");
-    let mut rest = Vec::new();
-    let cut = first.read_to_end(&mut rest);
-    assert!(cut.is_ok() || Duration::ZERO < DEADLINE, "it was cut off");
+    // Ended by the other side, in order or not; and not by our own patience.
+    let cut = first.read_to_end(&mut Vec::new()).err().map(|error| error.kind());
+    assert!(matches!(cut, None | Some(ErrorKind::ConnectionReset)), "{cut:?}");
     assert_eq!(agent.ask_with(challenge(), &token()).0, 200);
 }

@@ -31,6 +31,21 @@ pub fn run() -> Result<()> {
         ]),
     )?;
 
+    // The features that are not built together with all others.
+    let agent = ["--package", "windlass", "--no-default-features", "--features", "agent"];
+    summary.run(
+        "cargo clippy, the agent alone",
+        cargo(
+            &[
+                &["clippy", "--all-targets", "--quiet"],
+                &agent[..],
+                &["--", "--deny", "warnings"],
+            ]
+            .concat(),
+        ),
+    )?;
+    without_kubernetes(&mut summary, &agent)?;
+
     say::step("Go: format and vet (the first time as slow as building the embedded Kubernetes)");
     gofmt(&mut summary)?;
     summary.run("go vet", go(&["vet"]))?;
@@ -50,6 +65,32 @@ fn cargo(arguments: &[&str]) -> Command {
     let mut command = workspace::cargo();
     command.args(arguments);
     command
+}
+
+/// The agent is in every pod: a Kubernetes client would be most of it.
+fn without_kubernetes(summary: &mut Summary, agent: &[&str]) -> Result<()> {
+    const TOO_MUCH: &[&str] = &[
+        "kube",
+        "kube-client",
+        "k8s-openapi",
+        "schemars",
+        "rustls",
+        "croner",
+        "jiff",
+    ];
+    let started = Instant::now();
+    let output = cargo(&[&["tree", "--edges", "normal", "--prefix", "none"], agent].concat())
+        .output()
+        .context("run cargo tree")?;
+    let tree = String::from_utf8_lossy(&output.stdout);
+    let names = tree.lines().filter_map(|line| line.split(' ').next());
+    let found: Vec<&str> = names.filter(|name| TOO_MUCH.contains(name)).collect();
+    for name in &found {
+        say::note(format_args!("the agent alone depends on {name}"));
+    }
+    let passed = output.status.success() && found.is_empty();
+    summary.add("the agent without Kubernetes", started.elapsed(), passed);
+    Ok(())
 }
 
 /// `gofmt -l` names the files and ends with 0 all the same.
