@@ -9,6 +9,7 @@
 mod support;
 
 mod adoption;
+mod agents;
 mod argo;
 mod baseline;
 mod changes;

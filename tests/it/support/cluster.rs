@@ -27,6 +27,9 @@ pub const LIMITED_USER: &str = "limited";
 /// The image of the test application (`tests/cluster/cmd/testapp`), in clusters with a real node.
 pub const APPLICATION: &str = "windlass.test/testapp:1";
 
+/// The image of Windlass itself, with the test application in it; in clusters with a real node.
+pub const WINDLASS: &str = "windlass.test/windlass:1";
+
 /// Which API server a test needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Server {
@@ -170,7 +173,10 @@ fn with_node() -> Result<Cluster> {
         "there is no {}: `cargo xtask test` builds it beside devcluster",
         application.display()
     );
-    cluster.load_image(APPLICATION, &application)?;
+    cluster.load_image(APPLICATION, &[&application])?;
+    // With the application beside it, which plays the validator.
+    let windlass = Path::new(env!("CARGO_BIN_EXE_windlass"));
+    cluster.load_image(WINDLASS, &[windlass, &application])?;
     Ok(cluster)
 }
 
@@ -235,17 +241,19 @@ impl Cluster {
 
     /// Gives the real node an image that consists of one program of this machine and the libraries
     /// that it needs, and runs it. Pods use it with `imagePullPolicy: Never`.
-    pub fn load_image(&self, name: &str, program: &Path) -> Result<()> {
+    pub fn load_image(&self, name: &str, programs: &[&Path]) -> Result<()> {
         let dir = self.dir.as_deref().context("only a cluster of ours is given images")?;
         let scratch = tempfile::tempdir().context("a scratch folder")?;
         let archive = scratch.path().join("image.tar");
-        let target = program.file_name().context("a program has a name")?;
-        let mut binary = program.as_os_str().to_owned();
-        binary.push("=/");
-        binary.push(target);
         let mut image = Command::new(devcluster()?);
         image.args(["image", "--name", name, "--output"]).arg(&archive);
-        image.arg("--binary").arg(binary);
+        for program in programs {
+            let target = program.file_name().context("a program has a name")?;
+            let mut binary = program.as_os_str().to_owned();
+            binary.push("=/");
+            binary.push(target);
+            image.arg("--binary").arg(binary);
+        }
         let mut load = Command::new(devcluster()?);
         load.args(["load", "--dir"]).arg(dir).arg(&archive);
         for mut command in [image, load] {

@@ -1,0 +1,354 @@
+//! Changes in place, proven: real pods on a real kubelet, with the agent beside the application.
+
+use anyhow::{Context as _, Result, ensure};
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::ResourceExt as _;
+use kube::api::{DeleteParams, Patch};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use crate::support::{
+    Test, await_condition,
+    build::deployment,
+    by,
+    cluster::WINDLASS,
+    node::application,
+    policies::{for_web, install, policy},
+    tests,
+};
+
+tests! {
+    every_pod_is_proven_and_its_application_told: on_node;
+    what_the_validator_refuses_is_told_to_nobody_but_the_operator: on_node;
+    an_application_that_hangs_is_named: on_node;
+    an_application_that_ignores_the_signal_was_told_all_the_same: on_node;
+    without_a_shared_process_namespace_the_agent_says_so: on_node;
+    a_pod_that_goes_while_it_is_asked_keeps_nobody_waiting: on_node;
+    an_agent_that_is_killed_before_it_tells_makes_up_for_it: on_node;
+    the_proof_goes_on_after_the_controller_was_killed: on_node;
+    another_token_proves_nothing: on_node;
+    without_an_agent_the_controller_tells_the_application: on_node;
+    auto_restarts_what_is_read_at_the_start_and_not_the_rest: on_node;
+}
+
+const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+const PORT: u16 = 9533;
+
+async fn secret(t: &Test, token: &str) {
+    let object = json!({"metadata": {"name": "windlass-agent"}, "stringData": {"token": token}});
+    t.create::<Secret>(object).await;
+}
+
+/// The agent as a native sidecar, with these flags.
+fn agent(flags: &[&str]) -> Value {
+    let fixed = [
+        "/windlass",
+        "agent",
+        "--volume",
+        "/etc/web",
+        "--token-file",
+        "/token/token",
+        "--retries",
+        "1",
+    ];
+    let command = [&fixed[..], flags].concat();
+    json!({
+        "name": "agent",
+        "image": WINDLASS,
+        "imagePullPolicy": "Never",
+        "command": command,
+        "restartPolicy": "Always",
+        "ports": [{"containerPort": PORT}],
+        "volumeMounts": [
+            {"name": "config", "mountPath": "/etc/web"},
+            {"name": "token", "mountPath": "/token"},
+        ],
+        "startupProbe": {"httpGet": {"path": "/readyz", "port": PORT}, "periodSeconds": 1},
+    })
+}
+
+/// `web`: the application with these flags, and beside it whoever `sidecars` are.
+async fn web(t: &Test, pods: u32, flags: &[&str], sidecars: Vec<Value>, more: Value) {
+    t.config("web", &[("flags", "A"), ("valid", "yes")]).await;
+    let mut app = application("app", flags);
+    app["volumeMounts"] = json!([{"name": "config", "mountPath": "/etc/web"}]);
+    app["readinessProbe"] = json!({"httpGet": {"path": "/state", "port": 8080}, "periodSeconds": 1});
+    let mut spec = json!({
+        "terminationGracePeriodSeconds": 1,
+        "containers": [app],
+        "initContainers": sidecars,
+        "volumes": [
+            {"name": "config", "configMap": {"name": "web"}},
+            {"name": "token", "secret": {"secretName": "windlass-agent", "optional": true}},
+        ],
+    });
+    if let (Some(spec), Value::Object(more)) = (spec.as_object_mut(), more) {
+        spec.extend(more);
+    }
+    let template = json!({"metadata": {"labels": {"app": "web"}}, "spec": spec});
+    let web = deployment("web").labelled("tier", "web").with("replicas", pods);
+    t.deploy(web.with("template", template)).await;
+}
+
+async fn with_agent(t: &Test, pods: u32, app: &[&str], flags: &[&str]) {
+    install(t).await;
+    secret(t, TOKEN).await;
+    web(t, pods, app, vec![agent(flags)], json!({})).await;
+}
+
+async fn in_place(t: &Test, strategy: &str, timeout: &str, on_timeout: &str) {
+    let agent = json!({"port": PORT, "tokenSecretRef": {"name": "windlass-agent"}});
+    let in_place = json!({"agent": agent, "timeout": timeout, "onTimeout": on_timeout});
+    policy(t, "web", for_web(json!({"strategy": strategy, "inPlace": in_place}))).await;
+}
+
+const RELOAD: [&str; 2] = ["--notify-http", "http://127.0.0.1:8080/-/reload"];
+
+async fn change(t: &Test, flags: &str) {
+    t.config("web", &[("flags", flags), ("valid", "yes")]).await;
+}
+
+/// What each pod's application has been told, and what its file is.
+async fn told(t: &Test, pods: usize) -> Result<Vec<(Value, String)>> {
+    let all = t.pods("web").await?;
+    ensure!(all.len() == pods, "{} pods", all.len());
+    let mut told = Vec::new();
+    for pod in &all {
+        told.push((t.app_state(pod).await?, t.file_in(pod, "/etc/web/flags").await?));
+    }
+    Ok(told)
+}
+
+async fn every_pod_is_proven_and_its_application_told(t: &Test) {
+    with_agent(t, 2, &[], &RELOAD).await;
+    in_place(t, "Auto", "60s", "Report").await;
+    t.start_and_adopt(&[]).await;
+    let before = await_condition("the applications to answer", async || told(t, 2).await).await;
+    for (number, flags) in ["B", "C", "D"].into_iter().enumerate() {
+        change(t, flags).await;
+        t.metric(
+            "windlass_in_place_total",
+            &[("result", "verified")],
+            u32::try_from(number + 1).expect("few"),
+        )
+        .await;
+        // Proven means that it is so now, not soon.
+        let now = told(t, 2).await.expect("the applications answer");
+        for ((state, file), (before, _)) in now.iter().zip(&before) {
+            assert!(file.ends_with(flags), "{file}");
+            let reloads = |state: &Value| state["reloads"].as_u64().unwrap_or_default();
+            assert!(
+                reloads(state) > reloads(before) + number as u64,
+                "{state} after {before}"
+            );
+        }
+    }
+    let note = t.event("web", "Verified").await;
+    assert!(note.contains("2/2 pods"), "{note}");
+    t.rolls("web", 0).await;
+    for pod in t.pods("web").await.expect("pods") {
+        let nudge = pod.annotations().get("windlass.dev/nudge");
+        assert!(nudge.is_some(), "{:?}", pod.annotations());
+    }
+    t.nothing_leaked().await;
+}
+
+async fn what_the_validator_refuses_is_told_to_nobody_but_the_operator(t: &Test) {
+    let validate = ["--validate", "/testapp --require-file /etc/web/valid --exit"];
+    with_agent(t, 1, &[], &[&RELOAD[..], &validate[..]].concat()).await;
+    in_place(t, "InPlace", "5s", "Report").await;
+    t.start_and_adopt(&[]).await;
+    let before = await_condition("the application to answer", async || told(t, 1).await).await;
+    t.config("web", &[("flags", "B")]).await;
+    let note = t.event("web", "NotApplied").await;
+    assert!(note.contains("0/1 pods") && note.contains("validation"), "{note}");
+    let now = told(t, 1).await.expect("the application answers");
+    assert_eq!(now[0].0["reloads"], before[0].0["reloads"], "it was not told");
+    t.state("Failed", 1).await;
+    change(t, "C").await;
+    t.metric("windlass_in_place_total", &[("result", "verified")], 1).await;
+    t.state("Failed", 0).await;
+    t.rolls("web", 0).await;
+}
+
+async fn an_application_that_hangs_is_named(t: &Test) {
+    with_agent(
+        t,
+        1,
+        &["--reload", "hang"],
+        &[&RELOAD[..], &["--timeout", "1s"]].concat(),
+    )
+    .await;
+    in_place(t, "InPlace", "8s", "Report").await;
+    t.start_and_adopt(&[]).await;
+    change(t, "B").await;
+    let note = t.event("web", "NotApplied").await;
+    assert!(
+        note.contains("could not be told") && note.contains("no answer within 1s"),
+        "{note}"
+    );
+}
+
+async fn an_application_that_ignores_the_signal_was_told_all_the_same(t: &Test) {
+    install(t).await;
+    secret(t, TOKEN).await;
+    let flags = ["--notify-signal", "HUP", "--process", "testapp"];
+    let shared = json!({"shareProcessNamespace": true});
+    web(t, 1, &["--hangup", "ignore"], vec![agent(&flags)], shared).await;
+    in_place(t, "InPlace", "60s", "Report").await;
+    t.start_and_adopt(&[]).await;
+    change(t, "B").await;
+    t.metric("windlass_in_place_total", &[("result", "verified")], 1).await;
+    await_condition("the signal to be seen", async || {
+        let told = told(t, 1).await?;
+        ensure!(told[0].0["hangups"].as_u64().unwrap_or_default() >= 1, "{}", told[0].0);
+        Ok(())
+    })
+    .await;
+}
+
+async fn without_a_shared_process_namespace_the_agent_says_so(t: &Test) {
+    with_agent(t, 1, &[], &["--notify-signal", "HUP", "--process", "testapp"]).await;
+    in_place(t, "InPlace", "5s", "Report").await;
+    t.start_and_adopt(&[]).await;
+    change(t, "B").await;
+    let note = t.event("web", "NotApplied").await;
+    assert!(note.contains("shareProcessNamespace"), "{note}");
+}
+
+async fn a_pod_that_goes_while_it_is_asked_keeps_nobody_waiting(t: &Test) {
+    with_agent(t, 2, &[], &RELOAD).await;
+    in_place(t, "InPlace", "60s", "Report").await;
+    t.start_and_adopt(&[]).await;
+    let pods = t.pods("web").await.expect("pods");
+    change(t, "B").await;
+    let gone = t
+        .api::<Pod>()
+        .delete(&pods[0].name_any(), &DeleteParams::default())
+        .await;
+    gone.expect("the API server deletes it");
+    t.metric("windlass_in_place_total", &[("result", "verified")], 1).await;
+    t.rolls("web", 0).await;
+}
+
+/// The process of this program in the pod's containers, as the machine sees it.
+fn process_of(pod: &Pod, arguments: &str) -> Result<Pid> {
+    let uid = pod.uid().context("a pod has a uid")?;
+    for entry in std::fs::read_dir("/proc")?.flatten() {
+        let Ok(number) = entry.file_name().to_string_lossy().parse::<i32>() else {
+            continue;
+        };
+        let read = |file: &str| std::fs::read_to_string(entry.path().join(file)).unwrap_or_default();
+        if read("cgroup").contains(&uid) && read("cmdline").replace('\0', " ").contains(arguments) {
+            return Pid::from_raw(number).context("a process has a number");
+        }
+    }
+    anyhow::bail!("no process of the pod runs {arguments}")
+}
+
+async fn an_agent_that_is_killed_before_it_tells_makes_up_for_it(t: &Test) {
+    // Its debounce leaves time to kill it between the swap and the notice.
+    with_agent(t, 1, &[], &[&RELOAD[..], &["--debounce", "3s"]].concat()).await;
+    in_place(t, "InPlace", "60s", "Report").await;
+    t.start_and_adopt(&[]).await;
+    let before = await_condition("the application to answer", async || told(t, 1).await).await;
+    let pod = t.pods("web").await.expect("pods").remove(0);
+    change(t, "B").await;
+    await_condition("the new file", async || {
+        let file = t.file_in(&pod, "/etc/web/flags").await?;
+        ensure!(file.ends_with('B'), "{file}");
+        Ok(())
+    })
+    .await;
+    let agent = process_of(&pod, "/windlass agent").expect("the agent runs");
+    kill_process(agent, Signal::KILL).expect("it can be killed");
+    t.metric("windlass_in_place_total", &[("result", "verified")], 1).await;
+    let now = told(t, 1).await.expect("the application answers");
+    assert!(
+        now[0].0["reloads"].as_u64() > before[0].0["reloads"].as_u64(),
+        "{now:?}"
+    );
+    t.rolls("web", 0).await;
+}
+
+async fn the_proof_goes_on_after_the_controller_was_killed(t: &Test) {
+    with_agent(t, 1, &[], &RELOAD).await;
+    in_place(t, "InPlace", "60s", "Restart").await;
+    t.start_and_adopt(&[]).await;
+    // As long as the agent has another token nothing is proven.
+    let token = |token: &str| Patch::Merge(json!({"stringData": {"token": token}}));
+    let api = t.api::<Secret>();
+    api.patch(
+        "windlass-agent",
+        &by("test").patch(),
+        &token("another-token-another-token"),
+    )
+    .await
+    .expect("the API server takes it");
+    change(t, "B").await;
+    t.event("web", "Propagating").await;
+    t.windlass().kill().await;
+    api.patch("windlass-agent", &by("test").patch(), &token(TOKEN))
+        .await
+        .expect("the API server takes it");
+    t.start(&[]).await;
+    t.metric("windlass_in_place_total", &[("result", "verified")], 1).await;
+    t.rolls("web", 0).await;
+}
+
+async fn another_token_proves_nothing(t: &Test) {
+    with_agent(t, 1, &[], &RELOAD).await;
+    let other = json!({"metadata": {"name": "other"}, "stringData": {"token": "another-token-another-token"}});
+    t.create::<Secret>(other).await;
+    let agent = json!({"port": PORT, "tokenSecretRef": {"name": "other"}});
+    let in_place = json!({"agent": agent, "timeout": "3s"});
+    policy(t, "web", for_web(json!({"strategy": "InPlace", "inPlace": in_place}))).await;
+    t.start_and_adopt(&[]).await;
+    change(t, "B").await;
+    let note = t.event("web", "NotApplied").await;
+    assert!(note.contains("another token"), "{note}");
+    assert!(
+        !note.contains("another-token"),
+        "the token itself is nobody's business: {note}"
+    );
+    t.counted("windlass_agent_requests_total", &[("result", "refused")])
+        .await;
+}
+
+async fn without_an_agent_the_controller_tells_the_application(t: &Test) {
+    install(t).await;
+    web(t, 2, &[], Vec::new(), json!({})).await;
+    let notify = json!({"port": 8080, "path": "/-/reload", "delay": "2s"});
+    policy(
+        t,
+        "web",
+        for_web(json!({"strategy": "Auto", "inPlace": {"notifyHttp": notify}})),
+    )
+    .await;
+    t.start_and_adopt(&[]).await;
+    change(t, "B").await;
+    t.metric("windlass_in_place_total", &[("result", "propagated")], 1)
+        .await;
+    for (state, file) in told(t, 2).await.expect("the applications answer") {
+        assert_eq!(state["reloads"], 1, "{state}");
+        assert!(file.ends_with('B'), "{file}");
+    }
+    t.rolls("web", 0).await;
+}
+
+async fn auto_restarts_what_is_read_at_the_start_and_not_the_rest(t: &Test) {
+    with_agent(t, 1, &[], &RELOAD).await;
+    let from_env = json!({"spec": {"template": {"spec": {"containers": [{
+        "name": "app",
+        "env": [{"name": "VALID", "valueFrom": {"configMapKeyRef": {"name": "web", "key": "valid"}}}],
+    }]}}}});
+    t.patch_deployment("web", from_env).await;
+    in_place(t, "Auto", "60s", "Report").await;
+    t.start_and_adopt(&[]).await;
+    let before = t.template_changes("web").await;
+    change(t, "B").await;
+    t.metric("windlass_in_place_total", &[("result", "verified")], 1).await;
+    assert_eq!(t.template_changes("web").await, before);
+    t.config("web", &[("flags", "C"), ("valid", "still")]).await;
+    t.await_template_changes("web", before + 1).await;
+}
