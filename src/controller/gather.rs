@@ -9,7 +9,7 @@ use kube::Client;
 
 use super::index::Index;
 use crate::core::annotation::ALLOW_FROM;
-use crate::core::decide::{Action, Input, Need, Plan, Settings, decide};
+use crate::core::decide::{Action, Input, Need, Plan, Settings, View, decide};
 use crate::core::digest::KeyRing;
 use crate::core::governor::Governor;
 use crate::core::name::{SourceRef, Uid, Version, WorkloadRef};
@@ -107,6 +107,8 @@ pub struct Decided {
     pub version: Version,
     /// The newest version among its sources.
     pub horizon: Version,
+    /// What had come by then that it has to be decided for, counted.
+    pub touches: u32,
     /// What has to be said of its annotations besides.
     pub complaints: Vec<(Reason, String)>,
     /// Whose budgets its rollout counts in, besides the cluster's.
@@ -151,6 +153,7 @@ pub fn decide_now(context: &Context, reference: &WorkloadRef, proof: Option<&Pro
         uid: uid.clone(),
         version,
         horizon: Version::default(),
+        touches: entry.touches,
         complaints: Vec::new(),
         budgets: Box::default(),
         observed: false,
@@ -187,11 +190,6 @@ pub fn decide_now(context: &Context, reference: &WorkloadRef, proof: Option<&Pro
         now,
         calendar: context.clock.calendar(),
     });
-    let horizon = views
-        .iter()
-        .filter_map(|view| Some(view.source?.version))
-        .max()
-        .unwrap_or_default();
     let invalid = invalid.map(|invalid| (Reason::InvalidAnnotation, format!("{invalid}; it goes on as before")));
     let left_out = opt_in
         .left_out
@@ -221,7 +219,8 @@ pub fn decide_now(context: &Context, reference: &WorkloadRef, proof: Option<&Pro
         plan,
         uid,
         version,
-        horizon,
+        horizon: newest(&views),
+        touches: entry.touches,
         complaints: invalid
             .into_iter()
             .chain(left_out)
@@ -231,6 +230,12 @@ pub fn decide_now(context: &Context, reference: &WorkloadRef, proof: Option<&Pro
             .chain(answer)
             .collect(),
     })
+}
+
+/// The newest version among sources.
+fn newest(views: &[View<'_>]) -> Version {
+    let versions = views.iter().filter_map(|view| Some(view.source?.version));
+    versions.max().unwrap_or_default()
 }
 
 /// Reads what a decision asked for.
