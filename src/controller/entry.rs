@@ -68,6 +68,10 @@ pub struct WorkloadEntry {
     pub proved_at: Option<Timestamp>,
     /// Files of its running pods that are being brought up to date.
     pub propagation: Option<Box<Propagating>>,
+    /// How often something came that it has to be decided for,
+    pub touches: u32,
+    /// and how often it had come when it was decided last.
+    pub looked_at: u32,
     /// What counts besides patterns: the template's uses without the excluded, plus what is named.
     pub(super) uses: Arc<[Use]>,
     patterns: bool,
@@ -82,8 +86,6 @@ pub struct Under {
     pub terms: Arc<Terms>,
     /// It asks for nothing itself: a policy's selector opted it in.
     pub selected: bool,
-    /// The newest version among its sources that a decision has seen.
-    pub decided: Version,
     /// The baseline before the first restart that was only reported: what its pods run should they
     /// have to be restarted after all.
     pub before: Option<Option<Arc<str>>>,
@@ -121,6 +123,8 @@ impl WorkloadEntry {
             would_restart: None,
             proved_at: None,
             propagation: None,
+            touches: 0,
+            looked_at: 0,
             generation,
         };
         entry.refresh(rules);
@@ -152,6 +156,10 @@ impl WorkloadEntry {
             .map(|marks| marks.origin);
         if let Some(rival) = rival {
             self.rival = Some(Box::new((rival, now)));
+        }
+        if old.rare != workload.rare {
+            // Its labels may put it into another wave.
+            self.touches = self.touches.wrapping_add(1);
         }
         if old.fingerprint != workload.fingerprint || rival.is_some() {
             // In a list the change may be older than the version that shows it: then it proves nothing.
@@ -206,7 +214,6 @@ impl WorkloadEntry {
             self.would_restart = None;
         }
         if let (Some(under), Some(was)) = (&mut self.under, was) {
-            under.decided = was.decided;
             under.before = was.before.filter(|_| under.terms.observe);
         }
         self.refresh(rules);
@@ -313,15 +320,23 @@ impl WorkloadEntry {
         if self.workload.evidence.progress != Progress::Progressing {
             return None;
         }
+        let last = Timestamp::from_second(self.restarted_at()?).ok()?;
+        last.checked_add(deadline).ok().filter(|until| now < *until)
+    }
+
+    /// Whether its own controller gave up a restart of ours.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.workload.evidence.progress == Progress::Failed && self.restarted_at().is_some()
+    }
+
+    /// When we restarted it, in seconds since 1970, if nobody else rolled it since.
+    fn restarted_at(&self) -> Option<i64> {
         let baseline = Baseline::parse(self.workload.observed.as_deref()?).ok()?;
         let row = self.workload.reference.kind.row();
         let revision = self.workload.evidence.revision.unwrap_or(0);
-        if row.revision != RevisionFrom::Generation && revision > baseline.revision {
-            // It rolls by somebody else's doing.
-            return None;
-        }
-        let last = Timestamp::from_second(*baseline.restarts.last()?).ok()?;
-        last.checked_add(deadline).ok().filter(|until| now < *until)
+        let by_others = row.revision != RevisionFrom::Generation && revision > baseline.revision;
+        baseline.restarts.last().copied().filter(|_| !by_others)
     }
 
     pub(super) fn note_change<'a>(

@@ -10,7 +10,7 @@ use kube::Client;
 use super::entry::WorkloadEntry;
 use super::index::{Counted, Index};
 use crate::core::annotation::ALLOW_FROM;
-use crate::core::decide::{Action, Input, Need, Plan, Settings, decide};
+use crate::core::decide::{Action, Input, Need, Plan, Settings, View, decide};
 use crate::core::digest::KeyRing;
 use crate::core::governor::Governor;
 use crate::core::name::{SourceRef, Uid, Version, WorkloadRef};
@@ -109,6 +109,8 @@ pub struct Decided {
     pub version: Version,
     /// The newest version among its sources.
     pub horizon: Version,
+    /// What had come by then that it has to be decided for, counted.
+    pub touches: u32,
     /// What has to be said of its annotations besides.
     pub complaints: Vec<(Reason, String)>,
     /// Whose budgets its rollout counts in, besides the cluster's.
@@ -154,6 +156,7 @@ pub fn decide_now(context: &Context, reference: &WorkloadRef, proof: Option<&Pro
         uid: uid.clone(),
         version,
         horizon: Version::default(),
+        touches: entry.touches,
         complaints: Vec::new(),
         budgets: Box::default(),
         observed: false,
@@ -191,11 +194,6 @@ pub fn decide_now(context: &Context, reference: &WorkloadRef, proof: Option<&Pro
         now,
         calendar: context.clock.calendar(),
     });
-    let horizon = views
-        .iter()
-        .filter_map(|view| Some(view.source?.version))
-        .max()
-        .unwrap_or_default();
     let answer = plan.answer.clone().map(|answer| (Reason::Answered, answer));
     let mut complaints = complaints(entry, opt_in, &counted, invalid);
     complaints.extend(answer);
@@ -205,7 +203,8 @@ pub fn decide_now(context: &Context, reference: &WorkloadRef, proof: Option<&Pro
         plan,
         uid,
         version,
-        horizon,
+        horizon: newest(&views),
+        touches: entry.touches,
         complaints,
     })
 }
@@ -246,6 +245,12 @@ fn complaints(
         .chain(misfits)
         .chain(unreadable)
         .collect()
+}
+
+/// The newest version among sources.
+fn newest(views: &[View<'_>]) -> Version {
+    let versions = views.iter().filter_map(|view| Some(view.source?.version));
+    versions.max().unwrap_or_default()
 }
 
 /// Reads what a decision asked for.

@@ -51,6 +51,7 @@ use sources::{Content, SourceEntry};
 pub use statuses::DueStatus;
 use watches::WatchState;
 pub use watches::{Feeds, WatchId};
+pub use waves::is_done;
 
 /// What holds for the whole index.
 #[derive(Clone, Copy, Debug)]
@@ -99,7 +100,8 @@ pub struct Index {
     rules: Rules,
     // Boxed, because the free room of a map is as large as what is in it.
     sources: BTreeMap<SourceRef, Box<SourceEntry>>,
-    workloads: HashMap<WorkloadRef, Box<WorkloadEntry>>,
+    // In order, as the sources are: what follows from the same events is the same.
+    workloads: BTreeMap<WorkloadRef, Box<WorkloadEntry>>,
     used_by: HashMap<SourceRef, Vec<WorkloadRef>>,
     /// Workloads that name sources by pattern, by the namespace of the sources.
     by_pattern: HashMap<Namespace, Vec<WorkloadRef>>,

@@ -94,6 +94,7 @@ impl Observer {
             uid,
             version: _,
             horizon: _,
+            touches: _,
             complaints,
             budgets: _,
             observed: _,
@@ -125,6 +126,7 @@ impl Observer {
             change: Some(change), ..
         } = outcome
             && restart
+            && !was_put_off(before)
         {
             self.metrics.change_to_patch(since(change.first_seen, now));
         }
@@ -265,6 +267,15 @@ impl Observer {
         if self.events.try_send(event).is_err() {
             self.metrics.event_dropped();
         }
+    }
+}
+
+/// Whether it waited for something that is not ours to hurry.
+fn was_put_off(before: Option<(State, Reason)>) -> bool {
+    match before {
+        Some((State::Held, _)) => true,
+        Some((State::Pending, reason)) => !matches!(reason, Reason::Budget | Reason::EarlierWave),
+        _ => false,
     }
 }
 

@@ -80,6 +80,7 @@ impl<K: Clone + Eq + Hash + Ord> Queue<K> {
             let changed = self.changed.notified();
             match wait {
                 Some(at) => tokio::select! {
+                    biased;
                     () = tokio::time::sleep_until(at) => {}
                     () = changed => {}
                 },

@@ -3,13 +3,14 @@
 //! A worker takes one workload at a time from the queue and brings it as far as it can be brought
 //! now. What it cannot finish comes back: with an event, at a time, or after a backoff.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::gather::{Context, Decided, Undecided, decide_now, prove};
-use super::index::Wanted;
+use super::index::{Wanted, is_done};
 use super::observe::{Observer, Outcome};
 use super::propagation::Propagator;
 use super::queue::Queue;
@@ -146,8 +147,13 @@ impl Reconciler {
         {
             return outcome;
         }
+        // A dry run takes a while. What came meanwhile belongs to this restart, or speaks against it.
+        if self.is_outdated(workload, decided) {
+            self.queue.push(workload.clone());
+            return Outcome::Postponed;
+        }
         if matches!(patch.write, Write::Restart(_))
-            && let Turn::Later { rolling, waiting, full } = self.context.governor().ask(workload, &decided.budgets)
+            && let Turn::Later { rolling, waiting, full } = self.ask(workload, decided)
         {
             return Outcome::Waiting { rolling, waiting, full };
         }
@@ -157,7 +163,16 @@ impl Reconciler {
             .index()
             .workload_mut(workload)
             .and_then(|entry| entry.change.take());
+        let waits = matches!(decided.plan.state, State::Held | State::Pending | State::Settling);
         match patch.send(&self.context.client, self.context.timeout).await {
+            Ok(version) if waits => {
+                // That it waits is on record. What it waits with is known here alone: which sources, since
+                // when each was something else.
+                if let Some(entry) = self.context.index().workload_mut(workload) {
+                    entry.put_back(change);
+                }
+                Outcome::Written { version, change: None }
+            }
             Ok(version) => Outcome::Written { version, change },
             Err(error) => {
                 if let Some(entry) = self.context.index().workload_mut(workload) {
@@ -194,6 +209,30 @@ impl Reconciler {
         }
     }
 
+    /// Asks whether it may roll now.
+    fn ask(&self, workload: &WorkloadRef, decided: &Decided) -> Turn {
+        let rolls = self.rolls_until(workload).is_some();
+        let (turns, turn) = {
+            let mut governor = self.context.governor();
+            let turns = if rolls { Vec::new() } else { governor.end(workload) };
+            (turns, governor.ask(workload, &decided.budgets))
+        };
+        for turn in turns {
+            self.queue.push(turn);
+        }
+        turn
+    }
+
+    /// Whether what it was decided on has changed since.
+    fn is_outdated(&self, workload: &WorkloadRef, decided: &Decided) -> bool {
+        let index = self.context.index();
+        index.workload(workload).is_none_or(|entry| {
+            entry.workload.uid != decided.uid
+                || entry.workload.version != decided.version
+                || entry.touches != decided.touches
+        })
+    }
+
     /// Gives its slot back when it does not roll, and calls whose turn it is then.
     fn give_back(&self, workload: &WorkloadRef, decided: &Decided, outcome: &Outcome) {
         let rolls = self.rolls_until(workload).is_some();
@@ -213,7 +252,10 @@ impl Reconciler {
                 }
                 (Outcome::Nothing, _) if decided.plan.reason == Reason::RollingLong => governor.linger(workload),
                 // Something else came while it rolls, and has to wait.
-                _ if rolls => return,
+                _ if rolls => {
+                    governor.move_to(workload, &decided.budgets);
+                    return;
+                }
                 _ => governor.release(workload),
             }
         };
@@ -245,8 +287,8 @@ impl Reconciler {
         self.come_back(workload, &decided, &outcome, now);
         self.propagate(workload, &decided, &outcome);
         self.observer.report(&self.context, workload, decided, &outcome, now);
-        let moved = self.standing(workload) != before;
-        self.call_others(workload, moved);
+        let after = self.standing(workload);
+        self.call_others(workload, after.1 && after != before);
     }
 
     /// Sees to the files of running pods. What has to be on record first is, by now.
@@ -273,16 +315,19 @@ impl Reconciler {
         }
     }
 
-    fn standing(&self, workload: &WorkloadRef) -> Option<(State, Reason)> {
-        self.context.index().workload(workload)?.status
+    /// Where it stands, and whether the next wave may go.
+    fn standing(&self, workload: &WorkloadRef) -> (Option<(State, Reason)>, bool) {
+        let index = self.context.index();
+        let entry = index.workload(workload);
+        (entry.and_then(|entry| entry.status), entry.is_some_and(is_done))
     }
 
     /// Those that waited for this one, be it for its recovery or for its wave.
-    fn call_others(&self, workload: &WorkloadRef, moved: bool) {
+    fn call_others(&self, workload: &WorkloadRef, done: bool) {
         let called = {
             let mut index = self.context.index();
             let mut called = index.note_failure(workload);
-            if moved {
+            if done {
                 called.extend(index.behind(workload));
             }
             called
@@ -303,8 +348,8 @@ impl Reconciler {
         if entry.workload.uid != decided.uid {
             return;
         }
-        if let (Some(under), false) = (&mut entry.under, matches!(outcome, Outcome::Failed(_))) {
-            under.decided = under.decided.max(decided.horizon);
+        if !matches!(outcome, Outcome::Failed(_)) {
+            entry.looked_at = decided.touches;
         }
         match outcome {
             Outcome::Nothing if decided.plan.state == State::Current => {
@@ -381,7 +426,11 @@ impl Reconciler {
                     }
                     // The newer version may be in the index by now.
                     (ApiError::Conflict, _) if entry.workload.version > decided.version => Duration::ZERO,
-                    _ => jittered(backoff(entry.failures, MIN_BACKOFF, MAX_BACKOFF)),
+                    _ => jittered(
+                        backoff(entry.failures, MIN_BACKOFF, MAX_BACKOFF),
+                        workload,
+                        entry.failures,
+                    ),
                 }
             }
             Outcome::Refused => {
@@ -422,7 +471,12 @@ pub(super) fn backoff(failures: u32, first: Duration, longest: Duration) -> Dura
 }
 
 /// Up to half as much again, so that those that failed together do not come back together.
-fn jittered(pause: Duration) -> Duration {
-    let random = getrandom::u32().unwrap_or(0);
-    pause + pause.mul_f64(f64::from(random) / f64::from(u32::MAX) / 2.0)
+///
+/// Told by what failed and how often, not by chance: the same history goes the same way.
+fn jittered(pause: Duration, workload: &WorkloadRef, failures: u32) -> Duration {
+    let mut hasher = DefaultHasher::new();
+    (workload, failures).hash(&mut hasher);
+    // Thousandths of the half.
+    let part = u32::try_from(hasher.finish() % 1000).unwrap_or(0);
+    pause + pause / 2000 * part
 }

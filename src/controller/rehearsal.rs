@@ -4,7 +4,7 @@
 //! goes first and is not applied; as long as nothing but refusals come of that, the others wait and
 //! say why. A change that only one workload waits for needs none: its patch is its own rehearsal.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
@@ -59,7 +59,7 @@ enum Tried {
     UnderWay {
         refusals: u32,
         /// Who is to be called.
-        waiting: HashSet<WorkloadRef>,
+        waiting: BTreeSet<WorkloadRef>,
     },
     Passed,
     Refused {
@@ -97,18 +97,18 @@ impl Rehearsals {
         }
         let under_way = Tried::UnderWay {
             refusals,
-            waiting: HashSet::new(),
+            waiting: BTreeSet::new(),
         };
         tried.insert(change.clone(), under_way);
         Part::Rehearse
     }
 
     /// What came of a dry run. Gives those that waited for it.
-    pub fn done(&self, change: &Change, result: Result<(), &ApiError>, now: Timestamp) -> HashSet<WorkloadRef> {
+    pub fn done(&self, change: &Change, result: Result<(), &ApiError>, now: Timestamp) -> BTreeSet<WorkloadRef> {
         let mut tried = self.lock();
         let (before, waited) = match tried.remove(change) {
             Some(Tried::UnderWay { refusals, waiting }) => (refusals, waiting),
-            _ => (0, HashSet::new()),
+            _ => (0, BTreeSet::new()),
         };
         match result {
             Ok(()) => {
@@ -186,7 +186,7 @@ mod tests {
         assert!(matches!(rehearsals.part(&change(), &web(), at(0)), Part::Wait));
         assert_eq!(
             rehearsals.done(&change(), Ok(()), at(0)),
-            HashSet::from([web()]),
+            BTreeSet::from([web()]),
             "it is called"
         );
         assert_eq!(rehearsals.part(&change(), &web(), at(0)), Part::Go);

@@ -149,17 +149,16 @@ fn list_of(history: History) -> History {
     }
 }
 
-/// Whatever rolls because of us occupies its place again, before anything is decided.
+/// Whatever rolls because of us occupies its place again, before anything is decided. What is over its
+/// deadline gave it back already, and what others roll never had one.
 pub fn find_rolling(context: &Context) {
+    let now = context.clock.now();
     let index = context.index();
     let mut governor = context.governor();
     for (reference, entry) in index.workloads() {
-        let restarted = || {
-            let baseline = entry.workload.observed.as_deref().map(Baseline::parse);
-            matches!(baseline, Some(Ok(baseline)) if !baseline.restarts.is_empty())
-        };
-        if entry.workload.evidence.progress == Progress::Progressing && restarted() {
-            governor.occupy(reference, &index.terms(entry).budgets);
+        let terms = index.terms(entry);
+        if entry.rolls_until(terms.deadline, now).is_some() {
+            governor.occupy(reference, &terms.budgets);
         }
     }
     drop((governor, index));

@@ -19,7 +19,7 @@ pub struct Governor {
     /// Of the cluster; `None`: no limit.
     limit: Option<usize>,
     /// Who has a slot, and of which budgets. Whoever was called has one already.
-    slots: HashMap<WorkloadRef, Box<[Budget]>>,
+    slots: HashMap<WorkloadRef, Slot>,
     /// Who of them has given back the cluster's.
     lingering: HashSet<WorkloadRef>,
     taken: HashMap<PolicyRef, usize>,
@@ -29,6 +29,13 @@ pub struct Governor {
     waiting: BTreeMap<Group, VecDeque<WorkloadRef>>,
     /// The same, to look one up: most decisions are of workloads that do not wait.
     waits: HashMap<WorkloadRef, Group>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    budgets: Box<[Budget]>,
+    /// It was seen to roll; else it may, and has not begun yet.
+    rolls: bool,
 }
 
 type Group = (Namespace, Box<[Budget]>);
@@ -67,7 +74,7 @@ impl Governor {
         if self.has_room(budgets) {
             // Whoever waits for no more than this was called when the room came about.
             self.leave_queue(workload);
-            self.occupy(workload, budgets);
+            self.take(workload, budgets, false);
             return Turn::Now;
         }
         let group = (workload.namespace.clone(), budgets.into());
@@ -88,7 +95,26 @@ impl Governor {
 
     /// It rolls, whoever let it: so it was found after a start.
     pub fn occupy(&mut self, workload: &WorkloadRef, budgets: &[Budget]) {
-        if self.slots.get(workload).is_some_and(|known| **known == *budgets) {
+        self.take(workload, budgets, true);
+    }
+
+    /// Other budgets may hold for it now, if it has a slot.
+    pub fn move_to(&mut self, workload: &WorkloadRef, budgets: &[Budget]) {
+        if let Some(slot) = self.slots.get(workload) {
+            self.take(workload, budgets, slot.rolls);
+        }
+    }
+
+    /// It does not roll, and wants to. The slot of a rollout that is over is not one for the next: since
+    /// it was taken a limit may have been lowered. Gives those whose turn it is now.
+    pub fn end(&mut self, workload: &WorkloadRef) -> Vec<WorkloadRef> {
+        let over = self.slots.get(workload).is_some_and(|slot| slot.rolls);
+        if over { self.release(workload) } else { Vec::new() }
+    }
+
+    fn take(&mut self, workload: &WorkloadRef, budgets: &[Budget], rolls: bool) {
+        if let Some(slot) = self.slots.get_mut(workload).filter(|slot| *slot.budgets == *budgets) {
+            slot.rolls |= rolls;
             return;
         }
         self.vacate(workload);
@@ -96,7 +122,11 @@ impl Governor {
             *self.taken.entry(budget.of.clone()).or_default() += 1;
         }
         *self.taken_in.entry(workload.namespace.clone()).or_default() += 1;
-        self.slots.insert(workload.clone(), budgets.into());
+        let slot = Slot {
+            budgets: budgets.into(),
+            rolls,
+        };
+        self.slots.insert(workload.clone(), slot);
     }
 
     /// It rolls for longer than it may keep everybody waiting: the cluster's slot is given back, those of
@@ -161,18 +191,18 @@ impl Governor {
             }
             if let Some(workload) = next {
                 self.waits.remove(&workload);
-                self.occupy(&workload, &group.1);
+                self.take(&workload, &group.1, false);
                 turns.push(workload);
             }
         }
     }
 
     fn vacate(&mut self, workload: &WorkloadRef) -> bool {
-        let Some(budgets) = self.slots.remove(workload) else {
+        let Some(slot) = self.slots.remove(workload) else {
             return false;
         };
         self.lingering.remove(workload);
-        for budget in &budgets {
+        for budget in &slot.budgets {
             count_down(&mut self.taken, &budget.of);
         }
         count_down(&mut self.taken_in, &workload.namespace);

@@ -43,7 +43,8 @@ impl Index {
         let Some(cause) = workload.cause().filter(|_| !acknowledged) else {
             return Vec::new();
         };
-        let failed = entry.status == Some((State::Failed, Reason::RolloutFailed));
+        // One that waits for something else by now has failed all the same.
+        let failed = entry.status == Some((State::Failed, Reason::RolloutFailed)) || entry.has_failed();
         let failure = |caused: &crate::core::cause::Caused| Failure {
             workload: reference.clone(),
             source: caused.source.clone(),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::Index;
 use crate::controller::entry::{Governing, Under};
 use crate::core::labels::Labels;
-use crate::core::name::{Namespace, Version, WorkloadRef};
+use crate::core::name::{Namespace, WorkloadRef};
 use crate::core::optin::OptIn;
 use crate::core::policy::{By, Governed, Policies, Policy, PolicyRef, Subject};
 use crate::core::terms::Terms;
@@ -136,6 +136,7 @@ impl Index {
             if !entry.is_governed_by(&governing) {
                 self.unlink(&entry);
                 entry.govern(governing, self.rules);
+                entry.touches = entry.touches.wrapping_add(1);
                 self.link(&reference, &entry);
                 touched.push(reference.clone());
             }
@@ -214,7 +215,6 @@ impl Index {
             asked,
             terms,
             selected,
-            decided: Version::default(),
             before: None,
         };
         Governing {

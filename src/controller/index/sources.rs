@@ -50,6 +50,11 @@ struct Seen {
     watch: WatchId,
     /// Where it came in a list: from when on nobody saw what it held.
     unseen_since: Option<Second>,
+    /// When it was written, if that is known.
+    changed_at: Option<Second>,
+    /// A Secret's versions came faster than they could be read: when the first was written whose content
+    /// nobody will ever know.
+    skipped: Option<Second>,
 }
 
 /// A version that came in a list.
@@ -88,6 +93,8 @@ impl Index {
             how,
             watch,
             unseen_since: self.unseen_since(watch, &source.reference, how),
+            changed_at: source.changed_at,
+            skipped: None,
         };
         match source.reference.kind {
             SourceKind::ConfigMap => self.apply_whole(source, seen, now),
@@ -120,8 +127,13 @@ impl Index {
         let Some(last) = entry.seen.as_deref() else {
             return Vec::new();
         };
+        // What is read is newer than what was told: that was never read.
+        let told = (source.version > last.version && last.version > entry.source.version).then_some(last);
         let seen = Seen {
             version: source.version,
+            skipped: last
+                .skipped
+                .or(told.map(|told| told.changed_at.unwrap_or(Second::from(now)))),
             ..*last
         };
         self.apply_whole(source, seen, now)
@@ -199,9 +211,15 @@ impl Index {
         // What was seen first decides how the content that is read next came about.
         let pending = entry.content != Content::Read && !entry.gone;
         let first = entry.seen.as_deref().copied().filter(|_| pending).unwrap_or(seen);
+        let unread = entry
+            .seen
+            .as_deref()
+            .filter(|last| !pending && last.version > entry.source.version);
+        let skipped = unread.map(|last| last.skipped.or(last.changed_at).unwrap_or(Second::from(now)));
         entry.seen = Some(Box::new(Seen {
             how: first.how,
             unseen_since: first.unseen_since.or(seen.unseen_since),
+            skipped,
             ..seen
         }));
         if used {
@@ -240,8 +258,10 @@ impl Index {
         }
         let reference = source.reference.clone();
         let version = source.version;
-        let unseen = seen.unseen_since.map(|since| Unseen { since, version });
+        let unseen = seen.unseen_since.into_iter().chain(seen.skipped).min();
+        let unseen = unseen.map(|since| Unseen { since, version });
         let since = source.changed_at.unwrap_or_else(|| Second::from(now));
+        let since = seen.skipped.map_or(since, |skipped| skipped.min(since));
         let Some(entry) = self.sources.get_mut(&reference) else {
             let keys: Vec<Key> = source.contents.iter().map(|(key, _)| key.clone()).collect();
             self.sources.insert(
@@ -289,7 +309,8 @@ impl Index {
             .cloned()
             .collect();
         let toggled = !before.has_marks_of(source);
-        if same && how == How::Watched && !first_read {
+        let skipped = seen.skipped.is_some();
+        if same && how == How::Watched && !first_read && !skipped {
             // Only its labels moved, whatever its managed fields say.
             entry.source.changed_at = before.changed_at;
         } else {
@@ -325,8 +346,8 @@ impl Index {
             (true, true, How::Watched) => Arrival::Back,
             (true, false, _) => Arrival::New,
             (false, false, _) => Arrival::Changed,
-            (false, true, How::Watched) => return Vec::new(),
-            (_, true, How::Listed) => Arrival::Unseen,
+            (false, true, How::Watched) if !skipped => return Vec::new(),
+            (false, true, How::Watched) | (_, true, How::Listed) => Arrival::Unseen,
         };
         self.touch(&reference, &keys, since, now, arrival)
     }
@@ -465,10 +486,11 @@ impl Index {
                 Arrival::Unseen => true,
                 Arrival::New | Arrival::Changed => false,
             };
-            if harmless {
-                continue;
-            }
             if let Some(entry) = self.workloads.get_mut(workload) {
+                entry.touches = entry.touches.wrapping_add(1);
+                if harmless {
+                    continue;
+                }
                 let counted = keys
                     .iter()
                     .filter(|key| patterned || used.as_ref().is_some_and(|used| used.counts(key)));

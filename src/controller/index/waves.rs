@@ -3,7 +3,7 @@
 use super::Index;
 use crate::controller::entry::{Under, WorkloadEntry};
 use crate::core::labels::Labels;
-use crate::core::name::{Version, WorkloadRef};
+use crate::core::name::WorkloadRef;
 use crate::core::reason::{Reason, State};
 
 impl Index {
@@ -14,7 +14,6 @@ impl Index {
         let own = wave(entry, under)?;
         let namespace = &entry.workload.reference.namespace;
         entry.uses.iter().map(|used| used.source(namespace)).find_map(|source| {
-            let written = self.sources.get(&source).map(|known| known.content_version);
             self.users(&source).find_map(|other| {
                 let known = self.workloads.get(other)?;
                 let of = known
@@ -22,7 +21,7 @@ impl Index {
                     .as_ref()
                     .filter(|of| of.terms.policy == under.terms.policy)?;
                 let earlier = wave(known, of).filter(|wave| *wave < own)?;
-                (!is_done(known, of, written.unwrap_or_default())).then(|| {
+                (!is_done(known)).then(|| {
                     let state = known.status.map_or("not looked at yet", |(state, _)| state.word());
                     let kind = other.kind.row().kind;
                     format!("{kind} {} of wave {} is {state}", other.name, earlier + 1)
@@ -31,16 +30,13 @@ impl Index {
         })
     }
 
-    /// Those that wait for earlier waves of the policy that this one is of, should it be done.
+    /// Those that wait for earlier waves of the policy that this one is of.
     #[must_use]
     pub fn behind(&self, reference: &WorkloadRef) -> Vec<WorkloadRef> {
         let Some(under) = self.workload(reference).and_then(|entry| entry.under.as_ref()) else {
             return Vec::new();
         };
-        let done = self
-            .workload(reference)
-            .is_some_and(|entry| is_done(entry, under, Version::default()));
-        if under.terms.waves.is_empty() || !done {
+        if under.terms.waves.is_empty() {
             return Vec::new();
         }
         let waits = |entry: &WorkloadEntry| {
@@ -57,12 +53,15 @@ fn wave(entry: &WorkloadEntry, under: &Under) -> Option<usize> {
     under.terms.wave(entry.workload.labels().unwrap_or(NONE))
 }
 
-/// Whether it has dealt with what was written by then.
-fn is_done(entry: &WorkloadEntry, under: &Under, written: Version) -> bool {
+/// Whether it has dealt with all that was brought to it, so that the next wave may go.
+#[must_use]
+pub fn is_done(entry: &WorkloadEntry) -> bool {
+    // Not by versions of sources: one may have changed in a key that it does not use, or be gone.
+    if entry.touches != entry.looked_at {
+        return false;
+    }
     match entry.status {
-        Some((State::Current | State::Propagating | State::Observed, _)) => {
-            entry.change.is_none() && under.decided >= written
-        }
+        Some((State::Current | State::Propagating | State::Observed, _)) => entry.change.is_none(),
         // Nothing rolls, and nothing will, for reasons that the next wave cannot wait for.
         Some((State::Held, reason)) => matches!(
             reason,

@@ -27,6 +27,7 @@ struct Bench {
     workloads: WatchId,
     version: u64,
     observed: Option<String>,
+    paused: bool,
 }
 
 impl Bench {
@@ -85,6 +86,7 @@ impl Bench {
             workloads,
             version: 10,
             observed: None,
+            paused: false,
         };
         bench.config("A");
         bench.deployment();
@@ -119,7 +121,7 @@ impl Bench {
                 "name": "web", "namespace": "shop", "uid": "d", "resourceVersion": self.version.to_string(),
                 "annotations": annotations,
             },
-            "spec": { "template": { "spec": { "containers": [
+            "spec": { "paused": self.paused, "template": { "spec": { "containers": [
                 { "envFrom": [{ "configMapRef": { "name": "web" } }] },
             ] } } },
         });
@@ -261,6 +263,32 @@ async fn a_conflict_is_decided_again_and_loses_no_change() {
     api.finish().await;
 }
 
+/// The record says since when and not what: of several sources each has its own there and back.
+#[tokio::test]
+async fn that_a_change_waits_is_recorded_and_the_change_itself_not_forgotten() {
+    let api = Api::expecting([(PATCH, done(13)), (PATCH, done(15))]);
+    let mut bench = Bench::new(&api, false);
+    bench.reconcile().await;
+    let remembered = |bench: &Bench| {
+        let index = bench.reconciler.context.index();
+        index.workload(&web()).and_then(|entry| entry.remembered.clone())
+    };
+    bench.observed = remembered(&bench).as_deref().map(str::to_owned);
+    bench.paused = true;
+    bench.deployment();
+    bench.config("B");
+    bench.reconcile().await;
+    assert_eq!(bench.state(), Some((State::Held, "Paused")));
+    {
+        let index = bench.reconciler.context.index();
+        let entry = index.workload(&web()).expect("it is known");
+        let change = entry.change.as_ref().expect("it waits");
+        assert!(change.keys.iter().any(|(_, key)| key.as_str() == "level"), "{change:?}");
+    }
+    drop(bench);
+    api.finish().await;
+}
+
 #[tokio::test]
 async fn what_a_right_or_a_rule_refuses_is_said_and_not_repeated() {
     for (code, message, word) in [(403, FORBIDDEN, "Forbidden"), (422, "no such thing", "Rejected")] {
@@ -329,6 +357,15 @@ fn pauses_double_up_to_their_bound() {
         pauses.is_sorted() && pauses.first() == Some(&50) && pauses.last() == Some(&60_000),
         "{pauses:?}"
     );
-    let jittered = jittered(Duration::from_secs(2));
-    assert!((Duration::from_secs(2)..=Duration::from_secs(3)).contains(&jittered));
+    let web = web();
+    let pause = Duration::from_secs(2);
+    let jittered = |workload: &WorkloadRef, failures| jittered(pause, workload, failures);
+    for failures in 0..20 {
+        assert!((pause..=pause.mul_f64(1.5)).contains(&jittered(&web, failures)));
+    }
+    let api = WorkloadRef {
+        name: Name::from("api"),
+        ..web.clone()
+    };
+    assert_ne!(jittered(&web, 0), jittered(&api, 0), "they do not come back together");
 }

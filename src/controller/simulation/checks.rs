@@ -23,10 +23,10 @@ use crate::core::policy::PolicyRef;
 pub struct Ours {
     /// Our last restart is not complete, and nobody put another template in its place.
     pub rolling: bool,
+    /// When somebody put another template in its place while it was not complete.
+    pub displaced: Option<Millis>,
     /// Since when it is complete.
     pub complete_since: Option<Millis>,
-    /// Somebody else rolled it when the present process began, which found it so and gave it a place.
-    pub found: bool,
     /// Its own controller gave it up at some time since.
     pub failed: bool,
     /// By the controller's clock, in seconds since 1970.
@@ -51,6 +51,8 @@ pub struct Ours {
 pub(super) struct Shown {
     pub(super) sources: BTreeMap<SourceRef, Option<Seen>>,
     pub(super) policies: BTreeMap<PolicyRef, Arc<Rules>>,
+    /// Whether all policies were listed: those of namespaces, and those of the cluster.
+    pub(super) listed: [bool; 2],
     /// Workloads that were shown to have failed, and since when.
     pub(super) failed: BTreeMap<WorkloadRef, Millis>,
 }
@@ -72,7 +74,8 @@ pub struct Checks {
 
 impl Ours {
     /// Somebody put another template in its place; `back`: an older one, with what was recorded then.
-    pub fn disturb(&mut self, back: bool) {
+    pub fn disturb(&mut self, back: bool, now: Millis) {
+        self.displaced = self.rolling.then_some(now).or(self.displaced);
         (self.rolling, self.disturbed) = (false, true);
         if back {
             self.restarts.clear();
@@ -100,12 +103,8 @@ impl Checks {
     }
 
     /// A process begins, and knows nothing.
-    pub fn begin(&mut self, cluster: &mut Cluster, skew: i64) {
+    pub fn begin(&mut self, cluster: &Cluster, skew: i64) {
         let now = cluster.now;
-        for known in cluster.deployments.values_mut() {
-            // One that was given up may have begun to move again, too.
-            known.ours.found = !known.is_complete() && (!known.ours.rolling || known.ours.failed);
-        }
         self.stepped |= skew != self.skew;
         self.skew = skew;
         self.born = now;
@@ -180,6 +179,7 @@ impl Checks {
     /// What a list did not name is gone.
     pub fn show_absent_policies(&mut self, now: Millis, of_cluster: bool, listed: &[PolicyRef]) {
         self.note(now, |shown| {
+            shown.listed[usize::from(of_cluster)] = true;
             shown
                 .policies
                 .retain(|policy, _| policy.namespace.is_none() != of_cluster || listed.contains(policy));
@@ -223,8 +223,8 @@ impl Checks {
     pub(super) fn limit(&self, policy: &PolicyRef) -> Option<usize> {
         let limit = |shown: &Shown| shown.policies.get(policy).and_then(|rules| rules.max_parallel);
         // Before its first lists a process knows nothing, and decides nothing.
-        let listed = |since: Millis, shown: &Shown| since > self.born + 30_000 || shown.policies.contains_key(policy);
-        let states = self.shown.iter().filter(|(since, shown)| listed(*since, shown));
+        let listed = |shown: &Shown| shown.listed[usize::from(policy.namespace.is_none())];
+        let states = self.shown.iter().filter(|(_, shown)| listed(shown));
         let limits = states.map(|(_, shown)| limit(shown).unwrap_or(usize::MAX));
         limits.max().filter(|limit| *limit < usize::MAX)
     }

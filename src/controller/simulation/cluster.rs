@@ -264,7 +264,6 @@ impl Cluster {
         change(deployment, now);
         if deployment.spec() != before.0 {
             deployment.generation += 1;
-            deployment.incomplete_since.get_or_insert(now);
         } else if deployment.annotations == before.1 && deployment.status == before.2 {
             return;
         }

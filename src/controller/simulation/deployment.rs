@@ -92,8 +92,6 @@ pub struct Deployment {
     pub status: Status,
     progress_at: Millis,
     sync_at: Option<Millis>,
-    /// Since when it rolls, by whoever's doing.
-    pub incomplete_since: Option<Millis>,
     /// For the checks.
     pub ours: Ours,
 }
@@ -121,7 +119,6 @@ impl Deployment {
             status: Status::default(),
             progress_at: 0,
             sync_at: None,
-            incomplete_since: None,
             ours: Ours::default(),
         }
     }
@@ -403,9 +400,8 @@ impl Deployment {
         if self.is_complete() {
             if std::mem::take(&mut self.ours.rolling) {
                 self.ours.complete_since = Some(cluster.now);
-                self.ours.found = false;
             }
-            self.incomplete_since = None;
+            self.ours.displaced = None;
         }
         self.ours.failed |= self.has_failed();
     }

@@ -247,17 +247,17 @@ impl History {
             match what {
                 0 | 1 if undos => {
                     cluster.say(format_args!("{name}: undo"));
-                    cluster.change(&workload, |it, _| {
+                    cluster.change(&workload, |it, now| {
                         if it.undo() {
-                            it.ours.disturb(true);
+                            it.ours.disturb(true, now);
                         }
                     });
                 }
                 0..=2 => {
                     cluster.say(format_args!("{name}: new image"));
-                    cluster.change(&workload, |it, _| {
+                    cluster.change(&workload, |it, now| {
                         it.template.image += 1;
-                        it.ours.disturb(false);
+                        it.ours.disturb(false, now);
                     });
                 }
                 3 => {

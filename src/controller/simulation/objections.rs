@@ -59,21 +59,35 @@ impl Question<'_> {
         }
     }
 
+    /// Whether it rolls by our doing and was not given up at any time.
     fn occupies(&self, it: &Deployment) -> bool {
         let [own, _] = policies_of(&it.reference);
-        let deadline = self.shown.policies.get(&own).map_or(600, |rules| rules.deadline);
-        // Whoever gave its place back does not take it again for a later deadline.
-        let deadline = deadline.min(self.checks.shortest.get(&own).copied().unwrap_or(600));
+        // Whoever gave its place back is not counted again for a later deadline.
+        let shortest = self.checks.shortest.get(&own).copied().unwrap_or(600);
+        self.rolls(it, shortest) && !it.ours.failed
+    }
+
+    /// Whether it rolls by our doing and is not given up now. One that was and began to move again has its
+    /// place, too.
+    fn has_place(&self, it: &Deployment) -> bool {
+        // That somebody else rolls it now is known when it has another revision, and the event is there.
+        let displaced = it.ours.displaced.is_some_and(|at| self.decided < at + 15_000);
+        displaced || (self.rolls(it, u64::MAX) && !it.has_failed())
+    }
+
+    fn rolls(&self, it: &Deployment, deadline: u64) -> bool {
+        let [own, _] = policies_of(&it.reference);
+        let present = self.shown.policies.get(&own).map_or(600, |rules| rules.deadline);
         let since = self.checks.clock(self.decided) - it.ours.recorded;
-        it.ours.rolling && !it.ours.failed && since < i64::try_from(deadline).unwrap_or(i64::MAX)
+        it.ours.rolling && since < i64::try_from(present.min(deadline)).unwrap_or(i64::MAX)
     }
 
     /// Never more at a time than may be.
     fn budget(&self, found: &mut Vec<String>) {
-        if self.known.ours.found || self.occupies(self.known) {
+        if self.has_place(self.known) {
             return;
         }
-        let counts = |it: &&Deployment| !it.ours.found && self.occupies(it);
+        let counts = |it: &&Deployment| it.reference != self.known.reference && self.occupies(it);
         let others = || self.cluster.deployments.values().filter(counts);
         let all = others().count() + 1;
         if all > self.checks.max_parallel {

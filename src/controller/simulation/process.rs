@@ -52,7 +52,7 @@ impl Process {
     pub fn start(world: &Arc<World>, skew: i64, last_watched: Option<Second>, workers: u64) -> Self {
         let now = world.now();
         let max_parallel = world.look(|state| {
-            state.checks.begin(&mut state.cluster, skew);
+            state.checks.begin(&state.cluster, skew);
             let after = last_watched.map(Second::unix);
             state
                 .cluster
@@ -194,7 +194,7 @@ async fn retain(context: Arc<Context>, reconciler: Arc<Reconciler>, world: Arc<W
         for turn in turns {
             reconciler.queue.push(turn);
         }
-        let _ = changes.changed().await;
+        changes.changed().await;
     }
 }
 
@@ -223,7 +223,8 @@ impl Watching {
                 let Some(event) = next else {
                     let asked = self.relist.notified();
                     tokio::select! {
-                        _ = changes.changed() => continue,
+                        biased;
+                        () = changes.changed() => continue,
                         () = asked, if self.stream == Stream::Deployments => break,
                     }
                 };

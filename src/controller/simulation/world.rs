@@ -1,9 +1,10 @@
 //! The cluster with its clock and its whims, shared by everybody who lives in it.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::checks::Checks;
@@ -46,7 +47,33 @@ pub struct State {
 pub struct World {
     state: Mutex<State>,
     start: Instant,
-    changed: watch::Sender<u64>,
+    changed: Notify,
+    changes: AtomicU64,
+}
+
+/// Waits for changes. A channel of tokio's would wake its receivers in an order of its own.
+pub struct Changes {
+    world: Arc<World>,
+    seen: u64,
+}
+
+impl Changes {
+    /// Until something has changed since the last call.
+    pub async fn changed(&mut self) {
+        // All of it is on one thread: nothing changes between the look and the wait.
+        while !self.is_behind() {
+            self.world.changed.notified().await;
+        }
+        self.mark_unchanged();
+    }
+
+    fn is_behind(&self) -> bool {
+        self.world.changes.load(Ordering::Relaxed) != self.seen
+    }
+
+    fn mark_unchanged(&mut self) {
+        self.seen = self.world.changes.load(Ordering::Relaxed);
+    }
 }
 
 impl World {
@@ -60,7 +87,8 @@ impl World {
                 read: None,
             }),
             start: Instant::now(),
-            changed: watch::Sender::new(0),
+            changed: Notify::new(),
+            changes: AtomicU64::new(0),
         })
     }
 
@@ -78,12 +106,16 @@ impl World {
     /// Does something that others may be waiting for.
     pub fn act<T>(&self, what: impl FnOnce(&mut State) -> T) -> T {
         let done = self.look(what);
-        self.changed.send_modify(|count| *count += 1);
+        self.changes.fetch_add(1, Ordering::Relaxed);
+        self.changed.notify_waiters();
         done
     }
 
-    pub fn changes(&self) -> watch::Receiver<u64> {
-        self.changed.subscribe()
+    pub fn changes(self: &Arc<Self>) -> Changes {
+        Changes {
+            world: self.clone(),
+            seen: self.changes.load(Ordering::Relaxed),
+        }
     }
 
     /// Runs the cluster's own controllers.
@@ -105,7 +137,7 @@ impl World {
                     let _ = tokio::time::timeout(wait, changes.changed()).await;
                 }
                 None => {
-                    let _ = changes.changed().await;
+                    changes.changed().await;
                 }
             }
         }

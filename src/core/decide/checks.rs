@@ -15,6 +15,7 @@ use crate::core::optin::Strategy;
 use crate::core::proof::Proof;
 use crate::core::text::some_of;
 use crate::core::time::Second;
+use crate::core::workload::Source;
 
 /// Paused in Reloader's way although nobody asks for it any more: never left behind.
 pub(super) fn left_paused(input: &Input<'_>) -> Option<Plan> {
@@ -211,15 +212,31 @@ fn suspect_of(case: &Case<'_>, which: &dyn Fn(usize) -> bool) -> Option<Second> 
         .change
         .filter(|change| in_place::concerns(case, change, &counts));
     let recorded = Second::from(case.baseline.at);
+    let older = may_be_older(case);
     let views = case.input.sources.iter().enumerate();
     let unseen = views.filter(|(at, _)| counts(*at)).filter_map(|(_, view)| {
-        let (source, unseen) = (view.source?, view.unseen_since?);
-        let from = unseen.max(recorded);
+        let source = view.source?;
+        let from = if older {
+            recorded
+        } else {
+            view.unseen_since?.max(recorded)
+        };
         let written = source.version > case.baseline.horizon;
         let content = source.changed_at.is_none_or(|at| at >= from);
         (written && content).then_some(from)
     });
     seen.map(|change| change.since).into_iter().chain(unseen).min()
+}
+
+/// Whether the baseline may be one of an older revision, which an undo brought back together with pods of
+/// that revision: it does not tell what these read that were started after it was set.
+fn may_be_older(case: &Case<'_>) -> bool {
+    let workload = case.input.workload;
+    let counts_templates = workload.reference.kind.row().revision != RevisionFrom::Generation;
+    let (revision, trusted) = (workload.evidence.revision, case.input.trusted);
+    counts_templates
+        && revision.unwrap_or(0) > case.baseline.revision
+        && trusted.is_none_or(|trusted| trusted.revision < revision)
 }
 
 /// Content is as recorded, but was not all the time: pods started in between run something else.
@@ -264,8 +281,21 @@ fn started_between(case: &Case<'_>, proof: &Proof, from: Second, which: impl Ite
 /// recorded, and did not all the time.
 fn any_meanwhile(case: &Case<'_>, proof: &Proof) -> bool {
     let other = |at: usize| !case.difference.changed.contains(&at);
-    let others = (0..case.input.sources.len()).filter(|at| other(*at));
-    suspect_of(case, &other).is_some_and(|from| started_between(case, proof, from, others))
+    let others = || (0..case.input.sources.len()).filter(|at| other(*at));
+    if suspect_of(case, &other).is_some_and(|from| started_between(case, proof, from, others())) {
+        return true;
+    }
+    // A baseline says since when something waits and not what: all that was written since may have.
+    case.baseline.stale.map(Second::from).is_some_and(|from| {
+        let since = |at: &usize| {
+            let source = case.input.sources.get(*at).and_then(|view| view.source);
+            let counts = case.class(*at) == Class::Restart && !case.difference.begun.contains(at);
+            let written = |source: &Source| source.version > case.baseline.horizon && source.changed_at >= Some(from);
+            counts && source.is_some_and(written)
+        };
+        let written: Vec<usize> = others().filter(since).collect();
+        !written.is_empty() && started_between(case, proof, from, written.into_iter())
+    })
 }
 
 pub(super) fn nothing_runs(case: &Case<'_>) -> Option<Plan> {
@@ -353,9 +383,6 @@ pub(super) fn settling(case: &Case<'_>) -> Option<Plan> {
 
 /// Reads pods and revisions only when the workload was rolled since its baseline was set.
 pub(super) fn undone(case: &Case<'_>) -> Option<Plan> {
-    if case.difference.changed.is_empty() {
-        return None;
-    }
     let evidence = case.input.workload.evidence;
     if evidence.revision.unwrap_or(0) <= case.baseline.revision || trusted(case) {
         return None;
@@ -363,7 +390,12 @@ pub(super) fn undone(case: &Case<'_>) -> Option<Plan> {
     let Some(proof) = case.input.proof else {
         return Some(Plan::new(Action::Prove(Need::Pods), State::Settling, Reason::Proving));
     };
-    let change = last_change(case.input, case.difference.changed.iter().copied(), None)?;
+    // Where all of it is as recorded, it was restarted for what was there in between.
+    let concerned: Vec<usize> = match &*case.difference.changed {
+        [] => (0..case.input.sources.len()).collect(),
+        changed => changed.to_vec(),
+    };
+    let change = last_change(case.input, concerned.into_iter(), None)?;
     if proof.all_started_after(change) && !any_meanwhile(case, proof) {
         return Some(adopt(case, Reason::Absorbed));
     }

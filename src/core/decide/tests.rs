@@ -17,6 +17,7 @@ use crate::core::text::some_of;
 mod flapping;
 mod governed;
 mod in_place;
+mod meanwhile;
 mod others;
 
 /// Everything that one decision is made on, owned, with a quiet world as the beginning: one

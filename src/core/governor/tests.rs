@@ -100,6 +100,27 @@ fn what_rolls_at_a_start_counts_even_beyond_the_limit() {
     assert_eq!(governor.release(&workload("a", "2")), [next]);
 }
 
+#[test]
+fn the_slot_of_a_rollout_that_is_over_is_not_one_for_the_next() {
+    let mut governor = Governor::new(0);
+    let (one, two, three) = (workload("a", "1"), workload("a", "2"), workload("a", "3"));
+    for name in [&one, &two] {
+        governor.occupy(name, &[budget("web", 2)]);
+    }
+    // The limit is lowered while both roll, and then the second is done and wants to roll again.
+    let lower = [budget("web", 1)];
+    for name in [&one, &two] {
+        governor.occupy(name, &lower);
+    }
+    assert_eq!(governor.end(&two), []);
+    assert!(!is_now(governor.ask(&two, &lower)));
+    assert!(!is_now(governor.ask(&three, &lower)));
+    // It was called: its turn is not over before it has begun.
+    assert_eq!(governor.release(&one), std::slice::from_ref(&two));
+    assert_eq!(governor.end(&two), []);
+    assert!(is_now(governor.ask(&two, &lower)));
+}
+
 fn budget(name: &str, limit: usize) -> Budget {
     Budget {
         of: PolicyRef {

@@ -153,3 +153,35 @@ fn one_that_goes_and_comes_back_the_same_changed_nothing() {
     assert!(fed.change_keys("web").is_empty());
     assert_eq!(fed.index.source_count(SourceKind::Secret), 1);
 }
+
+/// Found by the simulation: GETs failed for as long as it took to change it and to change it back.
+#[test]
+fn versions_that_were_never_read_may_have_held_anything() {
+    let (mut fed, watch) = fed();
+    fed.workload(user());
+    fed.index.apply_source(watch, seen(5), How::Listed, now());
+    fed.index.apply_read(read(5, "A"), now());
+    fed.index.apply_source(watch, seen(9), How::Watched, now());
+    assert!(
+        fed.index.apply_read(read(9, "A"), now()).is_empty(),
+        "only its labels moved"
+    );
+    // Two more, of which the first was not read.
+    fed.index.apply_source(watch, seen(12), How::Watched, now());
+    fed.index.apply_source(watch, seen(13), How::Watched, now());
+    assert_eq!(names(&fed.index.apply_read(read(13, "A"), now())), ["web"]);
+    let unseen_since = |fed: &Fed| {
+        let counted = fed.index.counted(fed.entry("web"));
+        fed.index.views(&counted, Version::new(9))[0].unseen_since
+    };
+    assert_eq!(unseen_since(&fed), Some(Second::from(now())));
+    // One was told, and what was read is a later one.
+    fed.index.apply_source(watch, seen(14), How::Watched, now());
+    assert_eq!(names(&fed.index.apply_read(read(15, "A"), now())), ["web"]);
+    fed.index.apply_source(watch, seen(15), How::Watched, now());
+    fed.index.apply_source(watch, seen(16), How::Watched, now());
+    assert!(
+        fed.index.apply_read(read(16, "A"), now()).is_empty(),
+        "it was read each time"
+    );
+}
