@@ -137,6 +137,8 @@ impl Summary {
                 "--workspace",
                 "--test",
                 "it",
+                "--test",
+                "agent",
                 "--",
                 "--exact",
                 "--test-threads",
