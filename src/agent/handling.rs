@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio::time::sleep;
 use tracing::{info, warn};
 use windlass_live::{Changes, Snapshot, Volume};
@@ -48,8 +48,13 @@ pub(super) struct Handling {
     metrics: Metrics,
     /// One command or notice at a time in the whole agent: the application takes one after the other.
     turn: Arc<Mutex<()>>,
+    /// Counts what was applied, of all volumes.
+    applied: Arc<watch::Sender<u64>>,
+    others: watch::Receiver<u64>,
     /// Whether the application has been reached since the agent started.
     reached: bool,
+    /// Files that were refused are to be looked at again: others that belong to them have come.
+    again: bool,
 }
 
 /// What is left to do after one version was handled.
@@ -69,8 +74,12 @@ impl Handling {
         board: Arc<Board>,
         metrics: Metrics,
         turn: Arc<Mutex<()>>,
+        applied: Arc<watch::Sender<u64>>,
     ) -> Self {
         Self {
+            others: applied.subscribe(),
+            applied,
+            again: false,
             number,
             config,
             board,
@@ -125,9 +134,10 @@ impl Handling {
         let files = Fingerprint::of(snapshot);
         let before = self.board.status(self.number);
         let settled = matches!(before.state, VolumeState::Applied | VolumeState::Refused);
-        if before.files == Some(files) && settled {
+        if before.files == Some(files) && settled && !std::mem::take(&mut self.again) {
             return Next::Wait;
         }
+        self.others.mark_unchanged();
         if before.files.is_some_and(|before| before != files) {
             self.metrics.swap(self.number);
         }
@@ -193,13 +203,11 @@ impl Handling {
             self.count(&outcome);
             if matches!(outcome, Outcome::Told | Outcome::Knows) {
                 self.reached = true;
-                return match Self::replaced(volume, files).await {
-                    Some(next) => next,
-                    None => {
-                        self.applied(files);
-                        Next::Wait
-                    }
-                };
+                if let Some(next) = Self::replaced(volume, files).await {
+                    return next;
+                }
+                self.applied(files);
+                return Next::Wait;
             }
             let (Outcome::Absent(text) | Outcome::Failed(text)) = &outcome else {
                 return Next::Wait;
@@ -241,8 +249,14 @@ impl Handling {
     async fn wait(&mut self, volume: &Volume, last: &Arc<Snapshot>, changes: &mut Changes) -> Option<Arc<Snapshot>> {
         let mut looks: u32 = 0;
         loop {
+            let refused = self.board.status(self.number).state == VolumeState::Refused;
             tokio::select! {
                 newer = changes.next() => return newer,
+                // A certificate and its key, say, that were refused for not being of one version.
+                Ok(()) = self.others.changed(), if refused => {
+                    self.again = true;
+                    return Some(Arc::clone(last));
+                }
                 () = sleep(LOOK) => {}
             }
             looks = looks.wrapping_add(1);
@@ -278,6 +292,7 @@ impl Handling {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let at = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
         self.metrics.applied(self.number, at);
+        self.applied.send_modify(|count| *count += 1);
         info!(volume = %self.path().display(), "applied");
     }
 

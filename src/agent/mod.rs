@@ -76,6 +76,7 @@ pub async fn run(config: AgentConfig) -> anyhow::Result<()> {
 
     let config = Arc::new(config);
     let turn = Arc::new(tokio::sync::Mutex::new(()));
+    let applied = Arc::new(tokio::sync::watch::Sender::new(0));
     let mut volumes = JoinSet::new();
     for number in 0..config.volumes.len() {
         let handling = Handling::new(
@@ -84,6 +85,7 @@ pub async fn run(config: AgentConfig) -> anyhow::Result<()> {
             Arc::clone(&board),
             metrics.clone(),
             Arc::clone(&turn),
+            Arc::clone(&applied),
         );
         let (readiness, board) = (readiness.clone(), Arc::clone(&board));
         volumes.spawn(handling.run(move || readiness.set(READ, board.all_read())));

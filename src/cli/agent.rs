@@ -25,7 +25,7 @@ pub(super) struct AgentArgs {
     /// A mounted volume, or another directory or file; may be given several times
     #[arg(long, value_name = "PATH")]
     pub(super) volume: Vec<OsString>,
-    /// What has to end with 0 before the application is told; WINDLASS_VOLUME is the path
+    /// What has to end with 0 before the application is told; the path is in its environment
     #[arg(long, value_name = "COMMAND")]
     pub(super) validate: Option<OsString>,
     /// Tell the application by a request
@@ -43,7 +43,7 @@ pub(super) struct AgentArgs {
     /// With --notify-signal: the file that has the number of the process
     #[arg(long, value_name = "PATH")]
     pub(super) pid_file: Option<OsString>,
-    /// Tell the application by a command; WINDLASS_VOLUME is the path
+    /// Tell the application by a command; the path is in its environment
     #[arg(long, value_name = "COMMAND")]
     pub(super) notify_exec: Option<OsString>,
     /// How long to gather changes of files that are not swapped at once
@@ -72,13 +72,13 @@ pub(super) struct AgentArgs {
 flags! {
     "the agent", "WINDLASS_AGENT_";
     VOLUME: "volume", "", "absolute paths, separated by commas or given one by one; at least one is needed";
-    VALIDATE: "validate", "", "a command and its arguments, as a shell would split them; no shell runs it";
+    VALIDATE: "validate", "", "a command and its arguments, as a shell would split them; no shell runs it; WINDLASS_VOLUME is the path";
     NOTIFY_HTTP: "notify-http", "", "an http URL whose host is an IP address or localhost, such as http://localhost:8080/reload";
     NOTIFY_METHOD: "notify-method", "POST", "POST, GET or PUT; only together with --notify-http";
     NOTIFY_SIGNAL: "notify-signal", "", "HUP, INT, QUIT, TERM, USR1, USR2 or WINCH, together with --process or --pid-file";
     PROCESS: "process", "", "the name of a program, such as nginx; only together with --notify-signal, and not with --pid-file";
     PID_FILE: "pid-file", "", "a path; only together with --notify-signal, and not with --process";
-    NOTIFY_EXEC: "notify-exec", "", "a command and its arguments, as a shell would split them; no shell runs it";
+    NOTIFY_EXEC: "notify-exec", "", "a command and its arguments, as a shell would split them; no shell runs it; WINDLASS_VOLUME is the path";
     DEBOUNCE_FLAG: "debounce", "20ms", "a duration from 0s to 1m, such as 20ms or 1s";
     TIMEOUT_FLAG: "timeout", "10s", "a duration from 10ms to 1h, such as 500ms, 10s or 1m30s";
     RETRIES_FLAG: "retries", "5", "a whole number from 0 to 100";

@@ -1,10 +1,10 @@
 //! What the validator refuses is not told.
 
-use windlass::core::challenge::VolumeState::{Applied, Refused};
+use windlass::core::challenge::VolumeState::{self, Applied, Refused};
 
 use crate::{
     kubelet::Kubelet,
-    support::{Agent, Endpoint, Reply, path},
+    support::{Agent, Endpoint, Reply, eventually, folder, path},
 };
 
 /// Refuses what begins with "bad", and says so in colours.
@@ -76,7 +76,7 @@ fn a_validator_that_hangs_or_is_missing_lets_nothing_through() {
 #[test]
 fn what_was_validated_is_what_is_told_of() {
     let mut kubelet = Kubelet::with([("a", "0")]);
-    let (_root, root) = crate::support::folder();
+    let (_root, root) = folder();
     let (begun, gate) = (root.join("begun"), root.join("gate"));
     let endpoint = Endpoint::start(|_| Reply::Status(200));
     // Looks at the files, says so, and ends when it is let go.
@@ -96,7 +96,7 @@ fn what_was_validated_is_what_is_told_of() {
     let agent = Agent::start(&[&path(&kubelet)], &flags);
     agent.until("a", "0", Applied);
     kubelet.write([("a", "slow")]);
-    crate::support::eventually("it is being looked at", || begun.exists().then_some(()));
+    eventually("it is being looked at", || begun.exists().then_some(()));
     kubelet.write([("a", "bad")]);
     std::fs::write(gate, "").expect("a file");
     agent.until("a", "bad", Refused);
@@ -105,4 +105,28 @@ fn what_was_validated_is_what_is_told_of() {
         1,
         "good files that were replaced meanwhile are not told of"
     );
+}
+
+#[test]
+fn volumes_that_belong_together_are_accepted_once_both_are_there() {
+    let (mut one, mut two) = (Kubelet::with([("a", "0")]), Kubelet::with([("a", "0")]));
+    let (first, second) = (path(&one), path(&two));
+    let endpoint = Endpoint::start(|_| Reply::Status(200));
+    let validator = format!("cmp {0}/a {1}/a", first.display(), second.display());
+    let flags = ["--validate", &*validator, "--notify-http", &endpoint.url()];
+    let agent = Agent::start(&[&first, &second], &flags);
+    let states = |wanted: [VolumeState; 2]| {
+        eventually("the states", || {
+            let answer = agent.ask().1;
+            let states: Vec<VolumeState> = answer.volumes.iter().map(|volume| volume.state).collect();
+            (states == wanted).then_some(())
+        });
+    };
+    states([Applied, Applied]);
+    one.write([("a", "1")]);
+    states([Refused, Applied]);
+    assert_eq!(endpoint.heads().len(), 2);
+    two.write([("a", "1")]);
+    states([Applied, Applied]);
+    assert_eq!(endpoint.heads().len(), 4);
 }

@@ -143,6 +143,8 @@ impl Summary {
                 "--workspace",
                 "--test",
                 "it",
+                "--test",
+                "agent",
                 "--",
                 "--exact",
                 "--test-threads",

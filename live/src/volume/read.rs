@@ -281,13 +281,12 @@ fn read_file(settings: &Settings, directory: BorrowedFd<'_>, name: &OsStr) -> Re
         return Err(too_large);
     }
     let mut bytes = std::fs::File::from(file).take(settings.max_size.saturating_add(1));
-    let kept = match settings.condense {
-        Some(condense) => condense(&mut bytes),
-        None => {
-            // One byte more, so that the end is found without a second round of growing.
-            let mut whole = Vec::with_capacity(usize::try_from(size).unwrap_or(0).saturating_add(1));
-            bytes.read_to_end(&mut whole).map(|_| whole)
-        }
+    let kept = if let Some(condense) = settings.condense {
+        condense(&mut bytes)
+    } else {
+        // One byte more, so that the end is found without a second round of growing.
+        let mut whole = Vec::with_capacity(usize::try_from(size).unwrap_or(0).saturating_add(1));
+        bytes.read_to_end(&mut whole).map(|_| whole)
     };
     let kept = kept.map_err(|error| unreadable(errno_of(&error)))?;
     // It may have grown since its size was asked for.

@@ -14,7 +14,7 @@ async fn shell(script: &str, limit: Duration) -> End {
     run(&words(&["sh", "-c", script]), Path::new("/etc/app"), limit).await
 }
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 #[tokio::test]
 async fn what_a_command_says_is_kept_when_it_refuses() {
