@@ -1,6 +1,6 @@
 //! What the real node does that the fake ones cannot show, and what Windlass builds on it.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use anyhow::ensure;
 use k8s_openapi::api::core::v1::Pod;
@@ -20,12 +20,13 @@ tests! {
     a_nudged_pod_reads_the_new_content_of_a_mounted_config_map: on_node;
     a_sidecar_has_started_before_the_application: on_node;
     an_application_refuses_a_reload_when_it_is_told_to: on_node;
+    a_binary_of_this_machine_runs_with_the_libraries_that_it_needs: on_node;
     a_change_restarts_a_real_pod_with_the_new_value: on_node;
 }
 
 /// The kubelet looks at each mounted volume about once a minute by itself, and a pod that it is told
 /// of sooner at once.
-const SOONER_THAN_BY_ITSELF: Duration = Duration::from_secs(15);
+const SOONER_THAN_BY_ITSELF: Duration = Duration::from_secs(30);
 
 async fn a_pod_asks_the_api_server_as_its_service_account(t: &Test) {
     t.create::<Pod>(pod("asks", &["--probe-api"], json!({"restartPolicy": "Never"})))
@@ -125,6 +126,19 @@ async fn an_application_refuses_a_reload_when_it_is_told_to(t: &Test) {
         let state = t.app_state(&running).await.expect("the application answers");
         assert_eq!(state["reloads"], 1, "{name}: {state}");
     }
+}
+
+async fn a_binary_of_this_machine_runs_with_the_libraries_that_it_needs(t: &Test) {
+    const IMAGE: &str = "windlass.test/windlass:it";
+    let loaded = t.cluster.load_image(IMAGE, Path::new(env!("CARGO_BIN_EXE_windlass")));
+    loaded.expect("the node takes the image");
+    let mut runs = pod("runs", &["--version"], json!({"restartPolicy": "Never"}));
+    runs["spec"]["containers"][0]["image"] = json!(IMAGE);
+    t.create::<Pod>(runs).await;
+    let phase = t.pod_ended("runs").await;
+    let said = t.pod_logs("runs", "app").await;
+    assert_eq!(phase, "Succeeded", "{said}");
+    assert!(said.starts_with("windlass "), "{said}");
 }
 
 async fn a_change_restarts_a_real_pod_with_the_new_value(t: &Test) {

@@ -23,8 +23,9 @@ use clap::{Parser, Subcommand};
 
 /// Developer commands for Windlass.
 ///
-/// Everything runs on this machine and without a container runtime: a Kubernetes API server is
-/// compiled from source the first time (about 8 minutes on two cores) and started in seconds afterwards.
+/// Everything runs on this machine: a Kubernetes API server is compiled from source the first time
+/// (about 8 minutes on two cores) and started in seconds afterwards. Only some of the tests need a
+/// container runtime, and root.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Arguments {

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -221,6 +222,9 @@ func hierarchies() ([]string, error) {
 	return roots, nil
 }
 
+// needed are the controllers without which the kubelet does not start or a pod cannot be limited.
+var needed = []string{"cpu", "cpuset", "memory", "pids"}
+
 // delegate lets groups below the root of cgroup v2 have controllers; in v1 there is nothing to do.
 func delegate(root string) error {
 	available, err := os.ReadFile(filepath.Join(root, "cgroup.controllers"))
@@ -231,6 +235,9 @@ func delegate(root string) error {
 		return err
 	}
 	for controller := range strings.FieldsSeq(string(available)) {
+		if !slices.Contains(needed, controller) {
+			continue
+		}
 		control := filepath.Join(root, "cgroup.subtree_control")
 		if err := os.WriteFile(control, []byte("+"+controller), 0o644); err != nil {
 			return fmt.Errorf("delegate the controller %s: %w", controller, err)

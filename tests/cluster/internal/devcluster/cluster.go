@@ -79,7 +79,7 @@ func (c *cluster) prepare() error {
 	if c.node != nil {
 		c.ports[apiserver].release()
 		c.ports[apiserver] = nodePort
-		if err := c.node.claim(c.folder); err != nil {
+		if err := c.node.claim(c.folder, c.options.keepDir); err != nil {
 			return err
 		}
 	}

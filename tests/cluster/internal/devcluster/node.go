@@ -84,14 +84,14 @@ func (n *node) containerdSocket() string {
 }
 
 // claim takes a control group, and has it removed whatever happens.
-func (n *node) claim(in *folder) error {
+func (n *node) claim(in *folder, keep bool) error {
 	cgroups.Sweep()
 	var err error
 	if n.group, err = cgroups.Create(); err != nil {
 		return err
 	}
 	scratch := ""
-	if in.scratch {
+	if in.scratch && !keep {
 		scratch = in.path
 	}
 	read, write, err := os.Pipe()
