@@ -188,6 +188,11 @@ impl Policy {
             selection.named = [selection.named.to_vec(), of_kind(extra)].concat().into();
             selection.excluded = [selection.excluded.to_vec(), of_kind(exclude)].concat().into();
         }
+        // What its agents share with us is no configuration of anybody's: they read it at each question.
+        let token = says.in_place.agent.as_ref();
+        if let Some(token) = token.and_then(|agent| Pattern::glob(None, agent.token_secret.as_str())) {
+            opt_in.secrets.excluded = [opt_in.secrets.excluded.to_vec(), vec![token]].concat().into();
+        }
         opt_in
     }
 }

@@ -247,6 +247,9 @@ pub fn judge(expected: &[Expected], key: &AnswerKey, answer: &Answer) -> Verdict
         let said = || volume.message.as_deref().map(clean).unwrap_or_default();
         match volume.state {
             VolumeState::Applied => {}
+            VolumeState::Pending if volume.message.is_some() => {
+                return Verdict::NotYet(format!("the application was not told yet: {}", said()));
+            }
             VolumeState::Pending => return Verdict::NotYet("the application was not told yet".to_owned()),
             VolumeState::Refused => return Verdict::Refused(format!("refused by its validation: {}", said())),
             VolumeState::Failed => return Verdict::Refused(format!("the application could not be told: {}", said())),

@@ -14,13 +14,14 @@ use crate::support::{
     cluster::WINDLASS,
     node::application,
     policies::{for_web, install, policy},
-    tests,
+    tests, value,
 };
 
 tests! {
     every_pod_is_proven_and_its_application_told: on_node;
     what_the_validator_refuses_is_told_to_nobody_but_the_operator: on_node;
     an_application_that_hangs_is_named: on_node;
+    an_application_is_told_by_a_signal: on_node;
     an_application_that_ignores_the_signal_was_told_all_the_same: on_node;
     without_a_shared_process_namespace_the_agent_says_so: on_node;
     a_pod_that_goes_while_it_is_asked_keeps_nobody_waiting: on_node;
@@ -135,7 +136,7 @@ async fn every_pod_is_proven_and_its_application_told(t: &Test) {
         // Proven means that it is so now, not soon.
         let now = told(t, 2).await.expect("the applications answer");
         for ((state, file), (before, _)) in now.iter().zip(&before) {
-            assert!(file.ends_with(flags), "{file}");
+            assert_eq!(*file, value(flags));
             let reloads = |state: &Value| state["reloads"].as_u64().unwrap_or_default();
             assert!(
                 reloads(state) > reloads(before) + number as u64,
@@ -189,22 +190,32 @@ async fn an_application_that_hangs_is_named(t: &Test) {
     );
 }
 
-async fn an_application_that_ignores_the_signal_was_told_all_the_same(t: &Test) {
+async fn told_by_a_signal(t: &Test, app: &[&str]) {
     install(t).await;
     secret(t, TOKEN).await;
     let flags = ["--notify-signal", "HUP", "--process", "testapp"];
-    let shared = json!({"shareProcessNamespace": true});
-    web(t, 1, &["--hangup", "ignore"], vec![agent(&flags)], shared).await;
+    web(t, 1, app, vec![agent(&flags)], json!({"shareProcessNamespace": true})).await;
     in_place(t, "InPlace", "60s", "Report").await;
     t.start_and_adopt(&[]).await;
+    let before = await_condition("the application to answer", async || told(t, 1).await).await;
+    assert_eq!(before[0].0["hangups"], 0, "it started with what is there");
     change(t, "B").await;
     t.metric("windlass_in_place_total", &[("result", "verified")], 1).await;
-    await_condition("the signal to be seen", async || {
-        let told = told(t, 1).await?;
-        ensure!(told[0].0["hangups"].as_u64().unwrap_or_default() >= 1, "{}", told[0].0);
+}
+
+async fn an_application_is_told_by_a_signal(t: &Test) {
+    told_by_a_signal(t, &[]).await;
+    await_condition("the application to take notice", async || {
+        let now = told(t, 1).await?;
+        ensure!(now[0].0["hangups"] == 1, "{}", now[0].0);
         Ok(())
     })
     .await;
+}
+
+async fn an_application_that_ignores_the_signal_was_told_all_the_same(t: &Test) {
+    told_by_a_signal(t, &["--hangup", "ignore"]).await;
+    assert_eq!(told(t, 1).await.expect("it answers")[0].0["hangups"], 0);
 }
 
 async fn without_a_shared_process_namespace_the_agent_says_so(t: &Test) {
@@ -256,7 +267,7 @@ async fn an_agent_that_is_killed_before_it_tells_makes_up_for_it(t: &Test) {
     change(t, "B").await;
     await_condition("the new file", async || {
         let file = t.file_in(&pod, "/etc/web/flags").await?;
-        ensure!(file.ends_with('B'), "{file}");
+        ensure!(file == value("B"), "{file}");
         Ok(())
     })
     .await;
@@ -273,36 +284,36 @@ async fn an_agent_that_is_killed_before_it_tells_makes_up_for_it(t: &Test) {
 
 async fn the_proof_goes_on_after_the_controller_was_killed(t: &Test) {
     with_agent(t, 1, &[], &RELOAD).await;
-    in_place(t, "InPlace", "60s", "Restart").await;
-    t.start_and_adopt(&[]).await;
     // As long as the agent has another token nothing is proven.
-    let token = |token: &str| Patch::Merge(json!({"stringData": {"token": token}}));
-    let api = t.api::<Secret>();
-    api.patch(
-        "windlass-agent",
-        &by("test").patch(),
-        &token("another-token-another-token"),
-    )
-    .await
-    .expect("the API server takes it");
+    with_token_of_its_own(t, json!({"timeout": "60s", "onTimeout": "Restart"})).await;
+    t.start_and_adopt(&[]).await;
     change(t, "B").await;
     t.event("web", "Propagating").await;
+    t.counted("windlass_agent_requests_total", &[("result", "refused")])
+        .await;
     t.windlass().kill().await;
-    api.patch("windlass-agent", &by("test").patch(), &token(TOKEN))
-        .await
-        .expect("the API server takes it");
+    let token = Patch::Merge(json!({"stringData": {"token": TOKEN}}));
+    let patched = t.api::<Secret>().patch("other", &by("test").patch(), &token).await;
+    patched.expect("the API server takes it");
     t.start(&[]).await;
     t.metric("windlass_in_place_total", &[("result", "verified")], 1).await;
     t.rolls("web", 0).await;
 }
 
-async fn another_token_proves_nothing(t: &Test) {
-    with_agent(t, 1, &[], &RELOAD).await;
+/// The policy names another Secret than the one that the agents have.
+async fn with_token_of_its_own(t: &Test, mut in_place: Value) {
     let other = json!({"metadata": {"name": "other"}, "stringData": {"token": "another-token-another-token"}});
     t.create::<Secret>(other).await;
-    let agent = json!({"port": PORT, "tokenSecretRef": {"name": "other"}});
-    let in_place = json!({"agent": agent, "timeout": "3s"});
-    policy(t, "web", for_web(json!({"strategy": "InPlace", "inPlace": in_place}))).await;
+    in_place["agent"] = json!({"port": PORT, "tokenSecretRef": {"name": "other"}});
+    // The Secret that the agents do have is mounted as well, and nobody's configuration.
+    let sources = json!({"exclude": [{"kind": "Secret", "name": "windlass-agent"}]});
+    let spec = json!({"strategy": "InPlace", "inPlace": in_place, "sources": sources});
+    policy(t, "web", for_web(spec)).await;
+}
+
+async fn another_token_proves_nothing(t: &Test) {
+    with_agent(t, 1, &[], &RELOAD).await;
+    with_token_of_its_own(t, json!({"timeout": "3s"})).await;
     t.start_and_adopt(&[]).await;
     change(t, "B").await;
     let note = t.event("web", "NotApplied").await;
@@ -331,7 +342,7 @@ async fn without_an_agent_the_controller_tells_the_application(t: &Test) {
         .await;
     for (state, file) in told(t, 2).await.expect("the applications answer") {
         assert_eq!(state["reloads"], 1, "{state}");
-        assert!(file.ends_with('B'), "{file}");
+        assert_eq!(file, value("B"));
     }
     t.rolls("web", 0).await;
 }

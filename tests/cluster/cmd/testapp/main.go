@@ -71,8 +71,6 @@ func run(f flags) error {
 		return fmt.Errorf("--reload: unknown behaviour %q", f.reload)
 	case f.hangup != obey && f.hangup != ignore && f.hangup != fatal:
 		return fmt.Errorf("--hangup: unknown behaviour %q", f.hangup)
-	case f.exit:
-		return nil
 	case f.probe:
 		return probeAPI()
 	case f.get != "":
@@ -85,6 +83,9 @@ func run(f flags) error {
 			fmt.Fprintf(os.Stderr, "testapp: %v\n", err)
 			os.Exit(4)
 		}
+	}
+	if f.exit {
+		return nil
 	}
 	app := &app{flags: f, started: time.Now()}
 	app.watchHangups()
