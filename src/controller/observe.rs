@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 
+use super::entry::WorkloadEntry;
 use super::gather::{Context, Decided};
 use crate::core::decide::{Action, Change, Plan};
 use crate::core::kind::KindId;
@@ -137,12 +138,7 @@ impl Observer {
                 self.metrics.change_to_current(since(stale, now));
             }
         } else {
-            let from = match outcome {
-                Outcome::Written {
-                    change: Some(change), ..
-                } => change.first_seen,
-                _ => entry.change.as_ref().map_or(now, |change| change.first_seen),
-            };
+            let from = began(entry, outcome).unwrap_or(now);
             // Held for its policy alone it may well be current.
             let idle = plan.action == Action::Hold && matches!(reason, Reason::PolicyMissing | Reason::PolicyInvalid);
             if !idle {
@@ -276,6 +272,16 @@ fn was_put_off(before: Option<(State, Reason)>) -> bool {
         Some((State::Held, _)) => true,
         Some((State::Pending, reason)) => !matches!(reason, Reason::Budget | Reason::EarlierWave),
         _ => false,
+    }
+}
+
+/// When the change was seen that it is not current for.
+fn began(entry: &WorkloadEntry, outcome: &Outcome) -> Option<Timestamp> {
+    match outcome {
+        Outcome::Written {
+            change: Some(change), ..
+        } => Some(change.first_seen),
+        _ => entry.change.as_ref().map(|change| change.first_seen),
     }
 }
 

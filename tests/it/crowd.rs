@@ -19,6 +19,8 @@ use crate::support::{
     template_annotation, tests,
 };
 
+mod agents;
+
 tests! {
     a_thousand_that_share_a_secret_roll_ten_at_a_time: embedded;
 }

@@ -63,6 +63,7 @@ pub fn run(options: &Options) -> Result<()> {
         let mut command = workspace::cargo();
         command
             .args(["test", "--package", "windlass", "--test", "it", CROWD])
+            .env("RUST_TEST_THREADS", "1")
             .env(devcluster::OVERRIDE, &devcluster);
         summary.run("a thousand workloads at once", command)?;
 
