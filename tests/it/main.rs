@@ -22,6 +22,7 @@ mod faults;
 mod foreign;
 mod governed;
 mod governor;
+mod greeter;
 mod in_place;
 mod kinds;
 mod migrate;

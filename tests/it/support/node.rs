@@ -118,7 +118,7 @@ impl Test {
 }
 
 /// Asks the application in a pod; only from the node's network, as tests on a node are.
-async fn ask(pod: &Pod, method: &str, path: &str) -> Result<(u16, String)> {
+pub async fn ask(pod: &Pod, method: &str, path: &str) -> Result<(u16, String)> {
     let address = pod.status.as_ref().and_then(|it| it.pod_ip.as_deref());
     let address = address.with_context(|| format!("{} has no address", pod.name_any()))?;
     let exchange = async {

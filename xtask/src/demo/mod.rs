@@ -2,6 +2,7 @@
 //!
 //! This file starts and ends things, [`stage`] is what the steps have at hand, [`story`] tells them.
 
+mod greeter;
 mod stage;
 mod story;
 
@@ -31,11 +32,18 @@ pub struct Options {
     /// Show this binary instead of building one.
     #[arg(long, value_name = "PATH")]
     windlass: Option<PathBuf>,
+    /// Show the example of `windlass-live` instead, in a pod on a real kubelet; needs root and containerd.
+    #[arg(long, conflicts_with = "keep")]
+    greeter: bool,
 }
 
 /// Builds, shows, ends.
 pub fn run(options: &Options) -> Result<()> {
-    machine::require(&[Tool::Go])?;
+    machine::require(if options.greeter {
+        &[Tool::Go, Tool::Node]
+    } else {
+        &[Tool::Go]
+    })?;
     let windlass = if let Some(path) = &options.windlass {
         path.clone()
     } else {
@@ -50,7 +58,7 @@ pub fn run(options: &Options) -> Result<()> {
     runtime.block_on(async {
         let mut session = Session::new(kept.clone())?;
         let (outcome, logs) = tokio::select! {
-            result = session.play(&windlass, &devcluster) => {
+            result = session.play(&windlass, &devcluster, options.greeter) => {
                 let logs = if result.is_ok() { Logs::Remove } else { Logs::Keep };
                 (result, logs)
             }
@@ -93,21 +101,25 @@ impl Session {
         })
     }
 
-    async fn play(&mut self, windlass: &Path, devcluster: &Path) -> Result<()> {
+    async fn play(&mut self, windlass: &Path, devcluster: &Path, greeter: bool) -> Result<()> {
         let info = if let Some(info) = &self.kept {
             info.clone()
         } else {
             say::step("Starting Kubernetes (about 5 seconds)");
             let plan = Plan {
                 dir: self.folder.join("cluster"),
-                fake_nodes: 1,
+                fake_nodes: u32::from(!greeter),
                 users: vec!["windlass"],
+                extra: if greeter { vec!["--node".to_owned()] } else { Vec::new() },
                 ..Plan::default()
             };
             let cluster = Cluster::start(devcluster, &plan, &self.folder.join("cluster.log")).await?;
             self.cluster.insert(cluster).info.clone()
         };
         say::note(format_args!("Kubernetes {} answers at {}", info.version, info.server));
+        if greeter {
+            return greeter::tell(&info, devcluster, windlass, &self.folder, &mut self.controller).await;
+        }
         story::tell(
             &info,
             windlass,
