@@ -167,9 +167,9 @@ impl Propagator {
         .await;
         let outcome = match found {
             Ok(Some(pods)) => self.bring(workload, &round, pods).await,
-            Ok(None) => Came::trouble("nothing tells which pods are its own".to_owned()),
+            Ok(None) => round.without_pods("nothing tells which pods are its own".to_owned()),
             Err(ApiError::NotFound | ApiError::Replaced) => return,
-            Err(error) => Came::trouble(clean(&format!("its pods cannot be read: {error}"))),
+            Err(error) => round.without_pods(clean(&format!("its pods cannot be read: {error}"))),
         };
         self.end(workload, round, outcome);
     }
@@ -404,6 +404,16 @@ struct Round {
 }
 
 impl Round {
+    /// Nothing came of it, and nothing of what came before is lost.
+    fn without_pods(&self, why: String) -> Came {
+        Came {
+            done: self.done.clone(),
+            pods: self.done.len(),
+            trouble: Some(why),
+            problems: Vec::new(),
+        }
+    }
+
     fn nudges(&self) -> usize {
         if self.in_place.agent.is_some() && self.since.is_some() {
             NUDGES_ASKED
@@ -465,13 +475,6 @@ struct Came {
 }
 
 impl Came {
-    fn trouble(why: String) -> Self {
-        Self {
-            trouble: Some(why),
-            ..Self::default()
-        }
-    }
-
     fn lacks(&mut self, pod: &RunningPod, why: &str) {
         self.problems.push(Problem {
             pod: pod.name.clone(),

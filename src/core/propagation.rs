@@ -314,8 +314,10 @@ impl Progress {
     #[must_use]
     pub fn describe(&self) -> String {
         let count = format!("{}/{} pods", self.done, self.pods);
-        if let Some(trouble) = &self.trouble {
-            return format!("{count}; {trouble}");
+        match &self.trouble {
+            Some(trouble) if self.pods == 0 => return trouble.clone(),
+            Some(trouble) => return format!("{count}; {trouble}"),
+            None => {}
         }
         if self.problems.is_empty() {
             return count;

@@ -1,6 +1,6 @@
 //! Requests to pods: what their agents prove, and what makes applications read their files again.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use hyper::header::{AUTHORIZATION, HeaderName};
@@ -51,6 +51,9 @@ impl Agents {
         let Some(address) = pod.address else {
             return Verdict::NotYet("it has no address yet".to_owned());
         };
+        if is_no_pods(address) {
+            return Verdict::NotYet(format!("{address} is no address of a pod"));
+        }
         let mut bytes = [0; 16];
         if getrandom::fill(&mut bytes).is_err() {
             return Verdict::NotYet("no random numbers are to be had".to_owned());
@@ -99,6 +102,10 @@ impl Agents {
             return Err("it is on its node's network and not called".to_owned());
         }
         let address = pod.address.ok_or("it has no address yet")?;
+        // A pod's own status names it, and whoever may write that could name anything.
+        if address.is_loopback() || is_no_pods(address) {
+            return Err(format!("{address} is no address of a pod"));
+        }
         let fetch = Fetch {
             address: SocketAddr::new(address, *port),
             method: match method {
@@ -126,6 +133,15 @@ impl Agents {
     }
 }
 
+/// Where clouds keep the credentials of their machines, and what is no single host's.
+fn is_no_pods(address: IpAddr) -> bool {
+    let link_local = match address.to_canonical() {
+        IpAddr::V4(address) => address.is_link_local() || address.is_broadcast(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    };
+    link_local || address.is_multicast() || address.is_unspecified()
+}
+
 /// What an answer holds, if it is one and the agent's own.
 fn read(challenge: &Challenge, token: &Token, fetched: &Fetched) -> Result<Answer, (AgentResult, String)> {
     let refused = |why: &str| Err((AgentResult::Refused, format!("its agent {why}")));
@@ -151,5 +167,28 @@ fn read(challenge: &Challenge, token: &Token, fetched: &Fetched) -> Result<Answe
         Ok(answer)
     } else {
         Err(invalid("is of another version"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_machines_keep_credentials_no_pod_is() {
+        let of = |text: &str| is_no_pods(text.parse().expect("an address"));
+        for text in [
+            "169.254.169.254",
+            "fe80::1",
+            "::ffff:169.254.169.254",
+            "224.0.0.1",
+            "0.0.0.0",
+            "::",
+        ] {
+            assert!(of(text), "{text}");
+        }
+        for text in ["10.244.0.7", "fd00::7", "192.0.2.1"] {
+            assert!(!of(text), "{text}");
+        }
     }
 }
