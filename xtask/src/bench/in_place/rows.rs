@@ -29,19 +29,21 @@ fn of_one(figures: &Figures) -> Vec<Row> {
     } = figures;
     let name = |what: &str| format!("{detection}: {what}");
     let mut rows = Vec::new();
-    for (what, delay) in [
-        ("change in the file", Series::file as fn(&Series) -> Vec<Duration>),
-        ("application told", Series::told),
+    let promised = (*detection == Detection::Watch).then_some(FILE_P99_MS);
+    for (what, delay, promised) in [
+        (
+            "change in the file",
+            Series::file as fn(&Series) -> Vec<Duration>,
+            promised,
+        ),
+        ("application told", Series::told, None),
     ] {
         for (point, percent) in POINTS {
             let of = |series| ms(percentile(&delay(series), percent));
             let row = Row::pair(&name(&format!("{what}, {point}")), "ms", of(floor), of(nudged));
-            let promised = *detection == Detection::Watch && percent == 99 && what == "change in the file";
-            rows.push(if promised {
-                row.at_most(FILE_P99_MS)
-            } else {
-                let ratio = of(nudged) / of(floor);
-                row.compared(Comparison::Ratio(ratio))
+            rows.push(match promised {
+                Some(limit) if percent == 99 => row.at_most(limit),
+                _ => row.compared(Comparison::Ratio(of(nudged) / of(floor))),
             });
         }
     }
