@@ -45,7 +45,7 @@ pub struct Figures {
 
 /// Delays of one pod's changes.
 #[derive(Default)]
-pub struct Series(Vec<Delays>);
+pub struct Series(pub(super) Vec<Delays>);
 
 impl Series {
     /// How many changes.

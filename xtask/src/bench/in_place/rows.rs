@@ -93,3 +93,46 @@ fn of_one(figures: &Figures) -> Vec<Row> {
 }
 
 const POINTS: [(&str, usize); 3] = [("p50", 50), ("p99", 99), ("max", 100)];
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Detection, Figures, Series, of_one};
+    use crate::bench::{
+        audit::Requests,
+        in_place::{change::Delays, kubelet::Kubelet},
+        table::Row,
+    };
+
+    /// Whether a target is missed when every change takes this long to be in the file.
+    fn misses(detection: Detection, millis: u64) -> bool {
+        let file = Duration::from_millis(millis);
+        let delays = Delays {
+            file,
+            told: file,
+            proven: Some(file),
+            watch: Duration::ZERO,
+        };
+        let series = || Series(vec![delays; 3]);
+        let figures = Figures {
+            detection,
+            floor: series(),
+            nudged: series(),
+            alone: Series::default(),
+            requests: Requests::default(),
+            kubelet: Kubelet {
+                watches: 0.0,
+                gets_per_change: 0.0,
+            },
+        };
+        of_one(&figures).iter().any(Row::is_missed)
+    }
+
+    #[test]
+    fn a_second_until_the_file_has_it_is_the_bound_with_the_kubelets_default() {
+        assert!(!misses(Detection::Watch, 1000));
+        assert!(misses(Detection::Watch, 1001));
+        assert!(!misses(Detection::Cache, 1001));
+    }
+}
