@@ -228,6 +228,16 @@ pub struct Info {
     pub audit_log: PathBuf,
     /// A kubectl of the server's own version.
     pub kubectl: PathBuf,
+    /// The real node, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<Node>,
+}
+
+/// A node on which pods run.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Node {
+    /// Of its process 1, whose network and mounts are the node's.
+    pub pid: u32,
 }
 
 impl Info {

@@ -43,7 +43,7 @@ enum Command {
     Lint,
     /// Write the generated files, or check that they are up to date (seconds).
     Generate(generate::Options),
-    /// Measure the controller against a bare watch with one patch (2 to 6 minutes at full size).
+    /// Measure the controller against a bare watch with one patch (2 to 9 minutes at full size).
     Bench(Box<bench::Options>),
     /// A Kubernetes to try things on: API server, controllers, scheduler and a node without containers.
     #[command(subcommand)]

@@ -17,11 +17,13 @@
 //! | [`audit`] | requests, counted by the API server |
 //! | [`rows`] | ratios and targets |
 //! | [`table`], [`report`] | what people read, JSON |
+//! | [`in_place`] | all of that for changes in running pods, on a real kubelet |
 
 mod audit;
 mod fan_out;
 mod figures;
 mod floor;
+mod in_place;
 mod layout;
 mod manifests;
 mod measure;
@@ -39,7 +41,7 @@ mod usage;
 
 use std::{fs, os::unix::process::CommandExt, path::Path};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 pub use floor::Options as FloorOptions;
 pub use options::Options;
 use sets::{Set, Sizes};
@@ -61,7 +63,10 @@ const SYSTEM_NAMESPACE: &str = "windlass-system";
 /// Builds, measures, reports. The exit code says whether it could be measured, never how fast it was.
 pub fn run(options: &Options) -> Result<()> {
     let sizes = Sizes::new(options)?;
-    machine::require(&[Tool::Go])?;
+    machine::require(match sizes.set {
+        Set::InPlace => &[Tool::Go, Tool::Node][..],
+        Set::Default | Set::Mixed | Set::FanOut => &[Tool::Go],
+    })?;
     if cfg!(debug_assertions) {
         return continue_in_release();
     }
@@ -113,6 +118,9 @@ fn continue_in_release() -> Result<()> {
 async fn measure_all(sizes: &Sizes, windlass: &Path, devcluster: &Path) -> Result<report::Report> {
     let folder = scratch()?.join("bench");
     fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
+    if sizes.set == Set::InPlace {
+        return in_place::measure(sizes, windlass, devcluster, &folder).await;
+    }
     let log = |name: &str| folder.join(name);
 
     say::step(if sizes.rollouts {
@@ -150,6 +158,7 @@ async fn measure_all(sizes: &Sizes, windlass: &Path, devcluster: &Path) -> Resul
     let outcome = match sizes.set {
         Set::Default | Set::Mixed => rounds::run(&site).await,
         Set::FanOut => fan_out::run(&site).await,
+        Set::InPlace => bail!("pods of the set in-place are measured elsewhere"),
     };
     let report = match outcome {
         Ok(figures) => {

@@ -41,9 +41,13 @@ pub struct Options {
     /// Changes at once, per round [default: 200].
     #[arg(long, value_name = "N")]
     pub burst: Option<usize>,
-    /// Changes one after the other, per round and kind of source [default: 100].
+    /// Changes one after the other, per round and kind of source [default: 100; in-place: 50, no rounds].
     #[arg(long, value_name = "N")]
     pub one_at_a_time: Option<usize>,
+    /// Changes of what a kubelet writes when it comes by, each of which takes 30 to 90 s; in the
+    /// in-place set only, where 0 leaves them out [default: 3].
+    #[arg(long, value_name = "N")]
+    pub without_nudge: Option<usize>,
     /// Seconds without any change before the first one that is measured on its own, per round [default: 5].
     #[arg(long, value_name = "SECONDS")]
     pub idle: Option<u64>,

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{
     audit::Requests,
     figures::{Course, Figures, Pair, Round},
+    in_place,
     rows::rows,
     sets::{Set, Sizes},
     statistics::{ms, percentile},
@@ -43,6 +44,25 @@ enum RoundReport {
         windlass_ms: f64,
         ratio: f64,
     },
+    InPlace {
+        detection: &'static str,
+        floor: DelayReport,
+        windlass: DelayReport,
+        without_nudge: DelayReport,
+    },
+}
+
+/// Of each change, in order.
+#[derive(Serialize)]
+#[allow(
+    clippy::struct_field_names,
+    reason = "names in the JSON file, where the unit belongs to the name"
+)]
+struct DelayReport {
+    file_ms: Vec<f64>,
+    told_ms: Vec<f64>,
+    proven_ms: Vec<f64>,
+    watch_ms: Vec<f64>,
 }
 
 #[derive(Serialize)]
@@ -77,6 +97,26 @@ impl Report {
             Course::Singles(singles) => singles.rounds.iter().map(RoundReport::singles).collect(),
             Course::FanOut(rounds) => rounds.iter().map(RoundReport::fan_out).collect(),
         };
+        Self::concluded(sizes, kubernetes, rows, rounds, requests)
+    }
+
+    /// Of the set in which pods run.
+    pub fn in_place(sizes: &Sizes, kubernetes: &str, rows: Vec<Row>, all: &[in_place::Figures]) -> Self {
+        let requests = all
+            .iter()
+            .map(|figures| (figures.detection.word(), figures.requests.clone()));
+        let requests = requests.collect();
+        let rounds = all.iter().map(RoundReport::in_place).collect();
+        Self::concluded(sizes, kubernetes, rows, rounds, requests)
+    }
+
+    fn concluded(
+        sizes: &Sizes,
+        kubernetes: &str,
+        rows: Vec<Row>,
+        rounds: Vec<RoundReport>,
+        requests: BTreeMap<&'static str, Requests>,
+    ) -> Self {
         Self {
             set: sizes.set,
             kubernetes: kubernetes.to_owned(),
@@ -91,18 +131,17 @@ impl Report {
 
     /// As Markdown, which is also readable as it is.
     pub fn table(&self) -> String {
+        let how = match (self.set, self.sizes.rollouts) {
+            (Set::InPlace, _) => "a real kubelet".to_owned(),
+            (_, true) => format!("{} rounds, every change a real rollout", self.sizes.rounds),
+            (_, false) => format!("{} rounds, API server alone (no rollouts)", self.sizes.rounds),
+        };
         let mut text = format!(
-            "Set {}: Kubernetes {}, {} cores, {}, {} rounds, {}.\n\n",
+            "Set {}: Kubernetes {}, {} cores, {}, {how}.\n\n",
             self.set.word(),
             self.kubernetes,
             self.cores,
             self.sizes.describe(),
-            self.sizes.rounds,
-            if self.sizes.rollouts {
-                "every change a real rollout"
-            } else {
-                "API server alone (no rollouts)"
-            },
         );
         text.push_str(&table::markdown(&self.rows));
         text.push_str("\nRequests of Windlass, from the API server's audit log:\n");
@@ -154,6 +193,24 @@ impl RoundReport {
                 burst_ms: ms(times.burst),
                 one_at_a_time_ms: times.one_at_a_time.iter().copied().map(ms).collect(),
             }),
+        }
+    }
+
+    fn in_place(figures: &in_place::Figures) -> Self {
+        let delays = |series: &in_place::Series| {
+            let all_ms = |delays: Vec<Duration>| delays.into_iter().map(ms).collect();
+            DelayReport {
+                file_ms: all_ms(series.file()),
+                told_ms: all_ms(series.told()),
+                proven_ms: all_ms(series.proven()),
+                watch_ms: all_ms(series.watch()),
+            }
+        };
+        Self::InPlace {
+            detection: figures.detection.word(),
+            floor: delays(&figures.floor),
+            windlass: delays(&figures.nudged),
+            without_nudge: delays(&figures.alone),
         }
     }
 

@@ -29,7 +29,7 @@ struct Words {
 impl Words {
     fn new(set: Set) -> Self {
         let (workload, change) = match set {
-            Set::Default => ("Deployment", "change"),
+            Set::Default | Set::InPlace => ("Deployment", "change"),
             Set::Mixed => ("workload", "change"),
             Set::FanOut => ("Deployment", "restart"),
         };
@@ -81,7 +81,7 @@ pub fn rows(sizes: &Sizes, figures: &Figures, requests: &BTreeMap<&'static str, 
     rows.push(match sizes.set {
         Set::Default => peak.at_most(28.0),
         Set::Mixed => peak.at_most(36.0),
-        Set::FanOut => peak,
+        Set::FanOut | Set::InPlace => peak,
     });
     rows.push(cpu(&words, phases));
     rows.extend(request_rows(sizes, &words, phases, requests));

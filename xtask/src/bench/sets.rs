@@ -20,6 +20,8 @@ pub enum Set {
     Mixed,
     /// One ConfigMap that all Deployments use.
     FanOut,
+    /// Mounted ConfigMaps of pods that run, on a real kubelet; needs root.
+    InPlace,
 }
 
 impl Set {
@@ -29,6 +31,7 @@ impl Set {
             Self::Default => "default",
             Self::Mixed => "mixed",
             Self::FanOut => "fan-out",
+            Self::InPlace => "in-place",
         }
     }
 
@@ -46,6 +49,7 @@ impl Set {
             rounds: 5,
             burst: 200,
             one_at_a_time: 100,
+            without_nudge: 0,
             idle_seconds: 5,
             quiet_seconds: 100,
             rollouts: false,
@@ -71,6 +75,18 @@ impl Set {
                 quiet_seconds: 0,
                 ..default
             },
+            Self::InPlace => Sizes {
+                configmaps: 0,
+                deployments: 0,
+                floor_deployments: 0,
+                rounds: 0,
+                burst: 0,
+                one_at_a_time: 50,
+                without_nudge: 3,
+                idle_seconds: 0,
+                quiet_seconds: 0,
+                ..default
+            },
         }
     }
 }
@@ -86,6 +102,7 @@ pub struct Sizes {
     pub configmaps: usize,
     #[serde(skip_serializing_if = "is_zero")]
     pub secrets: usize,
+    #[serde(skip_serializing_if = "is_zero")]
     pub deployments: usize,
     #[serde(skip_serializing_if = "is_zero")]
     pub statefulsets: usize,
@@ -93,12 +110,16 @@ pub struct Sizes {
     pub daemonsets: usize,
     #[serde(skip_serializing_if = "is_zero")]
     pub cronjobs: usize,
+    #[serde(skip_serializing_if = "is_zero")]
     pub floor_deployments: usize,
+    #[serde(skip_serializing_if = "is_zero")]
     pub rounds: usize,
     #[serde(skip_serializing_if = "is_zero")]
     pub burst: usize,
     #[serde(skip_serializing_if = "is_zero")]
     pub one_at_a_time: usize,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub without_nudge: usize,
     pub idle_seconds: u64,
     pub quiet_seconds: u64,
     pub rollouts: bool,
@@ -134,13 +155,17 @@ impl Sizes {
             rounds: size("rounds", options.rounds, defaults.rounds)?,
             burst: size("burst", options.burst, defaults.burst)?,
             one_at_a_time: size("one-at-a-time", options.one_at_a_time, defaults.one_at_a_time)?,
+            without_nudge: match options.without_nudge {
+                Some(0) if set == Set::InPlace => 0,
+                given => size("without-nudge", given, defaults.without_nudge)?,
+            },
             idle_seconds: seconds("idle", options.idle, defaults.idle_seconds)?,
             quiet_seconds: seconds("quiet", options.quiet, defaults.quiet_seconds)?,
             rollouts: options.rollouts,
         };
         ensure!(
             !sizes.rollouts || set == Set::Default,
-            "--rollouts has no meaning with --set {}: it measures the API server alone",
+            "--rollouts has no meaning with --set {}",
             set.word()
         );
         if set == Set::FanOut {
@@ -188,6 +213,12 @@ impl Sizes {
                 self.deployments, self.floor_deployments
             );
         }
+        if self.set == Set::InPlace {
+            return format!(
+                "{} changes of one pod each, {} without a nudge",
+                self.one_at_a_time, self.without_nudge
+            );
+        }
         let mut parts = vec![format!("{} ConfigMaps", self.configmaps)];
         if self.has_secrets() {
             parts.push(format!("{} Secrets", self.secrets));
@@ -206,6 +237,9 @@ impl Sizes {
                  taken for flapping; make it fewer --rounds",
                 self.rounds
             );
+            return Ok(());
+        }
+        if self.set == Set::InPlace {
             return Ok(());
         }
         let workloads = sum(&self.opted_in());
@@ -296,6 +330,11 @@ mod tests {
                 "--set fan-out",
                 "one ConfigMap for 1000 Deployments, another for 1000 of the floor",
             ),
+            ("--set in-place", "50 changes of one pod each, 3 without a nudge"),
+            (
+                "--set in-place --one-at-a-time 5 --without-nudge 0",
+                "5 changes of one pod each, 0 without a nudge",
+            ),
         ] {
             assert_eq!(
                 sizes(arguments).map(|sizes| sizes.describe()),
@@ -311,6 +350,11 @@ mod tests {
             ("--secrets 1", "--secrets has no meaning with --set default"),
             ("--set fan-out --burst 10", "--burst has no meaning with --set fan-out"),
             ("--set fan-out --quiet 100", "--quiet has no meaning with --set fan-out"),
+            ("--without-nudge 0", "--without-nudge has no meaning with --set default"),
+            (
+                "--set in-place --rounds 2",
+                "--rounds has no meaning with --set in-place",
+            ),
             ("--set mixed --rollouts", "--rollouts has no meaning with --set mixed"),
             ("--set mixed --cronjobs 0", "--cronjobs must be at least 1"),
             ("--configmaps 9999", "--configmaps must be at least 10000"),

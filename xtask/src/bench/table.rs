@@ -11,7 +11,8 @@ pub struct Row {
     unit: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     floor: Option<f64>,
-    windlass: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    windlass: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     comparison: Option<Comparison>,
     #[serde(flatten)]
@@ -44,7 +45,7 @@ impl Row {
         Self {
             figure: figure.to_owned(),
             unit,
-            windlass,
+            windlass: Some(windlass),
             ..Self::default()
         }
     }
@@ -54,6 +55,15 @@ impl Row {
         Self {
             floor: Some(floor),
             ..Self::one(figure, unit, windlass)
+        }
+    }
+
+    /// A figure that has nothing of Windlass in it.
+    pub fn floor(figure: &str, unit: &'static str, floor: f64) -> Self {
+        Self {
+            floor: Some(floor),
+            windlass: None,
+            ..Self::one(figure, unit, floor)
         }
     }
 
@@ -93,7 +103,8 @@ impl Row {
     fn value(&self) -> f64 {
         match self.comparison {
             Some(Comparison::Ratio(value) | Comparison::DifferenceMs(value)) => value,
-            None => self.windlass,
+            // Not a number is never good enough.
+            None => self.windlass.unwrap_or(f64::NAN),
         }
     }
 
@@ -127,7 +138,7 @@ impl Row {
         [
             figure.clone(),
             floor.map(plain).unwrap_or_default(),
-            plain(*windlass),
+            windlass.map(plain).unwrap_or_default(),
             compared.unwrap_or_default(),
             target.unwrap_or_default(),
             verdict.to_owned(),
