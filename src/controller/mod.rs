@@ -21,9 +21,11 @@ use crate::core::name::{SourceKind, WorkloadRef};
 use crate::core::optin::Reading;
 use crate::core::reason::{REASONS, STATES};
 use crate::core::terms::BuiltIn;
+use crate::core::time::Second;
 use crate::k8s::client;
 use crate::k8s::heartbeat::{self, Heartbeat};
 use crate::k8s::keyring::KeptIn;
+use crate::k8s::lease::Lease;
 use crate::ops::{Admin, ApiCode, Liveness, Metrics, Readiness, Shutdown, Verb, Vocabulary};
 
 mod config;
@@ -34,6 +36,7 @@ mod feed;
 pub mod gather;
 pub mod index;
 mod kinds;
+mod leading;
 pub mod observe;
 mod places;
 mod policies;
@@ -53,13 +56,20 @@ pub use config::{ControllerConfig, Described, Sources, WorkloadKind};
 use feed::Feed;
 use gather::{Clock, Context};
 use index::{Index, Rules, Wanted};
+use leading::{Election, Leading};
 use observe::Observer;
 use propagation::Propagator;
 use queue::Queue;
 use reconcile::Reconciler;
 
 /// How long one request may take. A stop waits for those under way, and has 10 s in all.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(8);
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// How long a stop waits for the lease to be released. Without that the others take it when it expires.
+const RELEASE: Duration = Duration::from_millis(900);
+
+/// A leader that has seen a change may take this long beyond the settling until the cluster tells of it.
+const UNRECORDED: SignedDuration = SignedDuration::from_secs(10);
 
 /// What is left of the 10 s for the Events that are still queued.
 const EVENTS_AT_STOP: Duration = Duration::from_secs(1);
@@ -134,7 +144,24 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
     };
     readiness.set(KEYS_READY, true);
 
-    let context = Arc::new(context(&config, installation, ring, client.clone(), clock)?);
+    let leading = match config.election {
+        // Whoever only reports leaves it to nobody else.
+        Some(times) if !config.observe_only => Leading::elected(leading::identity(&holder)?, times),
+        Some(_) | None => Leading::alone(),
+    };
+    let last_watched = if leading.is_alone() {
+        last_watched
+    } else {
+        last_watched.and_then(|last| dealt_with(last, &config))
+    };
+    let context = Arc::new(context(
+        &config,
+        installation,
+        ring,
+        client.clone(),
+        clock,
+        leading.clone(),
+    )?);
     let queue: Arc<Queue<WorkloadRef>> = Arc::default();
     let reading: Arc<Queue<Wanted>> = Arc::default();
     let feed = Feed {
@@ -160,40 +187,141 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
         return finish(background).await;
     }
     readiness.set(SYNC_READY, true);
-    metrics.leader(true);
-    startup::find_rolling(&context);
     announce_sync(&context);
-
-    let (events, queued_events) = mpsc::channel(EVENTS_QUEUED);
-    let observer = Arc::new(Observer::new(metrics.clone(), events));
-    let propagator = Propagator::new(context.clone(), queue.clone(), metrics.clone(), &config);
-    let reconciler = reconciler(&context, &queue, reading, &propagator, observer, &config);
-    background.spawn(resync(context.clone(), queue.clone(), config.resync));
-    spawn_reports(&mut background, &context, &queue, &metrics);
-    let workers = start_workers(reconciler, config.write_concurrency, &stop);
-    let propagating = propagator.start(&stop);
     reading::start(feed, &mut background);
-    if !config.observe_only {
-        background.spawn(beat(context, heart.clone(), metrics.clone()));
-    }
-    let event_writer = tokio::spawn(event_writer::write(
-        queued_events,
-        client.clone(),
+    background.spawn(report(context.clone(), queue.clone(), metrics.clone()));
+    // Not before: its renewals say that we have watched up to then.
+    let election = Election {
+        leading: leading.clone(),
+        lease: Lease::new(&namespace, &config.lease_name),
+        client: client.clone(),
+        metrics: metrics.clone(),
+        clock,
+    };
+    let mut election = tokio::spawn(election.run());
+    let mut work = Work {
+        config: &config,
+        context: &context,
+        queue: &queue,
+        reading,
+        metrics: &metrics,
+        stop: &stop,
+        heart: &heart,
         holder,
-        queue,
-        metrics,
-    ));
-
-    stop.cancelled().await;
-    info!("stopping: finishing the writes under way");
-    finish_writes(workers, propagating, event_writer).await;
-    if !config.observe_only
-        && let Err(error) = heart.beat(&client, clock.now()).await
-    {
-        warn!(%error, "the last heartbeat could not be written");
+    };
+    let ended = tokio::select! {
+        biased;
+        ended = &mut election => Some(ended),
+        () = work.run() => None,
+    };
+    if ended.is_some() {
+        // Whatever is under way is cut off: another one may lead.
+        metrics.leader(false);
+        anyhow::bail!("the lease is lost: ending, to begin anew as a standby");
     }
+    if leading.is_alone() {
+        election.abort();
+    } else {
+        leading.release();
+        if tokio::time::timeout(RELEASE, election).await.is_err() {
+            warn!("the lease could not be released, it expires");
+        }
+    }
+    metrics.leader(false);
     drop(watches);
     finish(background).await
+}
+
+/// Up to when what a leader has seen is dealt with or on record, given when it renewed the lease last: what
+/// it knew besides, a replica that begins while it leads does not.
+fn dealt_with(last: Second, config: &ControllerConfig) -> Option<Second> {
+    let settle = SignedDuration::try_from(config.settle).ok()?;
+    let unrecorded = settle.checked_add(UNRECORDED)?;
+    Some(Second::new(last.unix().saturating_sub(unrecorded.as_secs())))
+}
+
+/// Everything that only one replica does.
+struct Work<'a> {
+    config: &'a ControllerConfig,
+    context: &'a Arc<Context>,
+    queue: &'a Arc<Queue<WorkloadRef>>,
+    reading: Arc<Queue<Wanted>>,
+    metrics: &'a Metrics,
+    stop: &'a CancellationToken,
+    heart: &'a Heartbeat,
+    holder: String,
+}
+
+impl Work<'_> {
+    /// Stands by, then leads, until the stop; then nothing is under way any more.
+    async fn run(&mut self) {
+        let stood_by = self.stop.run_until_cancelled(stand_by(self.context, self.queue)).await;
+        if stood_by.is_some() {
+            self.lead().await;
+        }
+    }
+
+    async fn lead(&mut self) {
+        let Self {
+            config,
+            context,
+            queue,
+            reading,
+            metrics,
+            stop,
+            heart,
+            holder,
+        } = self;
+        metrics.leader(true);
+        startup::find_rolling(context);
+        context.index().note_news();
+        let (events, queued_events) = mpsc::channel(EVENTS_QUEUED);
+        let observer = Arc::new(Observer::new(metrics.clone(), events));
+        let propagator = Propagator::new(context.clone(), queue.clone(), metrics.clone(), config);
+        let reconciler = reconciler(context, queue, reading.clone(), &propagator, observer, config);
+        let mut background = JoinSet::new();
+        // Its first round decides everything.
+        background.spawn(resync(context.clone(), queue.clone(), config.resync));
+        background.spawn(statuses::write(context.clone(), metrics.clone()));
+        let beats = !config.observe_only && context.leading.is_alone();
+        if beats {
+            background.spawn(beat(context.clone(), heart.clone(), metrics.clone()));
+        }
+        let workers = start_workers(reconciler, config.write_concurrency, stop);
+        let propagating = propagator.start(stop);
+        let event_writer = tokio::spawn(event_writer::write(
+            queued_events,
+            context.clone(),
+            holder.clone(),
+            queue.clone(),
+            metrics.clone(),
+        ));
+
+        stop.cancelled().await;
+        info!("stopping: finishing the writes under way");
+        finish_writes(workers, propagating, event_writer).await;
+        background.shutdown().await;
+        if beats && let Err(error) = heart.beat(&context.client, context.clock.now()).await {
+            warn!(%error, "the last heartbeat could not be written");
+        }
+    }
+}
+
+/// Waits until we may write. What is queued meanwhile would have to be decided anew then, by what is known
+/// then, as everything is.
+async fn stand_by(context: &Context, queue: &Queue<WorkloadRef>) {
+    let forget = async {
+        loop {
+            let workload = queue.pop().await;
+            context.index().forget_dealt_with(&workload);
+            queue.done(&workload);
+        }
+    };
+    tokio::select! {
+        biased;
+        () = context.leading.may_write() => {}
+        () = forget => {}
+    }
 }
 
 fn reconciler(
@@ -223,17 +351,6 @@ fn announce(config: &ControllerConfig, cluster: &kube::Config, installation: &st
         config.namespaces.join(",")
     };
     info!(version = crate::ops::VERSION, server = %cluster.cluster_url, installation, namespaces, "starting");
-}
-
-/// What is said of everything as a whole: gauges, and the statuses of policies.
-fn spawn_reports(
-    background: &mut JoinSet<()>,
-    context: &Arc<Context>,
-    queue: &Arc<Queue<WorkloadRef>>,
-    metrics: &Metrics,
-) {
-    background.spawn(report(context.clone(), queue.clone(), metrics.clone()));
-    background.spawn(statuses::write(context.clone(), metrics.clone()));
 }
 
 /// Without Secrets none of ours either: then no right on any is needed.
@@ -284,6 +401,7 @@ fn context(
     ring: KeyRing,
     client: kube::Client,
     clock: Clock,
+    leading: Leading,
 ) -> anyhow::Result<Context> {
     Ok(Context {
         index: std::sync::Mutex::new(Index::new(Rules {
@@ -309,6 +427,7 @@ fn context(
         client,
         timeout: REQUEST_TIMEOUT,
         clock,
+        leading,
     })
 }
 
@@ -417,6 +536,7 @@ fn metrics() -> Metrics {
         .chain([
             (Verb::Get, "secrets"),
             (Verb::Create, "events"),
+            (Verb::Get, "leases"),
             (Verb::Patch, "leases"),
             (Verb::List, "pods"),
             (Verb::Patch, "pods"),

@@ -44,6 +44,7 @@ fn the_defaults_are_the_documented_ones() {
             agent_concurrency: 32,
             resync: Duration::from_mins(10),
             observe_only: false,
+            election: None,
             lease_name: "windlass".to_owned(),
             lease_namespace: None,
             admin_address: "[::]:8080".parse().expect("an address"),
