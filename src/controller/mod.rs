@@ -315,6 +315,8 @@ async fn stand_by(context: &Context, queue: &Queue<WorkloadRef>) {
             let workload = queue.pop().await;
             context.index().forget_dealt_with(&workload);
             queue.done(&workload);
+            // With a thousand of them nothing here would ever wait.
+            tokio::task::yield_now().await;
         }
     };
     tokio::select! {
