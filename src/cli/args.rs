@@ -131,12 +131,24 @@ pub(super) struct ControllerArgs {
     /// Decide and report, but roll out nothing
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(super) observe_only: Option<OsString>,
+    /// Run several replicas, of which the one that holds the Lease writes; the others watch and stand by
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(super) leader_election: Option<OsString>,
     /// Name of the Lease of this installation; two installations need two names
     #[arg(long, value_name = "NAME")]
     pub(super) lease_name: Option<OsString>,
     /// Namespace of the Lease and of the digest key; empty: Windlass' own
     #[arg(long, value_name = "NAME")]
     pub(super) lease_namespace: Option<OsString>,
+    /// How long the other replicas heed a leader that does not renew the Lease
+    #[arg(long, value_name = "DURATION", allow_negative_numbers = true)]
+    pub(super) lease_duration: Option<OsString>,
+    /// How long a leader goes on that cannot renew the Lease
+    #[arg(long, value_name = "DURATION", allow_negative_numbers = true)]
+    pub(super) lease_renew_deadline: Option<OsString>,
+    /// How often the leader renews the Lease
+    #[arg(long, value_name = "DURATION", allow_negative_numbers = true)]
+    pub(super) lease_retry_period: Option<OsString>,
     /// Where /livez, /readyz and /metrics are served
     #[arg(long, value_name = "ADDRESS")]
     pub(super) admin_address: Option<OsString>,

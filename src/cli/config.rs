@@ -9,11 +9,13 @@ use super::UsageError;
 use super::args::ControllerArgs;
 use super::selector::selector;
 use super::setting::{Setting, duration_in, flags};
-use crate::controller::{ControllerConfig, Described, Sources, WorkloadKind};
+use crate::controller::{ControllerConfig, Described, REQUEST_TIMEOUT, Sources, WorkloadKind};
 use crate::core::baseline::RESTARTS_KEPT;
 use crate::core::compat::Compat;
 use crate::core::decide::Presence;
+use crate::core::duration;
 use crate::core::kind::KindId;
+use crate::core::lease::Times;
 
 #[cfg(test)]
 mod tests;
@@ -48,8 +50,12 @@ flags! {
     AGENT_CONCURRENCY_FLAG: "agent-concurrency", "32", "a whole number from 1 to 1024";
     RESYNC_FLAG: "resync", "10m", "a duration from 1s to 24h, such as 30s, 10m or 1h30m";
     OBSERVE_ONLY: "observe-only", "false", "true or false";
+    LEADER_ELECTION: "leader-election", "false", "true or false";
     LEASE_NAME: "lease-name", "windlass", "a DNS subdomain of at most 242 characters (a-z, 0-9, - and .)";
     LEASE_NAMESPACE: "lease-namespace", "", "a namespace's name";
+    LEASE_DURATION: "lease-duration", "15s", "a --lease-duration of whole seconds from 2s to 1h";
+    LEASE_RENEW_DEADLINE: "lease-renew-deadline", "10s", "a --lease-renew-deadline of at most 15/16 of --lease-duration";
+    LEASE_RETRY_PERIOD: "lease-retry-period", "2s", "a --lease-retry-period of more than 0s and at most half of --lease-renew-deadline";
     ADMIN_ADDRESS: "admin-address", "[::]:8080", "an IP address and a port, such as [::]:8080 or 127.0.0.1:8080";
     LOG_FORMAT: "log-format", "text", "text or json";
     LOG_LEVEL: "log-level", "info", "off, error, warn, info, debug or trace, and TARGET=LEVEL after a comma, such as info,kube=debug";
@@ -81,8 +87,12 @@ impl ControllerConfig {
             agent_concurrency,
             resync,
             observe_only,
+            leader_election,
             lease_name,
             lease_namespace,
+            lease_duration,
+            lease_renew_deadline,
+            lease_retry_period,
             admin_address,
             log_format,
             log_level,
@@ -108,6 +118,15 @@ impl ControllerConfig {
         let described = (!workload_kind.is_empty()).then(|| workload_kind.join(OsStr::new(",")));
         let mut workload_kinds = setting(WORKLOAD_KINDS, workload_kinds).read(built_in_kinds)?;
         workload_kinds.extend(setting(WORKLOAD_KIND, described).read(described_kinds)?);
+        let leader_election: bool = setting(LEADER_ELECTION, leader_election).read(|text| text.parse().ok())?;
+        // Each is checked with what those before it left: the first that does not fit is named.
+        let lease = |duration, deadline, retry| Times::new(duration, deadline, retry, REQUEST_TIMEOUT).ok();
+        let duration = setting(LEASE_DURATION, lease_duration)
+            .read(|text| duration::parse(text).filter(|it| lease(*it, *it / 2, *it / 4).is_some()))?;
+        let deadline = setting(LEASE_RENEW_DEADLINE, lease_renew_deadline)
+            .read(|text| duration::parse(text).filter(|it| lease(duration, *it, *it / 2).is_some()))?;
+        let times = setting(LEASE_RETRY_PERIOD, lease_retry_period)
+            .read(|text| lease(duration, deadline, duration::parse(text)?))?;
         Ok(Self {
             namespaces,
             exclude_namespaces,
@@ -135,6 +154,7 @@ impl ControllerConfig {
                 .read(|text| text.parse().ok().filter(|n| AGENT_CONCURRENCY.contains(n)))?,
             resync: setting(RESYNC_FLAG, resync).read(|text| duration_in(text, &RESYNC))?,
             observe_only: setting(OBSERVE_ONLY, observe_only).read(|text| text.parse().ok())?,
+            election: leader_election.then_some(times),
             lease_name: setting(LEASE_NAME, lease_name).read(|text| is_subdomain(text).then(|| text.to_owned()))?,
             lease_namespace: setting(LEASE_NAMESPACE, lease_namespace)
                 .read_optional(|text| is_label(text).then(|| text.to_owned()))?,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::core::compat::Compat;
 use crate::core::decide::Presence;
 use crate::core::kind::KindId;
+use crate::core::lease::Times;
 use crate::ops::{LogFormat, LogLevel};
 
 /// How the controller runs: the flags of `windlass controller`, checked.
@@ -46,6 +47,8 @@ pub struct ControllerConfig {
     pub resync: Duration,
     /// Decide and report, but roll out nothing.
     pub observe_only: bool,
+    /// How long a lease lasts that one of several replicas holds to write; `None`: there is one replica.
+    pub election: Option<Times>,
     /// The Lease's name, a DNS subdomain; names of other objects are made from it.
     pub lease_name: String,
     /// The namespace of the Lease and of the digest key. `None`: the one Windlass runs in, else the

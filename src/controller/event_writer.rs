@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::warn;
 
+use super::gather::Context;
 use super::queue::Queue;
 use super::{EVENTS_QUEUED, REQUEST_TIMEOUT};
 use crate::core::name::WorkloadRef;
@@ -23,7 +24,7 @@ const EVENT_QUIET: Duration = Duration::from_secs(1);
 /// Writes Events behind the patches: a restart that is due never waits for the report of another.
 pub(super) async fn write(
     mut queued: mpsc::Receiver<WorkloadEvent>,
-    client: kube::Client,
+    context: Arc<Context>,
     instance: String,
     queue: Arc<Queue<WorkloadRef>>,
     metrics: Metrics,
@@ -54,9 +55,11 @@ pub(super) async fn write(
         while writing.len() >= EVENT_WRITERS {
             writing.join_next().await;
         }
-        let (client, instance, metrics) = (client.clone(), instance.clone(), metrics.clone());
+        let (context, instance, metrics) = (context.clone(), instance.clone(), metrics.clone());
         writing.spawn(async move {
-            if let Err(error) = event.send(&client, &instance, REQUEST_TIMEOUT).await {
+            let Context { client, leading, .. } = &*context;
+            let send = |timeout| event.send(client, &instance, timeout);
+            if let Err(error) = leading.write(REQUEST_TIMEOUT, send).await {
                 metrics.event_dropped();
                 warn!(%error, reason = event.reason.word(), "an Event could not be written");
             }

@@ -9,6 +9,7 @@ use kube::Client;
 
 use super::entry::WorkloadEntry;
 use super::index::{Counted, Index};
+use super::leading::Leading;
 use crate::core::annotation::ALLOW_FROM;
 use crate::core::decide::{Action, Input, Need, Plan, Settings, View, decide};
 use crate::core::digest::KeyRing;
@@ -37,6 +38,8 @@ pub struct Context {
     pub timeout: Duration,
     /// Our clock.
     pub clock: Clock,
+    /// Whether we may write.
+    pub leading: Leading,
 }
 
 impl Context {

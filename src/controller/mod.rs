@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use jiff::SignedDuration;
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::core::decide::Settings;
 use crate::core::digest::KeyRing;
@@ -22,8 +21,9 @@ use crate::core::optin::Reading;
 use crate::core::reason::{REASONS, STATES};
 use crate::core::terms::BuiltIn;
 use crate::k8s::client;
-use crate::k8s::heartbeat::{self, Heartbeat};
+use crate::k8s::heartbeat::Heartbeat;
 use crate::k8s::keyring::KeptIn;
+use crate::k8s::lease::Lease;
 use crate::ops::{Admin, ApiCode, Liveness, Metrics, Readiness, Shutdown, Verb, Vocabulary};
 
 mod config;
@@ -34,6 +34,7 @@ mod feed;
 pub mod gather;
 pub mod index;
 mod kinds;
+mod leading;
 pub mod observe;
 mod places;
 mod policies;
@@ -48,21 +49,18 @@ mod startup;
 mod statuses;
 mod troubles;
 mod watches;
+mod working;
 
 pub use config::{ControllerConfig, Described, Sources, WorkloadKind};
 use feed::Feed;
 use gather::{Clock, Context};
 use index::{Index, Rules, Wanted};
-use observe::Observer;
-use propagation::Propagator;
+use leading::{Election, Leading};
 use queue::Queue;
 use reconcile::Reconciler;
 
 /// How long one request may take. A stop waits for those under way, and has 10 s in all.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(8);
-
-/// What is left of the 10 s for the Events that are still queued.
-const EVENTS_AT_STOP: Duration = Duration::from_secs(1);
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Events waiting to be written. 1024 of them are half a MiB; beyond that they are counted and
 /// dropped, because no decision may wait for one.
@@ -71,10 +69,6 @@ const EVENTS_QUEUED: usize = 1024;
 /// The API server is deaf for longer only if it hangs.
 const LIVENESS_DEADLINE: Duration = Duration::from_mins(1);
 const LIVENESS_TICK: Duration = Duration::from_secs(5);
-
-/// Workloads that are queued at a time when everything is looked at again.
-const RESYNC_PORTION: usize = 256;
-const RESYNC_PAUSE: Duration = Duration::from_millis(5);
 
 /// How often gauges are set that no decision sets.
 const REPORT: Duration = Duration::from_secs(5);
@@ -134,7 +128,15 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
     };
     readiness.set(KEYS_READY, true);
 
-    let context = Arc::new(context(&config, installation, ring, client.clone(), clock)?);
+    let (leading, last_watched) = working::begin(&config, &holder, last_watched)?;
+    let context = Arc::new(context(
+        &config,
+        installation,
+        ring,
+        client.clone(),
+        clock,
+        leading.clone(),
+    )?);
     let queue: Arc<Queue<WorkloadRef>> = Arc::default();
     let reading: Arc<Queue<Wanted>> = Arc::default();
     let feed = Feed {
@@ -160,60 +162,30 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
         return finish(background).await;
     }
     readiness.set(SYNC_READY, true);
-    metrics.leader(true);
-    startup::find_rolling(&context);
     announce_sync(&context);
-
-    let (events, queued_events) = mpsc::channel(EVENTS_QUEUED);
-    let observer = Arc::new(Observer::new(metrics.clone(), events));
-    let propagator = Propagator::new(context.clone(), queue.clone(), metrics.clone(), &config);
-    let reconciler = reconciler(&context, &queue, reading, &propagator, observer, &config);
-    background.spawn(resync(context.clone(), queue.clone(), config.resync));
-    spawn_reports(&mut background, &context, &queue, &metrics);
-    let workers = start_workers(reconciler, config.write_concurrency, &stop);
-    let propagating = propagator.start(&stop);
     reading::start(feed, &mut background);
-    if !config.observe_only {
-        background.spawn(beat(context, heart.clone(), metrics.clone()));
-    }
-    let event_writer = tokio::spawn(event_writer::write(
-        queued_events,
-        client.clone(),
+    background.spawn(report(context.clone(), queue.clone(), metrics.clone()));
+    // Not before: its renewals say that we have watched up to then.
+    let election = Election {
+        leading: leading.clone(),
+        lease: Lease::new(&namespace, &config.lease_name),
+        client: client.clone(),
+        metrics: metrics.clone(),
+        clock,
+    };
+    let work = working::Work {
+        config: &config,
+        context: &context,
+        queue: &queue,
+        reading,
+        metrics: &metrics,
+        stop: &stop,
+        heart: &heart,
         holder,
-        queue,
-        metrics,
-    ));
-
-    stop.cancelled().await;
-    info!("stopping: finishing the writes under way");
-    finish_writes(workers, propagating, event_writer).await;
-    if !config.observe_only
-        && let Err(error) = heart.beat(&client, clock.now()).await
-    {
-        warn!(%error, "the last heartbeat could not be written");
-    }
+    };
+    working::take_part(election, work).await?;
     drop(watches);
     finish(background).await
-}
-
-fn reconciler(
-    context: &Arc<Context>,
-    queue: &Arc<Queue<WorkloadRef>>,
-    reading: Arc<Queue<Wanted>>,
-    propagator: &Arc<Propagator>,
-    observer: Arc<Observer>,
-    config: &ControllerConfig,
-) -> Reconciler {
-    Reconciler {
-        context: context.clone(),
-        queue: queue.clone(),
-        reading,
-        rehearsals: rehearsal::Rehearsals::default(),
-        propagator: Some(propagator.clone()),
-        observer,
-        observe_only: config.observe_only,
-        resync: config.resync,
-    }
 }
 
 fn announce(config: &ControllerConfig, cluster: &kube::Config, installation: &str) {
@@ -223,17 +195,6 @@ fn announce(config: &ControllerConfig, cluster: &kube::Config, installation: &st
         config.namespaces.join(",")
     };
     info!(version = crate::ops::VERSION, server = %cluster.cluster_url, installation, namespaces, "starting");
-}
-
-/// What is said of everything as a whole: gauges, and the statuses of policies.
-fn spawn_reports(
-    background: &mut JoinSet<()>,
-    context: &Arc<Context>,
-    queue: &Arc<Queue<WorkloadRef>>,
-    metrics: &Metrics,
-) {
-    background.spawn(report(context.clone(), queue.clone(), metrics.clone()));
-    background.spawn(statuses::write(context.clone(), metrics.clone()));
 }
 
 /// Without Secrets none of ours either: then no right on any is needed.
@@ -255,35 +216,13 @@ fn announce_sync(context: &Context) {
     );
 }
 
-fn start_workers(reconciler: Reconciler, count: usize, stop: &CancellationToken) -> JoinSet<()> {
-    let reconciler = Arc::new(reconciler);
-    let mut workers = JoinSet::new();
-    for _ in 0..count {
-        workers.spawn(work(reconciler.clone(), stop.clone()));
-    }
-    workers
-}
-
-async fn finish_writes(
-    mut workers: JoinSet<()>,
-    mut propagating: JoinSet<()>,
-    mut event_writer: tokio::task::JoinHandle<()>,
-) {
-    while workers.join_next().await.is_some() {}
-    while propagating.join_next().await.is_some() {}
-    // The last worker took the sender with it, so this ends by itself, soon.
-    if tokio::time::timeout(EVENTS_AT_STOP, &mut event_writer).await.is_err() {
-        event_writer.abort();
-        warn!("some Events could not be written before the end");
-    }
-}
-
 fn context(
     config: &ControllerConfig,
     installation: String,
     ring: KeyRing,
     client: kube::Client,
     clock: Clock,
+    leading: Leading,
 ) -> anyhow::Result<Context> {
     Ok(Context {
         index: std::sync::Mutex::new(Index::new(Rules {
@@ -309,6 +248,7 @@ fn context(
         client,
         timeout: REQUEST_TIMEOUT,
         clock,
+        leading,
     })
 }
 
@@ -328,24 +268,6 @@ async fn work(reconciler: Arc<Reconciler>, stop: CancellationToken) {
         reconciler.queue.done(&workload);
         // With a thousand of them due nothing here would ever wait, and no answer of the API server be read.
         tokio::task::yield_now().await;
-    }
-}
-
-/// Everything is looked at again now and then, should anything have gone unnoticed. Costs no request.
-async fn resync(context: Arc<Context>, queue: Arc<Queue<WorkloadRef>>, period: Duration) {
-    let mut round = tokio::time::interval(period);
-    loop {
-        round.tick().await;
-        let mut all: Vec<WorkloadRef> = context.index().workloads().map(|(it, _)| it.clone()).collect();
-        // In portions: what is queued takes several times the room, and there may be thousands.
-        while !all.is_empty() {
-            for workload in all.split_off(all.len().saturating_sub(RESYNC_PORTION)) {
-                queue.push(workload);
-            }
-            while queue.depth() > RESYNC_PORTION / 2 {
-                tokio::time::sleep(RESYNC_PAUSE).await;
-            }
-        }
     }
 }
 
@@ -372,18 +294,6 @@ async fn report(context: Arc<Context>, queue: Arc<Queue<WorkloadRef>>, metrics: 
                 .and_then(|since| Duration::try_from(now.duration_since(since)).ok())
                 .unwrap_or_default(),
         );
-    }
-}
-
-/// Keeps the mark of when we last watched.
-async fn beat(context: Arc<Context>, heart: Heartbeat, metrics: Metrics) {
-    let mut period = tokio::time::interval(heartbeat::PERIOD);
-    loop {
-        period.tick().await;
-        if let Err(error) = heart.beat(&context.client, context.clock.now()).await {
-            metrics.error(error.word());
-            warn!(%error, "the heartbeat could not be written");
-        }
     }
 }
 
@@ -417,6 +327,7 @@ fn metrics() -> Metrics {
         .chain([
             (Verb::Get, "secrets"),
             (Verb::Create, "events"),
+            (Verb::Get, "leases"),
             (Verb::Patch, "leases"),
             (Verb::List, "pods"),
             (Verb::Patch, "pods"),

@@ -263,7 +263,13 @@ impl Propagator {
         {
             let calls = left
                 .into_iter()
-                .map(|pod| async move { (pod, self.agents.notify(pod, notify).await) })
+                .map(|pod| async move {
+                    // Whoever leads tells it.
+                    if self.context.leading.permit(self.context.timeout).is_none() {
+                        return (pod, Err("the lease is not held".to_owned()));
+                    }
+                    (pod, self.agents.notify(pod, notify).await)
+                })
                 .collect();
             for (pod, told) in some_at_a_time(calls).await {
                 match told {
@@ -287,8 +293,17 @@ impl Propagator {
             .map(|pod| async move {
                 // Never closed.
                 let _turn = self.writes.acquire().await;
-                let Context { client, timeout, .. } = &*self.context;
-                let touched = pods::nudge(client, &workload.namespace, pod, mark, *timeout).await;
+                let Context {
+                    client,
+                    timeout,
+                    leading,
+                    ..
+                } = &*self.context;
+                // One that is late does no harm, so none of them holds up a release.
+                let touched = match leading.permit(*timeout) {
+                    Some(timeout) => pods::nudge(client, &workload.namespace, pod, mark, timeout).await,
+                    None => Err(ApiError::Unavailable("the lease is not held".to_owned())),
+                };
                 (*pod, touched)
             })
             .collect();

@@ -164,7 +164,13 @@ impl Reconciler {
             .workload_mut(workload)
             .and_then(|entry| entry.change.take());
         let waits = matches!(decided.plan.state, State::Held | State::Pending | State::Settling);
-        match patch.send(&self.context.client, self.context.timeout).await {
+        let Context {
+            client,
+            timeout,
+            leading,
+            ..
+        } = &*self.context;
+        match leading.write(*timeout, |timeout| patch.send(client, timeout)).await {
             Ok(version) if waits => {
                 // That it waits is on record. What it waits with is known here alone: which sources, since
                 // when each was something else.
@@ -199,7 +205,13 @@ impl Reconciler {
             Part::Wait => Some(Outcome::Postponed),
             Part::Refused { why, until } => Some(Outcome::NotTried { why, until }),
             Part::Rehearse => {
-                let result = patch.rehearse(&self.context.client, self.context.timeout).await;
+                let Context {
+                    client,
+                    timeout,
+                    leading,
+                    ..
+                } = &*self.context;
+                let result = leading.write(*timeout, |timeout| patch.rehearse(client, timeout)).await;
                 let now = self.context.clock.now();
                 for waited in self.rehearsals.done(&change, result.as_ref().copied(), now) {
                     self.queue.push(waited);

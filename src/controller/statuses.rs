@@ -42,7 +42,14 @@ pub async fn write(context: Arc<Context>, metrics: Metrics) {
                 continue;
             }
             let DueStatus { policy, uid, status } = &due;
-            match policy_status::write(&context.client, policy, uid.as_ref(), status, context.timeout).await {
+            let Context {
+                client,
+                timeout,
+                leading,
+                ..
+            } = &*context;
+            let write = |timeout| policy_status::write(client, policy, uid.as_ref(), status, timeout);
+            match leading.write(*timeout, write).await {
                 Ok(()) => context.index().note_status(due),
                 // Its event is on the way.
                 Err(ApiError::NotFound | ApiError::Replaced | ApiError::Conflict) => {}

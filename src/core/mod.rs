@@ -19,6 +19,7 @@ pub mod governor;
 pub mod in_place;
 pub mod kind;
 pub mod labels;
+pub mod lease;
 pub mod lever;
 pub mod marks;
 pub mod name;

@@ -10,6 +10,7 @@ pub mod evidence;
 pub mod heartbeat;
 pub mod keyring;
 pub mod lean;
+pub mod lease;
 #[cfg(test)]
 pub mod mock;
 pub mod patch;

@@ -18,6 +18,7 @@ mod cron_jobs;
 mod cross_namespace;
 mod crowd;
 mod custom_kinds;
+mod election;
 mod faults;
 mod foreign;
 mod governed;

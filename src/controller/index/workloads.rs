@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::{How, Index, WatchId};
 use crate::controller::entry::WorkloadEntry;
+use crate::core::baseline::Baseline;
 use crate::core::name::{Uid, WorkloadRef};
 use crate::core::workload::Workload;
 
@@ -66,6 +67,25 @@ impl Index {
         self.link(&reference, &entry);
         self.workloads.insert(reference, entry);
         true
+    }
+
+    /// Lets a change go that the replica which writes has dealt with: the baseline is newer than all of it,
+    /// and does not say that anything waits. What was seen while standing by is kept otherwise.
+    pub fn forget_dealt_with(&mut self, reference: &WorkloadRef) {
+        let Some(entry) = self.workloads.get_mut(reference) else {
+            return;
+        };
+        let baseline = entry.workload.observed.as_deref().map(Baseline::parse);
+        let (Some(Ok(baseline)), Some(change)) = (baseline, &entry.change) else {
+            return;
+        };
+        let covered = change.keys.iter().all(|(source, _)| {
+            let source = self.sources.get(source);
+            source.is_some_and(|it| !it.gone && it.content_version <= baseline.horizon)
+        });
+        if covered && baseline.stale.is_none() && baseline.uid == entry.workload.uid {
+            entry.change = None;
+        }
     }
 
     /// A workload is gone, or asks for nothing any more.

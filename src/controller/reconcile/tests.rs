@@ -2,6 +2,7 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
+use super::super::leading::Leading;
 use super::*;
 use crate::controller::gather::Clock;
 use crate::controller::index::{Feeds, How, Index, Rules, WatchId};
@@ -68,6 +69,7 @@ impl Bench {
             client: api.client(),
             timeout: Duration::from_secs(5),
             clock: Clock::start(),
+            leading: Leading::alone(),
         };
         let reconciler = Reconciler {
             context: Arc::new(context),

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::super::feed::{Feed, apply};
 use super::super::gather::{Clock, Context};
 use super::super::index::{Feeds, How, Index, Rules, Touched, WatchId};
+use super::super::leading::Leading;
 use super::super::observe::Observer;
 use super::super::reconcile::Reconciler;
 use super::super::rehearsal::Rehearsals;
@@ -71,6 +72,7 @@ impl Process {
             client: api::client(world),
             timeout: Duration::from_secs(8),
             clock: Clock::at(clock),
+            leading: Leading::alone(),
         });
         let metrics = METRICS.get_or_init(super::super::metrics).clone();
         let (events, mut queued) = mpsc::channel(1024);

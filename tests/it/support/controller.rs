@@ -149,6 +149,12 @@ impl Controller {
         self.process.child().try_wait().expect("a child of ours").is_none()
     }
 
+    /// The code that it has ended with.
+    pub fn exit_code(&self) -> Option<i32> {
+        let status = self.process.child().try_wait().expect("a child of ours");
+        status.and_then(|status| status.code())
+    }
+
     fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.process.child()), signal).expect("a child of ours");
     }

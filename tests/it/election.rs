@@ -1,0 +1,129 @@
+//! Several replicas, of which one writes.
+//!
+//! They are told apart by the users of the test cluster, `windlass` and `second`. Times are short: a lease of
+//! four seconds is over after four, and one that was released is taken long before.
+
+use std::time::Duration;
+
+use anyhow::ensure;
+use k8s_openapi::api::coordination::v1::Lease;
+use serde_json::json;
+
+use crate::support::{
+    Test,
+    audit::Audit,
+    await_condition, await_condition_within,
+    build::{deployment, env},
+    controller::Controller,
+    tests,
+};
+
+tests! {
+    only_the_leader_writes: embedded;
+    a_leader_that_is_stopped_hands_over_at_once: embedded;
+    a_leader_that_crashed_is_followed_when_its_lease_is_over: embedded;
+    a_leader_that_was_halted_ends_and_writes_nothing_more: embedded;
+}
+
+/// What the leader waits for before it may write where nobody released the lease: the lease and a write.
+const TAKEN_OVER: Duration = Duration::from_secs(40);
+
+/// Two replicas, the test's own first, which leads.
+async fn two(t: &Test, lease: &str) -> (Controller, Controller) {
+    t.config("web", &[("level", "A")]).await;
+    t.deploy(deployment("web").uses(env("web", "level"))).await;
+    t.settle_in().await;
+    let flags = ["--leader-election", "--lease-duration", lease].map(str::to_owned);
+    let times = ["--lease-renew-deadline", "3s", "--lease-retry-period", "1s"].map(str::to_owned);
+    let own = ["--lease-namespace".to_owned(), t.namespace.clone()];
+    let flags = [&flags[..], &times[..], &own[..]].concat();
+    let first = t.installation(t.cluster.windlass.clone(), flags.clone()).await;
+    leads(&first).await;
+    t.all_adopted().await;
+    let second = t.installation(t.cluster.second.clone(), flags).await;
+    second.await_ready().await;
+    (first, second)
+}
+
+async fn leads(controller: &Controller) {
+    await_condition_within(TAKEN_OVER, "it to lead", async || {
+        ensure!(controller.metric("windlass_leader", &[]).await? > 0.5, "it does not");
+        Ok(())
+    })
+    .await;
+}
+
+/// What it has written so far, its Lease aside.
+fn written(audit: &Audit) -> Vec<String> {
+    audit
+        .requests()
+        .into_iter()
+        .filter(|it| !["get", "list", "watch"].contains(&&*it.verb) && it.resource != "leases" && it.code < 400)
+        .map(|it| format!("{} {} {}", it.verb, it.resource, it.name))
+        .collect()
+}
+
+async fn only_the_leader_writes(t: &Test) {
+    let (first, second) = two(t, "4s").await;
+    let (of_first, of_second) = (t.audit("windlass"), t.audit("second"));
+    t.config("web", &[("level", "B")]).await;
+    t.rolls("web", 1).await;
+    t.event("web", "Restarted").await;
+    assert!(!written(&of_first).is_empty());
+    assert_eq!(written(&of_second), Vec::<String>::new(), "a standby writes nothing");
+    assert!(second.metric("windlass_leader", &[]).await.expect("metrics") < 0.5);
+    assert!(second.ready().await, "a standby is ready");
+    second.stop().await;
+    first.stop().await;
+}
+
+async fn a_leader_that_is_stopped_hands_over_at_once(t: &Test) {
+    // There is one already, which nobody holds; or the first replica would wait for it to be over, too.
+    let _: Lease = t
+        .create(json!({"metadata": {"name": "windlass"}, "spec": {"holderIdentity": ""}}))
+        .await;
+    // So long that only a release explains what comes.
+    let (first, second) = two(t, "10m").await;
+    let of_second = t.audit("second");
+    // Not settled when the leader goes: the next one has seen it as well, and finishes it.
+    t.config("web", &[("level", "B")]).await;
+    first.stop().await;
+    leads(&second).await;
+    t.rolls("web", 1).await;
+    t.config("web", &[("level", "C")]).await;
+    t.rolls("web", 2).await;
+    assert!(!written(&of_second).is_empty());
+    second.stop().await;
+}
+
+async fn a_leader_that_crashed_is_followed_when_its_lease_is_over(t: &Test) {
+    let (first, second) = two(t, "4s").await;
+    t.config("web", &[("level", "B")]).await;
+    t.rolls("web", 1).await;
+    first.kill().await;
+    t.config("web", &[("level", "C")]).await;
+    leads(&second).await;
+    t.rolls("web", 2).await;
+    second.stop().await;
+}
+
+async fn a_leader_that_was_halted_ends_and_writes_nothing_more(t: &Test) {
+    let (first, second) = two(t, "4s").await;
+    first.pause();
+    t.config("web", &[("level", "B")]).await;
+    leads(&second).await;
+    t.rolls("web", 1).await;
+    // Both changes are news to it when it wakes, and one of them is not dealt with yet.
+    let of_first = t.audit("windlass");
+    t.config("web", &[("level", "C")]).await;
+    first.resume();
+    await_condition("the one that was halted to end", async || {
+        ensure!(!first.runs(), "it runs still");
+        Ok(())
+    })
+    .await;
+    assert_eq!(first.exit_code(), Some(1));
+    t.rolls("web", 2).await;
+    assert_eq!(written(&of_first), Vec::<String>::new(), "it led no more");
+    second.stop().await;
+}
