@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -19,27 +18,21 @@ use super::gather::Context;
 use super::queue::Queue;
 use crate::core::class::Class;
 use crate::core::decide::Files;
-use crate::core::in_place::InPlace;
-use crate::core::name::{Uid, Version, WorkloadRef};
-use crate::core::propagation::{Problem, Progress, RunningPod, Takes, Verdict, Wanted, clean, takes};
-use crate::core::time::Second;
+use crate::core::name::{Version, WorkloadRef};
+use crate::core::propagation::{Progress, RunningPod, Takes, Verdict, Wanted, clean, takes};
 use crate::k8s::error::ApiError;
 use crate::k8s::pods;
 use crate::ops::Metrics;
 
 mod agents;
+mod job;
+mod round;
 mod tokens;
 
 use agents::Agents;
+pub use job::Propagating;
+use round::{Came, Round};
 use tokens::Tokens;
-
-/// When rounds begin, in milliseconds after the first; from the last one on, each as long after the one
-/// before. The touch can overtake the kubelet's own news of the change, so it is repeated.
-const ROUNDS: &[u64] = &[0, 1_000, 3_000, 10_000, 30_000, 60_000];
-
-/// How many rounds touch the pods, where an agent says whether that was needed, and where none does.
-const NUDGES_ASKED: usize = 4;
-const NUDGES_UNASKED: usize = 2;
 
 /// When the agents of one round are asked, each time so many milliseconds later: a kubelet that was
 /// touched takes a tenth to a third of a second, and 0.8 s at worst (`cargo xtask bench --set in-place`).
@@ -50,21 +43,6 @@ const PODS_AT_A_TIME: usize = 16;
 
 /// Workloads that are dealt with at a time. They mostly wait.
 const WORKERS: usize = 16;
-
-/// What is known of a workload whose files are being brought up to date.
-#[derive(Debug)]
-pub struct Propagating {
-    /// Which change, and whose files.
-    pub files: Files,
-    /// What the pods have made of it so far.
-    pub progress: Option<Progress>,
-    /// The newest version among its sources when it began.
-    version: Version,
-    begun: Timestamp,
-    rounds: usize,
-    /// Pods that have it, by what their agents prove or their applications answered.
-    done: HashSet<Uid>,
-}
 
 /// Brings files up to date.
 pub struct Propagator {
@@ -402,98 +380,4 @@ async fn some_at_a_time<T>(of_each_pod: Vec<impl Future<Output = T>>) -> Vec<T> 
         .buffer_unordered(PODS_AT_A_TIME)
         .collect()
         .await
-}
-
-/// What one round works on.
-struct Round {
-    since: Option<Timestamp>,
-    version: Version,
-    begun: Timestamp,
-    number: usize,
-    done: HashSet<Uid>,
-    in_place: Arc<InPlace>,
-    wanted: Vec<Wanted>,
-    /// Who has the pods.
-    template: WorkloadRef,
-    template_uid: Uid,
-}
-
-impl Round {
-    /// Nothing came of it, and nothing of what came before is lost.
-    fn without_pods(&self, why: String) -> Came {
-        Came {
-            done: self.done.clone(),
-            pods: self.done.len(),
-            trouble: Some(why),
-            problems: Vec::new(),
-        }
-    }
-
-    fn nudges(&self) -> usize {
-        if self.in_place.agent.is_some() && self.since.is_some() {
-            NUDGES_ASKED
-        } else {
-            NUDGES_UNASKED
-        }
-    }
-
-    /// Whether the pod was created in a later second than the change was put on record.
-    fn came_before(&self, pod: &RunningPod) -> bool {
-        let since = Second::from(self.since.unwrap_or(self.begun));
-        pod.created.is_some_and(|created| created > since)
-    }
-
-    /// Whether nothing more will be done once every pod is done with.
-    fn says_enough(&self) -> bool {
-        self.in_place.is_told() || (self.in_place.nudge && self.number + 1 >= self.nudges())
-    }
-
-    fn elapsed(&self, context: &Context) -> SignedDuration {
-        context.clock.now().duration_since(self.begun)
-    }
-
-    /// Without a touch nothing tells when the files are there: as long as pods may take.
-    fn notify_after(&self, delay: SignedDuration) -> SignedDuration {
-        if self.in_place.nudge {
-            delay
-        } else {
-            self.in_place.timeout
-        }
-    }
-
-    fn next(&self, context: &Context) -> Duration {
-        let elapsed = self.elapsed(context).unsigned_abs();
-        let at = |round: usize| {
-            let last = ROUNDS.last().copied().unwrap_or_default();
-            let beyond = u64::try_from((round + 1).saturating_sub(ROUNDS.len())).unwrap_or(u64::MAX);
-            let fixed = ROUNDS.get(round).copied().unwrap_or(last);
-            Duration::from_millis(fixed.saturating_add(beyond.saturating_mul(last)))
-        };
-        let mut next = at(self.number + 1);
-        if let Some(notify) = &self.in_place.notify {
-            let notify = self.notify_after(notify.delay).unsigned_abs();
-            if notify > elapsed {
-                next = next.min(notify);
-            }
-        }
-        next.saturating_sub(elapsed)
-    }
-}
-
-/// What came of a round.
-#[derive(Default)]
-struct Came {
-    pods: usize,
-    done: HashSet<Uid>,
-    trouble: Option<String>,
-    problems: Vec<Problem>,
-}
-
-impl Came {
-    fn lacks(&mut self, pod: &RunningPod, why: &str) {
-        self.problems.push(Problem {
-            pod: pod.name.clone(),
-            why: why.to_owned(),
-        });
-    }
 }

@@ -1,0 +1,24 @@
+//! What is remembered from one round to the next.
+
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+
+use crate::core::decide::Files;
+use crate::core::name::{Uid, Version};
+use crate::core::propagation::Progress;
+
+/// What is known of a workload whose files are being brought up to date.
+#[derive(Debug)]
+pub struct Propagating {
+    /// Which change, and whose files.
+    pub files: Files,
+    /// What the pods have made of it so far.
+    pub progress: Option<Progress>,
+    /// The newest version among its sources when it began.
+    pub(super) version: Version,
+    pub(super) begun: Timestamp,
+    pub(super) rounds: usize,
+    /// Pods that have it, by what their agents prove or their applications answered.
+    pub(super) done: HashSet<Uid>,
+}
