@@ -130,7 +130,9 @@ async fn an_application_refuses_a_reload_when_it_is_told_to(t: &Test) {
 
 async fn a_binary_of_this_machine_runs_with_the_libraries_that_it_needs(t: &Test) {
     const IMAGE: &str = "windlass.test/windlass:it";
-    let loaded = t.cluster.load_image(IMAGE, &[Path::new(env!("CARGO_BIN_EXE_windlass"))]);
+    let loaded = t
+        .cluster
+        .load_image(IMAGE, &[Path::new(env!("CARGO_BIN_EXE_windlass"))]);
     loaded.expect("the node takes the image");
     let mut runs = pod("runs", &["--version"], json!({"restartPolicy": "Never"}));
     runs["spec"]["containers"][0]["image"] = json!(IMAGE);
