@@ -240,6 +240,7 @@ async fn what_the_guide_and_the_examples_show_is_accepted_and_kept(t: &Test) {
     let shown = documents_of_guide(GUIDE)
         .into_iter()
         .chain(of_readme)
+        .chain(documents_of_guide("docs/in-place.md"))
         .chain(examples("examples"))
         .chain(examples("examples/policies"))
         .chain(examples("examples/in-place"));
