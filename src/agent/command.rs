@@ -15,7 +15,8 @@ use tokio::time::timeout;
 use super::config::Words;
 use super::text::clean;
 
-/// What is kept of the words of a command; what comes after that is read and dropped.
+/// What is kept of the words of a command: the first half of it of the first ones, the rest of the last. What is
+/// in between is read and dropped.
 const KEPT: usize = 4096;
 /// Pieces that are read of what is in the pipe when the command has ended: its children may go on writing.
 const REST: usize = 64;
@@ -110,8 +111,10 @@ fn piece(output: &Receiver, said: &mut Vec<u8>) -> Piece {
     match output.try_read(&mut buffer) {
         Ok(0) => Piece::End,
         Ok(read) => {
-            let room = KEPT.saturating_sub(said.len()).min(read);
-            said.extend_from_slice(buffer.get(..room).unwrap_or_default());
+            said.extend_from_slice(buffer.get(..read).unwrap_or_default());
+            if let Some(over) = said.len().checked_sub(KEPT) {
+                said.drain(KEPT / 2..KEPT / 2 + over);
+            }
             Piece::Some
         }
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Piece::None,

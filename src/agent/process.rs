@@ -70,11 +70,15 @@ fn find(whom: &Whom) -> Result<Vec<Process>, Outcome> {
 fn named(name: &str) -> Vec<Process> {
     let all: Vec<Process> = all().collect();
     let ours = getpid().as_raw_pid();
-    let mut found: Vec<Process> = all
+    let found = all
         .iter()
         .filter(|process| process.pid != ours && !descends(process, ours, &all) && is_named(process.pid, name))
         .cloned()
         .collect();
+    servers(found)
+}
+
+fn servers(mut found: Vec<Process>) -> Vec<Process> {
     let pids: Vec<i32> = found.iter().map(|process| process.pid).collect();
     found.retain(|process| !pids.contains(&process.parent));
     found

@@ -6,7 +6,8 @@ mod tests;
 /// Bytes of a message.
 pub(super) const MESSAGE: usize = 300;
 
-/// One line without control characters, at most [`MESSAGE`] bytes.
+/// One line without control characters, at most [`MESSAGE`] bytes. Of a longer one both ends are kept: some
+/// programs begin with what is wrong, and others first tell what is right.
 pub(super) fn clean(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let mut line = String::new();
@@ -18,17 +19,18 @@ pub(super) fn clean(bytes: &[u8]) -> String {
             line.push(' ');
         }
         line.extend(word.chars().filter(|c| !is_invisible(*c)));
-        if line.len() > MESSAGE {
-            let mut end = MESSAGE - '…'.len_utf8();
-            while !line.is_char_boundary(end) {
-                end -= 1;
-            }
-            line.truncate(end);
-            line.push('…');
-            break;
-        }
     }
-    line
+    shorten(line)
+}
+
+fn shorten(line: String) -> String {
+    if line.len() <= MESSAGE {
+        return line;
+    }
+    let room = MESSAGE - '…'.len_utf8();
+    let (head, _) = line.split_at(line.floor_char_boundary(room / 2));
+    let (_, tail) = line.split_at(line.ceil_char_boundary(line.len() - room / 2));
+    format!("{head}…{tail}")
 }
 
 /// Characters that turn the direction of text around or cannot be seen: a log line could be made to look

@@ -274,13 +274,22 @@ fn trimmed(path: &str) -> &str {
     path.trim_end_matches('/')
 }
 
-/// Words of an application for an Event: cut, on one line, and without what a terminal would act on.
+/// Words of an application for an Event: on one line, and without what a terminal would act on. Of many both
+/// ends are kept: some programs begin with what is wrong, and others first tell what is right.
 #[must_use]
 pub fn clean(text: &str) -> String {
     let spaced = text.chars().map(|c| if c.is_control() { ' ' } else { c });
     let one_line: String = spaced.collect();
     let words: Vec<&str> = one_line.split_whitespace().collect();
-    words.join(" ").chars().take(MESSAGE_CHARS).collect()
+    let line = words.join(" ");
+    let chars = line.chars().count();
+    if chars <= MESSAGE_CHARS {
+        return line;
+    }
+    let half = (MESSAGE_CHARS - 1) / 2;
+    let head = line.chars().take(half);
+    let tail = line.chars().skip(chars - half);
+    head.chain(['…']).chain(tail).collect()
 }
 
 /// How far a change has come.

@@ -1,10 +1,10 @@
 //! Changes in place, proven: real pods on a real kubelet, with the agent beside the application.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::ResourceExt as _;
 use kube::api::{DeleteParams, Patch};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -12,7 +12,7 @@ use crate::support::{
     build::deployment,
     by,
     cluster::WINDLASS,
-    node::application,
+    node::{application, process_of},
     policies::{for_web, install, policy},
     tests, value,
 };
@@ -240,21 +240,6 @@ async fn a_pod_that_goes_while_it_is_asked_keeps_nobody_waiting(t: &Test) {
     gone.expect("the API server deletes it");
     t.metric("windlass_in_place_total", &[("result", "verified")], 1).await;
     t.rolls("web", 0).await;
-}
-
-/// The process of this program in the pod's containers, as the machine sees it.
-fn process_of(pod: &Pod, arguments: &str) -> Result<Pid> {
-    let uid = pod.uid().context("a pod has a uid")?;
-    for entry in std::fs::read_dir("/proc")?.flatten() {
-        let Ok(number) = entry.file_name().to_string_lossy().parse::<i32>() else {
-            continue;
-        };
-        let read = |file: &str| std::fs::read_to_string(entry.path().join(file)).unwrap_or_default();
-        if read("cgroup").contains(&uid) && read("cmdline").replace('\0', " ").contains(arguments) {
-            return Pid::from_raw(number).context("a process has a number");
-        }
-    }
-    anyhow::bail!("no process of the pod runs {arguments}")
 }
 
 async fn an_agent_that_is_killed_before_it_tells_makes_up_for_it(t: &Test) {

@@ -8,7 +8,12 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::Patch;
 use serde_json::{Value, json};
 
-use crate::support::{Test, await_condition, by, node::ask, policies::install, tests};
+use crate::support::{
+    Test, await_condition, by,
+    node::{PORT, ask},
+    policies::install,
+    tests,
+};
 
 tests! {
     its_flags_follow_the_config_map_and_its_static_ones_restart_it: on_node;
@@ -52,7 +57,7 @@ async fn greets(t: &Test, greeting: &str) -> Pod {
     await_condition(&format!("it to say {greeting:?}"), async || {
         let mut pods = t.pods("greeter").await?;
         ensure!(pods.len() == 1, "{} pods", pods.len());
-        let (status, said) = ask(&pods[0], "GET", "/").await?;
+        let (status, said) = ask(&pods[0], PORT, "GET", "/").await?;
         ensure!(status == 200 && said == greeting, "{status}: {said:?}");
         Ok(pods.remove(0))
     })
@@ -60,7 +65,7 @@ async fn greets(t: &Test, greeting: &str) -> Pod {
 }
 
 async fn flag(pod: &Pod, name: &str) -> anyhow::Result<Value> {
-    let (_, page) = ask(pod, "GET", "/flags/json").await?;
+    let (_, page) = ask(pod, PORT, "GET", "/flags/json").await?;
     let page: Value = serde_json::from_str(&page)?;
     let flags = page["flags"].as_array().cloned().unwrap_or_default();
     let found = flags.into_iter().find(|flag| flag["name"] == name);

@@ -10,6 +10,7 @@ mod support;
 
 mod adoption;
 mod agents;
+mod applications;
 mod argo;
 mod baseline;
 mod changes;

@@ -90,6 +90,12 @@ fn documents_of_guide(path: &str) -> Vec<Shown> {
     found
 }
 
+/// The manifests in a file of examples, for tests that run them.
+pub fn manifests(path: &str) -> Vec<Value> {
+    let shown = documents(path, 1, &read(path));
+    shown.into_iter().map(|shown| shown.manifest).collect()
+}
+
 fn examples(folder: &str) -> Vec<Shown> {
     let entries = fs::read_dir(root().join(folder)).unwrap_or_else(|error| panic!("{folder}: {error}"));
     let mut names: Vec<String> = entries
@@ -234,8 +240,10 @@ async fn what_the_guide_and_the_examples_show_is_accepted_and_kept(t: &Test) {
     let shown = documents_of_guide(GUIDE)
         .into_iter()
         .chain(of_readme)
+        .chain(documents_of_guide("docs/in-place.md"))
         .chain(examples("examples"))
-        .chain(examples("examples/policies"));
+        .chain(examples("examples/policies"))
+        .chain(examples("examples/in-place"));
     let mut troubles = Vec::new();
     let mut count = 0;
     for shown in shown {

@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::workspace;
+use crate::{applications, workspace};
 
 /// A program that a command needs.
 #[derive(Clone, Copy)]
@@ -19,6 +19,8 @@ pub enum Tool {
     Go,
     /// Runs the pods of the tests: containerd, runc and CNI's plugins, as root.
     Node,
+    /// Run in those pods: nginx and Prometheus.
+    Applications,
     /// Formats our code.
     Rustfmt,
     /// Finds what the compiler does not.
@@ -46,6 +48,12 @@ fn complaint(tool: Tool) -> Result<Option<String>> {
     Ok(match tool {
         Tool::Go => go_complaint(required_go()?),
         Tool::Node => node_complaint(),
+        Tool::Applications => (!applications::can_be_had()).then(|| {
+            format!(
+                "applications that the tests run in pods: install {} (no daemon of them has to run)",
+                applications::PACKAGES
+            )
+        }),
         Tool::Rustfmt => component_complaint("fmt", "rustfmt"),
         Tool::Clippy => component_complaint("clippy", "clippy"),
     })
@@ -83,7 +91,7 @@ const CNI_FOLDERS: &[&str] = &["/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni
 fn node_complaint() -> Option<String> {
     let mut packages: Vec<&str> = NODE_PROGRAMS
         .iter()
-        .filter(|(program, _)| !is_installed(program))
+        .filter(|(program, _)| find(program).is_none())
         .map(|(_, package)| *package)
         .collect();
     if !CNI_FOLDERS
@@ -104,11 +112,12 @@ fn node_complaint() -> Option<String> {
 }
 
 /// On the PATH, or where the PATH of some users does not lead.
-fn is_installed(program: &str) -> bool {
+pub fn find(program: &str) -> Option<PathBuf> {
     let folders = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&folders)
         .chain(["/usr/sbin", "/sbin", "/usr/local/sbin"].map(PathBuf::from))
-        .any(|folder| folder.join(program).is_file())
+        .map(|folder| folder.join(program))
+        .find(|path| path.is_file())
 }
 
 /// The version that the module of the embedded cluster asks for.

@@ -1,5 +1,6 @@
 //! Developer commands: the one entry for people and for CI.
 
+mod applications;
 mod bench;
 mod client;
 mod cluster;

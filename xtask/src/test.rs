@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::{
-    devcluster, generate,
+    applications, devcluster, generate,
     machine::{self, Tool},
     say, workspace,
 };
@@ -31,7 +31,7 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<()> {
     // Who names tests may have chosen those that need no root.
     let tools = if options.arguments.is_empty() {
-        &[Tool::Go, Tool::Node][..]
+        &[Tool::Go, Tool::Node, Tool::Applications][..]
     } else {
         &[Tool::Go]
     };
@@ -41,6 +41,10 @@ pub fn run(options: &Options) -> Result<()> {
     let started = Instant::now();
     let devcluster = devcluster::build()?;
     summary.add("embedded Kubernetes built", started.elapsed(), true);
+    // Those of the tests that need them fail by themselves, and say so.
+    if let Err(error) = applications::fetch() {
+        say::note(format_args!("no applications to run in pods: {error:#}"));
+    }
 
     say::step("Rust: unit tests, integration tests on a real API server");
     let mut command = workspace::cargo();

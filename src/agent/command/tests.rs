@@ -34,10 +34,15 @@ async fn what_cannot_run_or_is_killed_is_broken() {
 }
 
 #[tokio::test]
-async fn a_flood_of_words_is_read_and_dropped() {
-    let end = shell("head -c 1000000 /dev/zero | tr '\\0' x; exit 1", LONG).await;
+async fn of_a_flood_of_words_both_ends_are_kept() {
+    let end = shell(
+        "printf FAILED; head -c 1000000 /dev/zero | tr '\\0' x; echo because; exit 1",
+        LONG,
+    )
+    .await;
     let End::Bad(text) = end else { panic!("{end:?}") };
-    assert!(text.len() <= 300 && text.starts_with("xxx"), "{text}");
+    let ends = text.starts_with("FAILEDxxx") && text.ends_with("xxxbecause");
+    assert!(text.len() <= 300 && ends, "{text}");
 }
 
 #[tokio::test]

@@ -98,6 +98,21 @@ fn who_was_started_by_us_is_not_the_application() {
     assert_eq!(ours, []);
 }
 
+#[test]
+fn of_a_server_and_its_workers_only_the_server_is_told() {
+    let process = |pid, parent| Process { pid, parent, start: 1 };
+    let pids = |found: Vec<Process>| -> Vec<i32> { servers(found).iter().map(|it| it.pid).collect() };
+    // In a shared namespace the parent of a container's first process is not seen.
+    assert_eq!(pids(vec![process(7, 0), process(8, 7), process(9, 7)]), [7]);
+    assert_eq!(pids(vec![process(9, 7), process(8, 7), process(7, 3)]), [7]);
+    assert_eq!(pids(vec![process(7, 0), process(8, 0)]), [7, 8], "two servers");
+    // One that hands over to its successor is still the one that takes signals.
+    assert_eq!(
+        pids(vec![process(7, 0), process(8, 7), process(20, 7), process(21, 20)]),
+        [7]
+    );
+}
+
 proptest! {
     #[test]
     fn no_line_makes_it_panic(line in ".{0,200}") {

@@ -16,7 +16,17 @@ fn a_message_is_one_short_line() {
         assert_eq!(clean(given), line);
     }
     let long = clean("é".repeat(500).as_bytes());
-    assert_eq!(long, format!("{}…", "é".repeat(148)));
+    assert_eq!(long, format!("{0}…{0}", "é".repeat(74)));
+}
+
+#[test]
+fn of_a_long_message_the_beginning_and_the_end_are_kept() {
+    let said = format!("FAILED {} because", "fine ".repeat(100));
+    let line = clean(said.as_bytes());
+    assert!(
+        line.starts_with("FAILED fine") && line.ends_with("fine because"),
+        "{line}"
+    );
 }
 
 proptest! {

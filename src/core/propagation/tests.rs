@@ -286,6 +286,16 @@ fn what_is_the_matter_is_told_of_a_few_pods_and_counted_of_the_rest() {
     );
 }
 
+#[test]
+fn of_many_words_the_first_and_the_last_are_kept() {
+    assert_eq!(clean(&"é".repeat(200)), "é".repeat(200));
+    let said = clean(&format!("FAILED {}because", "fine ".repeat(100)));
+    assert!(
+        said.starts_with("FAILED fine") && said.ends_with("fine because"),
+        "{said}"
+    );
+}
+
 proptest! {
     #[test]
     fn no_words_of_an_application_leave_their_line(text in any::<String>()) {

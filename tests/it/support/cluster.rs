@@ -239,9 +239,14 @@ impl Cluster {
         run(command).await
     }
 
-    /// Gives the real node an image that consists of one program of this machine and the libraries
-    /// that it needs, and runs it. Pods use it with `imagePullPolicy: Never`.
+    /// Gives the real node an image that consists of programs of this machine and the libraries that
+    /// they need, and runs the first. Pods use it with `imagePullPolicy: Never`.
     pub fn load_image(&self, name: &str, programs: &[&Path]) -> Result<()> {
+        self.load_image_with(name, "/", programs)
+    }
+
+    /// [`Cluster::load_image`] with the programs in this folder, which begins and ends with a slash.
+    pub fn load_image_with(&self, name: &str, folder: &str, programs: &[&Path]) -> Result<()> {
         let dir = self.dir.as_deref().context("only a cluster of ours is given images")?;
         let scratch = tempfile::tempdir().context("a scratch folder")?;
         let archive = scratch.path().join("image.tar");
@@ -250,7 +255,8 @@ impl Cluster {
         for program in programs {
             let target = program.file_name().context("a program has a name")?;
             let mut binary = program.as_os_str().to_owned();
-            binary.push("=/");
+            binary.push("=");
+            binary.push(folder);
             binary.push(target);
             image.arg("--binary").arg(binary);
         }

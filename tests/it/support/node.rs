@@ -2,9 +2,10 @@
 
 use std::{fs::File, os::fd::AsFd, panic::resume_unwind, path::Path, thread, time::Duration};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
+use rustix::process::Pid;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde_json::{Value, json};
 use tokio::{
@@ -15,7 +16,22 @@ use tokio::{
 use super::{Test, await_condition, cluster::APPLICATION};
 
 /// Where the test application serves.
-const PORT: u16 = 8080;
+pub const PORT: u16 = 8080;
+
+/// The process of this program in the pod's containers, as the machine sees it.
+pub fn process_of(pod: &Pod, arguments: &str) -> Result<Pid> {
+    let uid = pod.uid().context("a pod has a uid")?;
+    for entry in std::fs::read_dir("/proc")?.flatten() {
+        let Ok(number) = entry.file_name().to_string_lossy().parse::<i32>() else {
+            continue;
+        };
+        let read = |file: &str| std::fs::read_to_string(entry.path().join(file)).unwrap_or_default();
+        if read("cgroup").contains(&uid) && read("cmdline").replace('\0', " ").contains(arguments) {
+            return Pid::from_raw(number).context("a process has a number");
+        }
+    }
+    bail!("no process of the pod runs {arguments}")
+}
 
 /// Does this on a thread of the network in which pods have addresses. A network belongs to a thread
 /// and to what that starts: the test's connections, its kubectl and its controller all are in it.
@@ -98,31 +114,34 @@ impl Test {
 
     /// A file of the pod's container, as the application in it reads it now.
     pub async fn file_in(&self, pod: &Pod, path: &str) -> Result<String> {
-        let (status, body) = ask(pod, "GET", &format!("/file?path={path}")).await?;
-        ensure!(status == 200, "{path}: {status}: {body}");
-        Ok(body)
+        self.served(pod, PORT, &format!("/file?path={path}")).await
     }
 
     /// What the application in the pod has been told so far: `reloads`, `hangups`, `started`.
     pub async fn app_state(&self, pod: &Pod) -> Result<Value> {
-        let (status, body) = ask(pod, "GET", "/state").await?;
-        ensure!(status == 200, "/state: {status}: {body}");
-        Ok(serde_json::from_str(&body)?)
+        Ok(serde_json::from_str(&self.served(pod, PORT, "/state").await?)?)
+    }
+
+    /// What a server in the pod has at this path.
+    pub async fn served(&self, pod: &Pod, port: u16, path: &str) -> Result<String> {
+        let (status, body) = ask(pod, port, "GET", path).await?;
+        ensure!(status == 200, "{path}: {status}: {body}");
+        Ok(body)
     }
 
     /// Asks the application in the pod to read its configuration again; the status of its answer.
     pub async fn reload(&self, pod: &Pod) -> Result<u16> {
-        let (status, _) = ask(pod, "POST", "/-/reload").await?;
+        let (status, _) = ask(pod, PORT, "POST", "/-/reload").await?;
         Ok(status)
     }
 }
 
-/// Asks the application in a pod; only from the node's network, as tests on a node are.
-pub async fn ask(pod: &Pod, method: &str, path: &str) -> Result<(u16, String)> {
+/// Asks a server in a pod; only from the node's network, as tests on a node are.
+pub async fn ask(pod: &Pod, port: u16, method: &str, path: &str) -> Result<(u16, String)> {
     let address = pod.status.as_ref().and_then(|it| it.pod_ip.as_deref());
     let address = address.with_context(|| format!("{} has no address", pod.name_any()))?;
     let exchange = async {
-        let mut connection = TcpStream::connect((address, PORT)).await?;
+        let mut connection = TcpStream::connect((address, port)).await?;
         // HTTP/1.0, so that the answer ends with the connection and is never chunked.
         let request = format!("{method} {path} HTTP/1.0\r\nHost: {address}\r\n\r\n");
         connection.write_all(request.as_bytes()).await?;
