@@ -181,9 +181,7 @@ impl Election {
                     if let Err(error) = &outcome {
                         self.failed(error);
                     }
-                    elected
-                        .lock()
-                        .answer(monotonic(), answer(outcome.as_ref().map(Clone::clone)));
+                    elected.lock().answer(monotonic(), answer(outcome));
                 }
                 Step::Lost => {
                     warn!("the lease is lost");

@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use jiff::SignedDuration;
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::core::decide::Settings;
 use crate::core::digest::KeyRing;
@@ -21,9 +20,8 @@ use crate::core::name::{SourceKind, WorkloadRef};
 use crate::core::optin::Reading;
 use crate::core::reason::{REASONS, STATES};
 use crate::core::terms::BuiltIn;
-use crate::core::time::Second;
 use crate::k8s::client;
-use crate::k8s::heartbeat::{self, Heartbeat};
+use crate::k8s::heartbeat::Heartbeat;
 use crate::k8s::keyring::KeptIn;
 use crate::k8s::lease::Lease;
 use crate::ops::{Admin, ApiCode, Liveness, Metrics, Readiness, Shutdown, Verb, Vocabulary};
@@ -51,28 +49,18 @@ mod startup;
 mod statuses;
 mod troubles;
 mod watches;
+mod working;
 
 pub use config::{ControllerConfig, Described, Sources, WorkloadKind};
 use feed::Feed;
 use gather::{Clock, Context};
 use index::{Index, Rules, Wanted};
 use leading::{Election, Leading};
-use observe::Observer;
-use propagation::Propagator;
 use queue::Queue;
 use reconcile::Reconciler;
 
 /// How long one request may take. A stop waits for those under way, and has 10 s in all.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(8);
-
-/// How long a stop waits for the lease to be released. Without that the others take it when it expires.
-const RELEASE: Duration = Duration::from_millis(900);
-
-/// A leader that has seen a change may take this long beyond the settling until the cluster tells of it.
-const UNRECORDED: SignedDuration = SignedDuration::from_secs(10);
-
-/// What is left of the 10 s for the Events that are still queued.
-const EVENTS_AT_STOP: Duration = Duration::from_secs(1);
 
 /// Events waiting to be written. 1024 of them are half a MiB; beyond that they are counted and
 /// dropped, because no decision may wait for one.
@@ -81,10 +69,6 @@ const EVENTS_QUEUED: usize = 1024;
 /// The API server is deaf for longer only if it hangs.
 const LIVENESS_DEADLINE: Duration = Duration::from_mins(1);
 const LIVENESS_TICK: Duration = Duration::from_secs(5);
-
-/// Workloads that are queued at a time when everything is looked at again.
-const RESYNC_PORTION: usize = 256;
-const RESYNC_PAUSE: Duration = Duration::from_millis(5);
 
 /// How often gauges are set that no decision sets.
 const REPORT: Duration = Duration::from_secs(5);
@@ -144,16 +128,7 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
     };
     readiness.set(KEYS_READY, true);
 
-    let leading = match config.election {
-        // Whoever only reports leaves it to nobody else.
-        Some(times) if !config.observe_only => Leading::elected(leading::identity(&holder)?, times),
-        Some(_) | None => Leading::alone(),
-    };
-    let last_watched = if leading.is_alone() {
-        last_watched
-    } else {
-        last_watched.and_then(|last| dealt_with(last, &config))
-    };
+    let (leading, last_watched) = working::begin(&config, &holder, last_watched)?;
     let context = Arc::new(context(
         &config,
         installation,
@@ -198,8 +173,7 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
         metrics: metrics.clone(),
         clock,
     };
-    let mut election = tokio::spawn(election.run());
-    let mut work = Work {
+    let work = working::Work {
         config: &config,
         context: &context,
         queue: &queue,
@@ -209,141 +183,9 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
         heart: &heart,
         holder,
     };
-    let ended = tokio::select! {
-        biased;
-        ended = &mut election => Some(ended),
-        () = work.run() => None,
-    };
-    if ended.is_some() {
-        // Whatever is under way is cut off: another one may lead.
-        metrics.leader(false);
-        anyhow::bail!("the lease is lost: ending, to begin anew as a standby");
-    }
-    if leading.is_alone() {
-        election.abort();
-    } else {
-        leading.release();
-        if tokio::time::timeout(RELEASE, election).await.is_err() {
-            warn!("the lease could not be released, it expires");
-        }
-    }
-    metrics.leader(false);
+    working::take_part(election, work).await?;
     drop(watches);
     finish(background).await
-}
-
-/// Up to when what a leader has seen is dealt with or on record, given when it renewed the lease last: what
-/// it knew besides, a replica that begins while it leads does not.
-fn dealt_with(last: Second, config: &ControllerConfig) -> Option<Second> {
-    let settle = SignedDuration::try_from(config.settle).ok()?;
-    let unrecorded = settle.checked_add(UNRECORDED)?;
-    Some(Second::new(last.unix().saturating_sub(unrecorded.as_secs())))
-}
-
-/// Everything that only one replica does.
-struct Work<'a> {
-    config: &'a ControllerConfig,
-    context: &'a Arc<Context>,
-    queue: &'a Arc<Queue<WorkloadRef>>,
-    reading: Arc<Queue<Wanted>>,
-    metrics: &'a Metrics,
-    stop: &'a CancellationToken,
-    heart: &'a Heartbeat,
-    holder: String,
-}
-
-impl Work<'_> {
-    /// Stands by, then leads, until the stop; then nothing is under way any more.
-    async fn run(&mut self) {
-        let stood_by = self.stop.run_until_cancelled(stand_by(self.context, self.queue)).await;
-        if stood_by.is_some() {
-            self.lead().await;
-        }
-    }
-
-    async fn lead(&mut self) {
-        let Self {
-            config,
-            context,
-            queue,
-            reading,
-            metrics,
-            stop,
-            heart,
-            holder,
-        } = self;
-        metrics.leader(true);
-        startup::find_rolling(context);
-        context.index().note_news();
-        let (events, queued_events) = mpsc::channel(EVENTS_QUEUED);
-        let observer = Arc::new(Observer::new(metrics.clone(), events));
-        let propagator = Propagator::new(context.clone(), queue.clone(), metrics.clone(), config);
-        let reconciler = reconciler(context, queue, reading.clone(), &propagator, observer, config);
-        let mut background = JoinSet::new();
-        // Its first round decides everything.
-        background.spawn(resync(context.clone(), queue.clone(), config.resync));
-        background.spawn(statuses::write(context.clone(), metrics.clone()));
-        let beats = !config.observe_only && context.leading.is_alone();
-        if beats {
-            background.spawn(beat(context.clone(), heart.clone(), metrics.clone()));
-        }
-        let workers = start_workers(reconciler, config.write_concurrency, stop);
-        let propagating = propagator.start(stop);
-        let event_writer = tokio::spawn(event_writer::write(
-            queued_events,
-            context.clone(),
-            holder.clone(),
-            queue.clone(),
-            metrics.clone(),
-        ));
-
-        stop.cancelled().await;
-        info!("stopping: finishing the writes under way");
-        finish_writes(workers, propagating, event_writer).await;
-        background.shutdown().await;
-        if beats && let Err(error) = heart.beat(&context.client, context.clock.now()).await {
-            warn!(%error, "the last heartbeat could not be written");
-        }
-    }
-}
-
-/// Waits until we may write. What is queued meanwhile would have to be decided anew then, by what is known
-/// then, as everything is.
-async fn stand_by(context: &Context, queue: &Queue<WorkloadRef>) {
-    let forget = async {
-        loop {
-            let workload = queue.pop().await;
-            context.index().forget_dealt_with(&workload);
-            queue.done(&workload);
-            // With a thousand of them nothing here would ever wait.
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::select! {
-        biased;
-        () = context.leading.may_write() => {}
-        () = forget => {}
-    }
-}
-
-fn reconciler(
-    context: &Arc<Context>,
-    queue: &Arc<Queue<WorkloadRef>>,
-    reading: Arc<Queue<Wanted>>,
-    propagator: &Arc<Propagator>,
-    observer: Arc<Observer>,
-    config: &ControllerConfig,
-) -> Reconciler {
-    Reconciler {
-        context: context.clone(),
-        queue: queue.clone(),
-        reading,
-        rehearsals: rehearsal::Rehearsals::default(),
-        propagator: Some(propagator.clone()),
-        observer,
-        observe_only: config.observe_only,
-        resync: config.resync,
-    }
 }
 
 fn announce(config: &ControllerConfig, cluster: &kube::Config, installation: &str) {
@@ -372,29 +214,6 @@ fn announce_sync(context: &Context) {
         secrets = index.source_count(SourceKind::Secret),
         "in sync"
     );
-}
-
-fn start_workers(reconciler: Reconciler, count: usize, stop: &CancellationToken) -> JoinSet<()> {
-    let reconciler = Arc::new(reconciler);
-    let mut workers = JoinSet::new();
-    for _ in 0..count {
-        workers.spawn(work(reconciler.clone(), stop.clone()));
-    }
-    workers
-}
-
-async fn finish_writes(
-    mut workers: JoinSet<()>,
-    mut propagating: JoinSet<()>,
-    mut event_writer: tokio::task::JoinHandle<()>,
-) {
-    while workers.join_next().await.is_some() {}
-    while propagating.join_next().await.is_some() {}
-    // The last worker took the sender with it, so this ends by itself, soon.
-    if tokio::time::timeout(EVENTS_AT_STOP, &mut event_writer).await.is_err() {
-        event_writer.abort();
-        warn!("some Events could not be written before the end");
-    }
 }
 
 fn context(
@@ -452,24 +271,6 @@ async fn work(reconciler: Arc<Reconciler>, stop: CancellationToken) {
     }
 }
 
-/// Everything is looked at again now and then, should anything have gone unnoticed. Costs no request.
-async fn resync(context: Arc<Context>, queue: Arc<Queue<WorkloadRef>>, period: Duration) {
-    let mut round = tokio::time::interval(period);
-    loop {
-        round.tick().await;
-        let mut all: Vec<WorkloadRef> = context.index().workloads().map(|(it, _)| it.clone()).collect();
-        // In portions: what is queued takes several times the room, and there may be thousands.
-        while !all.is_empty() {
-            for workload in all.split_off(all.len().saturating_sub(RESYNC_PORTION)) {
-                queue.push(workload);
-            }
-            while queue.depth() > RESYNC_PORTION / 2 {
-                tokio::time::sleep(RESYNC_PAUSE).await;
-            }
-        }
-    }
-}
-
 /// Gauges that follow from the index: what went without a decision, a deleted workload, shows only
 /// here.
 async fn report(context: Arc<Context>, queue: Arc<Queue<WorkloadRef>>, metrics: Metrics) {
@@ -493,18 +294,6 @@ async fn report(context: Arc<Context>, queue: Arc<Queue<WorkloadRef>>, metrics: 
                 .and_then(|since| Duration::try_from(now.duration_since(since)).ok())
                 .unwrap_or_default(),
         );
-    }
-}
-
-/// Keeps the mark of when we last watched.
-async fn beat(context: Arc<Context>, heart: Heartbeat, metrics: Metrics) {
-    let mut period = tokio::time::interval(heartbeat::PERIOD);
-    loop {
-        period.tick().await;
-        if let Err(error) = heart.beat(&context.client, context.clock.now()).await {
-            metrics.error(error.word());
-            warn!(%error, "the heartbeat could not be written");
-        }
     }
 }
 

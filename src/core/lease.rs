@@ -124,7 +124,7 @@ impl Times {
             && duration.subsec_nanos() == 0
             && deadline <= duration.saturating_sub(duration / MARGIN_PARTS)
             && !retry.is_zero()
-            && retry * 2 <= deadline;
+            && retry <= deadline / 2;
         fits.then_some(Self {
             duration,
             deadline,
@@ -136,7 +136,7 @@ impl Times {
 
     /// From its last renewal on, when nothing of a holder may be under way any more.
     fn usable(&self) -> Duration {
-        self.duration - self.duration / MARGIN_PARTS
+        self.duration.saturating_sub(self.duration / MARGIN_PARTS)
     }
 
     fn look(&self) -> Duration {
@@ -393,12 +393,11 @@ impl Elector {
 
     fn call(&self, now: Monotonic, wall: Timestamp) -> Call {
         match &self.known {
-            Known::Nothing => Call::Read,
             Known::Missing => Call::Create(self.record(None, wall)),
             Known::Seen(seen) if self.is_mine(seen) || self.is_free(seen, now) => {
                 Call::Update(self.record(Some(&seen.record), wall), seen.version)
             }
-            Known::Seen(_) => Call::Read,
+            Known::Nothing | Known::Seen(_) => Call::Read,
         }
     }
 

@@ -120,7 +120,7 @@ impl Lease {
 /// What an outcome says to the elector. Refused for good or not carried out for sure is only what a
 /// version or a name stands against.
 #[must_use]
-pub fn answer(outcome: Result<Answer, &ApiError>) -> Answer {
+pub fn answer(outcome: Result<Answer, ApiError>) -> Answer {
     match outcome {
         Ok(answer) => answer,
         Err(ApiError::Conflict | ApiError::NotFound) => Answer::Conflict,

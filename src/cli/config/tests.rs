@@ -90,6 +90,22 @@ fn good_values_are_taken() {
 }
 
 #[test]
+fn an_election_has_times_that_fit_together() {
+    assert_eq!(defaults().election, None);
+    let flags = |duration: &str| ControllerArgs {
+        leader_election: Some("true".into()),
+        lease_duration: Some(duration.into()),
+        ..Default::default()
+    };
+    let seconds = Duration::from_secs;
+    let times = Times::new(seconds(20), seconds(10), seconds(2), REQUEST_TIMEOUT).expect("they fit");
+    let config = ControllerConfig::new(flags("20s"), &no_env).expect("they fit");
+    assert_eq!(config.election, Some(times));
+    let error = ControllerConfig::new(flags("8s"), &no_env).expect_err("the deadline is later");
+    assert!(error.to_string().contains("--lease-renew-deadline"), "{error}");
+}
+
+#[test]
 fn bad_values_are_named_with_their_origin_and_what_is_accepted() {
     let long_namespace = "a".repeat(64);
     let long_lease = "a".repeat(243);
@@ -114,6 +130,13 @@ fn bad_values_are_named_with_their_origin_and_what_is_accepted() {
         (LEASE_NAME, "a..b"),
         (LEASE_NAME, long_lease.as_str()),
         (LEASE_NAMESPACE, "a.b"),
+        (LEADER_ELECTION, "yes"),
+        (LEASE_DURATION, "1s"),
+        (LEASE_DURATION, "15500ms"),
+        (LEASE_DURATION, "2h"),
+        (LEASE_RENEW_DEADLINE, "14500ms"),
+        (LEASE_RETRY_PERIOD, "6s"),
+        (LEASE_RETRY_PERIOD, "0s"),
         (ADMIN_ADDRESS, ":8080"),
         (ADMIN_ADDRESS, "localhost:8080"),
         (ADMIN_ADDRESS, "[::]"),

@@ -11,6 +11,7 @@ use crate::k8s::lean::{WatchedConfigMap, WatchedWorkload};
 mod delegations;
 mod elsewhere;
 mod secrets;
+mod standby;
 mod waves;
 
 const NOW: i64 = 1_800_000_000;

@@ -112,7 +112,7 @@ fn another_holder_is_heeded_from_when_its_last_record_was_first_seen() {
 fn a_holder_that_says_longer_is_heeded_for_longer() {
     let mut elector = elector();
     let longer = Record {
-        duration: Some(Duration::from_secs(60)),
+        duration: Some(Duration::from_mins(1)),
         ..held("other")
     };
     read(&mut elector, 0, longer, 4);

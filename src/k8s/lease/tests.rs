@@ -97,13 +97,13 @@ async fn a_lease_without_a_holder_was_released_and_one_that_is_missing_is_create
 
 #[test]
 fn only_a_version_or_a_name_that_stands_against_it_says_that_nothing_was_written() {
-    assert_eq!(answer(Err(&ApiError::Conflict)), Answer::Conflict);
-    assert_eq!(answer(Err(&ApiError::NotFound)), Answer::Conflict);
+    assert_eq!(answer(Err(ApiError::Conflict)), Answer::Conflict);
+    assert_eq!(answer(Err(ApiError::NotFound)), Answer::Conflict);
     for error in [
         ApiError::Unavailable("no answer".into()),
         ApiError::Forbidden("a right".into()),
         ApiError::Unexpected("no JSON"),
     ] {
-        assert_eq!(answer(Err(&error)), Answer::Failed, "{error:?}");
+        assert_eq!(answer(Err(error.clone())), Answer::Failed, "{error:?}");
     }
 }
