@@ -58,9 +58,9 @@ fn a_source_that_went_since_is_kept_in_mind() {
     let mut fed = Fed::new();
     fed.see(config_map("web", "u", 5, &[("a", "1")]));
     fed.workload(deployment("web", "1", 6, baseline(5, None), env("web", "a")));
-    fed.lose("web", 9);
-    assert_eq!(fed.change_keys("web"), ["a"]);
-    fed.workload(deployment("web", "1", 10, baseline(9, None), env("web", "a")));
+    fed.see(config_map("web", "u", 9, &[("a", "2")]));
+    fed.lose("web", 10);
+    fed.workload(deployment("web", "1", 11, baseline(10, None), env("web", "a")));
     fed.index.forget_dealt_with(&reference("web"));
     assert_eq!(fed.change_keys("web"), ["a"]);
 }
