@@ -8,7 +8,7 @@ use std::{
     ffi::{OsStr, OsString},
     os::{
         fd::{AsFd as _, BorrowedFd, OwnedFd},
-        unix::ffi::OsStringExt as _,
+        unix::ffi::{OsStrExt as _, OsStringExt as _},
     },
     path::{Component, Path},
 };
@@ -109,6 +109,11 @@ fn by_steps(directory: BorrowedFd<'_>, path: &OsStr, flags: OFlags) -> Result<Ow
 
 /// The next step comes last, so that it can be taken from the end; `None` is a step up.
 fn push(ahead: &mut Vec<Option<OsString>>, path: &Path) -> Result<(), Errno> {
+    // What ends with a slash has to be a directory. Where more steps follow it has to be one anyway.
+    let bytes = path.as_os_str().as_bytes();
+    if ahead.is_empty() && (bytes.ends_with(b"/") || bytes.ends_with(b"/.")) {
+        ahead.push(Some(OsString::from(".")));
+    }
     for component in path.components().rev() {
         match component {
             Component::Normal(name) => ahead.push(Some(name.to_owned())),

@@ -116,6 +116,25 @@ fn a_path_with_a_link_in_it_is_told_apart_from_one_without() {
 }
 
 #[test]
+fn what_ends_with_a_slash_is_a_directory_or_nothing() {
+    let root = place();
+    for (name, target) in [("to-file", "file/"), ("to-file-dot", "file/."), ("to-sub", "sub//")] {
+        symlink(target, root.path().join("in").join(name)).expect("a link");
+    }
+    let directory = handle(&root);
+    for (path, expected) in [
+        ("to-file", Err(Errno::NOTDIR)),
+        ("to-file-dot", Err(Errno::NOTDIR)),
+        ("to-sub/file", Ok("below")),
+        ("to-sub/../file", Ok("inside")),
+    ] {
+        let [kernel, steps] = both(&directory, path, FILE);
+        let expected = expected.map(str::to_owned);
+        assert_eq!((kernel, steps), (expected.clone(), expected), "{path}");
+    }
+}
+
+#[test]
 fn links_that_are_turned_around_meanwhile_never_lead_out() {
     const READINGS: usize = 3_000;
     let root = place();
