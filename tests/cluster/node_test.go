@@ -178,9 +178,17 @@ func TestARealNodeRunsPodsAndNothingOfItStaysHoweverItEnds(t *testing.T) {
 				t.Errorf("not all is found while it runs: %q", left)
 			}
 			end(t, c)
+			var there error
+			var left []string
+			t.Cleanup(func() {
+				if t.Failed() {
+					t.Logf("%s: %v; left: %q", c.Dir, there, left)
+				}
+			})
 			eventually(t, "nothing is left", func() bool {
-				_, err := os.Stat(c.Dir)
-				return len(seen.left(t)) == 0 && os.IsNotExist(err)
+				_, there = os.Stat(c.Dir)
+				left = seen.left(t)
+				return len(left) == 0 && os.IsNotExist(there)
 			})
 		})
 	}

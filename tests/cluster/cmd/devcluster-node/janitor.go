@@ -31,7 +31,12 @@ func clean(group, scratch string) error {
 	}
 	defer folder.Close()
 	// Somebody else may have taken the folder over, or be at removing it.
-	if unix.Flock(int(folder.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
+	taken := unix.Flock(int(folder.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	for until := time.Now().Add(5 * time.Second); taken != nil && time.Now().Before(until); {
+		time.Sleep(50 * time.Millisecond)
+		taken = unix.Flock(int(folder.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	}
+	if taken != nil {
 		return err
 	}
 	if removeErr := os.RemoveAll(scratch); removeErr != nil {

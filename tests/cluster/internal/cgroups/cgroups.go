@@ -81,6 +81,11 @@ func RemoveDead(name string, patience time.Duration) error {
 		return err
 	}
 	lock, err := lockGroup(filepath.Join(roots[0], name))
+	// Somebody's sweep, with no patience at all, may be at it and give up.
+	for until := time.Now().Add(patience); errors.Is(err, errTaken) && time.Now().Before(until); {
+		time.Sleep(50 * time.Millisecond)
+		lock, err = lockGroup(filepath.Join(roots[0], name))
+	}
 	switch {
 	case errors.Is(err, errTaken):
 		return nil
