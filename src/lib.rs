@@ -39,6 +39,7 @@ pub mod core;
 pub mod core {
     pub mod challenge;
     pub mod duration;
+    pub mod text;
     pub mod value;
 }
 #[cfg(feature = "controller")]

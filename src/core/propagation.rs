@@ -278,10 +278,7 @@ fn trimmed(path: &str) -> &str {
 /// ends are kept: some programs begin with what is wrong, and others first tell what is right.
 #[must_use]
 pub fn clean(text: &str) -> String {
-    let spaced = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-    let one_line: String = spaced.collect();
-    let words: Vec<&str> = one_line.split_whitespace().collect();
-    let line = words.join(" ");
+    let line = text::one_line(text);
     let chars = line.chars().count();
     if chars <= MESSAGE_CHARS {
         return line;

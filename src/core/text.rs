@@ -5,6 +5,25 @@ use std::fmt;
 /// How many names an Event or an annotation lists before it only counts.
 pub const NAMED: usize = 8;
 
+/// On one line, with single blanks, and without what a terminal acts on or what turns the direction of text
+/// around: a log line or an Event could be made to look like another one.
+#[must_use]
+pub fn one_line(text: &str) -> String {
+    let mut line = String::new();
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control());
+    for word in words.filter(|word| !word.is_empty()) {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.extend(word.chars().filter(|c| !is_invisible(*c)));
+    }
+    line
+}
+
+pub(crate) fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
 /// All of them.
 #[must_use]
 pub fn joined(texts: &[String]) -> String {

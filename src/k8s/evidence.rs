@@ -15,7 +15,7 @@ use super::lean::resource;
 use super::read;
 use crate::core::annotation;
 use crate::core::kind::History;
-use crate::core::name::{Uid, WorkloadRef};
+use crate::core::name::{Namespace, Uid, WorkloadRef};
 use crate::core::proof::{Pod, Proof, Revision};
 use crate::core::time::Second;
 
@@ -79,6 +79,11 @@ pub(super) trait AnyPod: DeserializeOwned {
     }
 }
 
+/// Where the pods of a namespace are.
+pub(super) fn pods_url(namespace: &Namespace) -> String {
+    DynamicObject::url_path(&resource("", "v1", "Pod", "pods"), Some(namespace.as_str()))
+}
+
 async fn pods<P: AnyPod, T>(
     client: &Client,
     workload: &WorkloadRef,
@@ -98,7 +103,7 @@ async fn pods<P: AnyPod, T>(
         return Ok(None);
     }
     let mut pods = Vec::new();
-    let url = DynamicObject::url_path(&resource("", "v1", "Pod", "pods"), Some(workload.namespace.as_str()));
+    let url = pods_url(&workload.namespace);
     list(client, &url, &found.selector, timeout, |pod: P| {
         let owner = pod.meta().owner().map_or("", |owner| owner.uid.as_str());
         let owned = owners.as_ref().is_none_or(|owners| owners.contains(&owner));

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::Client;
-use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
-use kube::core::{Request, Resource as _};
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::core::Request;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::json;
 
 use super::error::{ApiError, send};
-use super::lean::resource;
+use super::lease;
 use super::patch::FIELD_MANAGER;
 use super::read;
 
@@ -46,12 +46,8 @@ impl Heartbeat {
     /// Of the Lease `namespace/name`; `holder`: who we are.
     #[must_use]
     pub fn new(namespace: &str, name: &str, holder: &str, timeout: Duration) -> Self {
-        let url = DynamicObject::url_path(
-            &resource("coordination.k8s.io", "v1", "Lease", "leases"),
-            Some(namespace),
-        );
         Self {
-            requests: Request::new(url),
+            requests: lease::requests(namespace),
             name: name.into(),
             holder: holder.into(),
             timeout,
@@ -76,10 +72,7 @@ impl Heartbeat {
     /// See [`ApiError`].
     pub async fn beat(&self, client: &Client, now: Timestamp) -> Result<(), ApiError> {
         let spec = json!({ "holderIdentity": self.holder, "renewTime": format!("{now:.6}") });
-        let params = PatchParams {
-            field_manager: Some(FIELD_MANAGER.into()),
-            ..PatchParams::default()
-        };
+        let params = PatchParams::apply(FIELD_MANAGER);
         let request = self
             .requests
             .patch(&self.name, &params, &Patch::Merge(json!({ "spec": spec })))

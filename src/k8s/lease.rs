@@ -58,12 +58,8 @@ impl Lease {
     /// The Lease `namespace/name`.
     #[must_use]
     pub fn new(namespace: &str, name: &str) -> Self {
-        let url = DynamicObject::url_path(
-            &resource("coordination.k8s.io", "v1", "Lease", "leases"),
-            Some(namespace),
-        );
         Self {
-            requests: Request::new(url),
+            requests: requests(namespace),
             name: name.into(),
         }
     }
@@ -103,10 +99,7 @@ impl Lease {
                     "metadata": { "resourceVersion": version.to_string() },
                     "spec": spec(record),
                 });
-                let params = PatchParams {
-                    field_manager: Some(FIELD_MANAGER.into()),
-                    ..PatchParams::default()
-                };
+                let params = PatchParams::apply(FIELD_MANAGER);
                 let request = self
                     .requests
                     .patch(&self.name, &params, &Patch::Merge(body))
@@ -115,6 +108,12 @@ impl Lease {
             }
         }
     }
+}
+
+/// Requests for the Leases of a namespace.
+pub(super) fn requests(namespace: &str) -> Request {
+    let row = resource("coordination.k8s.io", "v1", "Lease", "leases");
+    Request::new(DynamicObject::url_path(&row, Some(namespace)))
 }
 
 /// What an outcome says to the elector. Refused for good or not carried out for sure is only what a

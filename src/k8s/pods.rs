@@ -4,15 +4,14 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use kube::Client;
-use kube::api::{DynamicObject, Patch, PatchParams};
-use kube::core::{Request, Resource as _};
+use kube::api::{Patch, PatchParams};
+use kube::core::Request;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::json;
 
 use super::error::{ApiError, send};
-use super::evidence::{AnyPod, Meta, pods_of};
-use super::lean::resource;
+use super::evidence::{AnyPod, Meta, pods_of, pods_url};
 use super::patch::FIELD_MANAGER;
 use crate::core::annotation::NUDGE;
 use crate::core::name::{Key, Name, Namespace, SourceKind, Uid, WorkloadRef};
@@ -47,8 +46,7 @@ pub async fn nudge(
     timeout: Duration,
 ) -> Result<(), ApiError> {
     let body = json!({ "metadata": { "uid": pod.uid.as_str(), "annotations": { NUDGE: mark } } });
-    let row = resource("", "v1", "Pod", "pods");
-    let request = Request::new(DynamicObject::url_path(&row, Some(namespace.as_str())))
+    let request = Request::new(pods_url(namespace))
         .patch(&pod.name, &PatchParams::apply(FIELD_MANAGER), &Patch::Merge(body))
         .map_err(|_| ApiError::Unexpected("no such request"))?;
     send::<IgnoredAny>(client, request, timeout).await.map(drop)

@@ -33,10 +33,7 @@ pub async fn write(
         &row,
         policy.namespace.as_ref().map(crate::core::name::Namespace::as_str),
     );
-    let params = PatchParams {
-        field_manager: Some(FIELD_MANAGER.into()),
-        ..PatchParams::default()
-    };
+    let params = PatchParams::apply(FIELD_MANAGER);
     let patch = Patch::Merge(json!({
         "metadata": { "uid": uid.map(Uid::as_str) },
         "status": status,
