@@ -39,7 +39,7 @@ pub struct WorkloadEntry {
     /// Whether older revisions were searched for a baseline.
     pub searched: bool,
     /// A change not dealt with yet.
-    pub change: Option<Change>,
+    pub change: Option<Box<Change>>,
     /// A foreign template change.
     pub foreign: Option<Foreign>,
     /// When it was last seen to be current.
@@ -61,7 +61,7 @@ pub struct WorkloadEntry {
     /// Failed writes in a row.
     pub failures: u32,
     /// A write that was refused, and until when it is not tried again.
-    pub refused: Option<(String, Timestamp)>,
+    pub refused: Option<Box<(String, Timestamp)>>,
     /// The revision at which a restart of it was only reported.
     pub would_restart: Option<Option<u64>>,
     /// When pods were last read for it.
@@ -346,10 +346,12 @@ impl WorkloadEntry {
         since: Second,
         now: Timestamp,
     ) {
-        let change = self.change.get_or_insert_with(|| Change {
-            first_seen: now,
-            since,
-            keys: Vec::new(),
+        let change = self.change.get_or_insert_with(|| {
+            Box::new(Change {
+                first_seen: now,
+                since,
+                keys: Vec::new(),
+            })
         });
         change.since = change.since.min(since);
         for key in keys {
@@ -361,7 +363,7 @@ impl WorkloadEntry {
     }
 
     /// Puts a change back that could not be dealt with, as if it had never been taken.
-    pub fn put_back(&mut self, taken: Option<Change>) {
+    pub fn put_back(&mut self, taken: Option<Box<Change>>) {
         let Some(taken) = taken else { return };
         self.change = Some(match self.change.take() {
             None => taken,
@@ -370,11 +372,11 @@ impl WorkloadEntry {
                 let fresh: Vec<_> = later.keys.into_iter().filter(|key| !keys.contains(key)).collect();
                 keys.extend(fresh);
                 keys.truncate(KEYS_KEPT);
-                Change {
+                Box::new(Change {
                     first_seen: taken.first_seen.min(later.first_seen),
                     since: taken.since.min(later.since),
                     keys,
-                }
+                })
             }
         });
     }

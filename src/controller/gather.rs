@@ -183,7 +183,7 @@ pub fn decide_now(context: &Context, reference: &WorkloadRef, proof: Option<&Pro
         sources: &views,
         remembered: entry.remembered.as_deref(),
         searched: entry.searched,
-        change: entry.change.as_ref(),
+        change: entry.change.as_deref(),
         foreign: entry.foreign,
         trusted: entry.trusted,
         rival: entry.rival(now),

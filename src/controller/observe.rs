@@ -27,7 +27,7 @@ pub enum Outcome {
         /// The version that the workload has by it.
         version: Version,
         /// The change that it dealt with.
-        change: Option<Change>,
+        change: Option<Box<Change>>,
     },
     /// It would have been written, but we only observe. The baseline, to be remembered instead.
     Observed(String),

@@ -287,7 +287,7 @@ impl Reconciler {
     fn was_refused(&self, workload: &WorkloadRef, plan: &Plan) -> bool {
         let now = self.context.clock.now();
         let index = self.context.index();
-        let refused = index.workload(workload).and_then(|entry| entry.refused.as_ref());
+        let refused = index.workload(workload).and_then(|entry| entry.refused.as_deref());
         refused.is_some_and(|(what, until)| *what == identity(plan) && now < *until)
     }
 
@@ -402,7 +402,7 @@ impl Reconciler {
             Outcome::Failed(ApiError::Rejected(_) | ApiError::Forbidden(_)) => {
                 let pause = backoff(entry.failures, REFUSED_PAUSE, self.resync);
                 entry.failures = entry.failures.saturating_add(1);
-                entry.refused = Some((identity(&decided.plan), now + pause));
+                entry.refused = Some(Box::new((identity(&decided.plan), now + pause)));
             }
             Outcome::Failed(_) => entry.failures = entry.failures.saturating_add(1),
             Outcome::Nothing
@@ -432,7 +432,7 @@ impl Reconciler {
             Outcome::Failed(error) => {
                 let index = self.context.index();
                 let Some(entry) = index.workload(workload) else { return };
-                match (error, &entry.refused) {
+                match (error, entry.refused.as_deref()) {
                     (ApiError::Rejected(_) | ApiError::Forbidden(_), Some((_, until))) => {
                         until.duration_since(now).unsigned_abs()
                     }
@@ -447,7 +447,7 @@ impl Reconciler {
             }
             Outcome::Refused => {
                 let index = self.context.index();
-                let Some((_, until)) = index.workload(workload).and_then(|entry| entry.refused.as_ref()) else {
+                let Some((_, until)) = index.workload(workload).and_then(|entry| entry.refused.as_deref()) else {
                     return;
                 };
                 until.duration_since(now).unsigned_abs()

@@ -94,7 +94,7 @@ impl RingKey {
     #[must_use]
     pub fn for_workload(&self, uid: &Uid) -> WorkloadKey {
         let mut mac = Encoder::new(&self.bytes, b"windlass workload key v1");
-        mac.text(uid.as_str());
+        mac.text(&uid.to_string());
         WorkloadKey(mac.finish())
     }
 }

@@ -34,6 +34,7 @@ pub mod template;
 pub mod terms;
 pub mod text;
 pub mod time;
+pub mod uid;
 pub mod value;
 pub mod window;
 pub mod workload;

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+pub use super::uid::Uid;
+
 macro_rules! text {
     ($(#[$doc:meta])* $name:ident($inner:ty)) => {
         $(#[$doc])*
@@ -48,10 +50,6 @@ text!(
 text!(
     /// A key of a source: `data` and `binaryData` are one key space.
     Key(Box<str>)
-);
-text!(
-    /// An object's `metadata.uid`: another object of the same name has another one.
-    Uid(Box<str>)
 );
 
 /// An object's `metadata.resourceVersion`.

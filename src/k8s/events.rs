@@ -71,7 +71,7 @@ impl WorkloadEvent {
                 "kind": row.kind,
                 "namespace": self.workload.namespace.as_str(),
                 "name": self.workload.name.as_str(),
-                "uid": self.uid.as_str(),
+                "uid": self.uid.to_string(),
             },
         })
     }

@@ -186,7 +186,7 @@ async fn get(
 ) -> Result<Found, ApiError> {
     let object: Value = read::workload(client, workload, timeout).await?;
     let meta = Meta::deserialize(object.get("metadata").unwrap_or(&Value::Null)).unwrap_or_default();
-    if meta.uid != uid.as_str() {
+    if Uid::from(&*meta.uid) != *uid {
         return Err(ApiError::Replaced);
     }
     let mut selector = selector_of(workload, &object);

@@ -69,7 +69,7 @@ impl WorkloadPatch {
             &mut body,
             &["metadata"],
             json!({
-                "uid": self.uid.as_str(),
+                "uid": self.uid.to_string(),
                 "resourceVersion": self.version.to_string(),
                 "annotations": annotations,
             }),

@@ -45,7 +45,7 @@ pub async fn nudge(
     mark: &str,
     timeout: Duration,
 ) -> Result<(), ApiError> {
-    let body = json!({ "metadata": { "uid": pod.uid.as_str(), "annotations": { NUDGE: mark } } });
+    let body = json!({ "metadata": { "uid": pod.uid.to_string(), "annotations": { NUDGE: mark } } });
     let request = Request::new(pods_url(namespace))
         .patch(&pod.name, &PatchParams::apply(FIELD_MANAGER), &Patch::Merge(body))
         .map_err(|_| ApiError::Unexpected("no such request"))?;

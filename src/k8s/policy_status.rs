@@ -35,7 +35,7 @@ pub async fn write(
     );
     let params = PatchParams::apply(FIELD_MANAGER);
     let patch = Patch::Merge(json!({
-        "metadata": { "uid": uid.map(Uid::as_str) },
+        "metadata": { "uid": uid.map(Uid::to_string) },
         "status": status,
     }));
     let request = Request::new(url)

@@ -68,7 +68,7 @@ fn how_far_it_has_come_is_what_the_rollout_says() {
     assert_eq!(touched, Some(reference("base")));
     assert_eq!(fed.entry("base").workload.evidence.progress, Progress::Failed);
     let (whose, uid) = fed.index.runs_pods_of(&reference("base"), &Uid::from("d"));
-    assert_eq!((whose, uid.as_str()), (by(), "r"));
+    assert_eq!((whose, uid), (by(), Uid::from("r")));
 }
 
 #[test]
