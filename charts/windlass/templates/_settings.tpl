@@ -1,0 +1,85 @@
+{{/*
+What to work on, as JSON: the values, and what the block `reloader` makes of them.
+*/}}
+{{- define "windlass.settings" -}}
+{{- $v := .Values -}}
+{{- $s := dict
+    "namespaces" $v.namespaces
+    "excludeNamespaces" $v.excludeNamespaces
+    "namespaceSelector" $v.namespaceSelector
+    "sources" $v.sources
+    "sourceSelector" $v.sourceSelector
+    "workloadKinds" $v.workloadKinds
+    "compat" $v.compat
+    "compatAutoReloadAll" $v.compatAutoReloadAll
+    "onCreate" $v.onCreate
+    "onDelete" $v.onDelete
+    "logFormat" $v.log.format
+    "logLevel" $v.log.level
+    "openshift" $v.openshift -}}
+{{- if $v.reloader -}}
+{{- include "windlass.reloader.refuse" . -}}
+{{- $r := $v.reloader -}}
+{{- $_ := set $s "compat" (append $v.compat "reloader" | uniq) -}}
+{{- if $r.autoReloadAll -}}{{- $_ := set $s "compatAutoReloadAll" true -}}{{- end -}}
+{{- if $r.ignoreSecrets -}}{{- $_ := set $s "sources" (without $s.sources "secrets") -}}{{- end -}}
+{{- if $r.ignoreConfigMaps -}}{{- $_ := set $s "sources" (without $s.sources "configmaps") -}}{{- end -}}
+{{- if $r.ignoreCronJobs -}}{{- $_ := set $s "workloadKinds" (without $s.workloadKinds "CronJob") -}}{{- end -}}
+{{- /* Reloader's own defaults count where nothing is said: false. */ -}}
+{{- $_ := set $s "onCreate" (default false $r.reloadOnCreate) -}}
+{{- $_ := set $s "onDelete" (default false $r.reloadOnDelete) -}}
+{{- with $r.ignoreNamespaces -}}{{- $_ := set $s "excludeNamespaces" (concat $s.excludeNamespaces (splitList "," (nospace .)) | uniq) -}}{{- end -}}
+{{- with $r.namespaceSelector -}}{{- $_ := set $s "namespaceSelector" . -}}{{- end -}}
+{{- with $r.resourceLabelSelector -}}{{- $_ := set $s "sourceSelector" . -}}{{- end -}}
+{{- with $r.namespaces -}}
+{{- $_ := set $s "namespaces" (ternary . (splitList "," (nospace (toString .))) (kindIs "slice" .)) -}}
+{{- else -}}
+{{- /* Without this switch Reloader watches the namespace that it is in. */ -}}
+{{- if eq (toString $r.watchGlobally) "false" -}}{{- $_ := set $s "namespaces" (list $.Release.Namespace) -}}{{- end -}}
+{{- end -}}
+{{- if hasKey $r "logFormat" -}}{{- $_ := set $s "logFormat" (default "text" $r.logFormat) -}}{{- end -}}
+{{- with $r.logLevel -}}
+{{- $_ := set $s "logLevel" (get (dict "warning" "warn" "fatal" "error" "panic" "error") . | default .) -}}
+{{- end -}}
+{{- if $r.isOpenshift -}}{{- $_ := set $s "openshift" true -}}{{- end -}}
+{{- end -}}
+{{- toJson $s -}}
+{{- end -}}
+
+{{/* Values that contradict one another, each refused with its name. */}}
+{{- define "windlass.validate" -}}
+{{- $v := .Values -}}
+{{- $s := include "windlass.settings" . | fromJson -}}
+{{- if not $s.sources -}}
+{{- fail "reloader.ignoreSecrets and reloader.ignoreConfigMaps leave nothing to watch: take one of them out" -}}
+{{- end -}}
+{{- if not $s.workloadKinds -}}
+{{- if not $v.customKinds -}}
+{{- fail "workloadKinds is empty but for CronJob, which reloader.ignoreCronJobs takes out: name another kind" -}}
+{{- end -}}
+{{- end -}}
+{{- if and $s.namespaces $s.namespaceSelector -}}
+{{- fail "namespaces and namespaceSelector exclude each other: set one of them (reloader.watchGlobally: false and reloader.namespaces count as namespaces)" -}}
+{{- end -}}
+{{- if and $s.compatAutoReloadAll (not (has "reloader" $s.compat)) -}}
+{{- fail "compatAutoReloadAll needs reloader in compat" -}}
+{{- end -}}
+{{- if and (gt (int $v.replicas) 1) (not $v.leaderElection.enabled) -}}
+{{- fail (printf "replicas: %d needs leaderElection.enabled: true, or several would write" (int $v.replicas)) -}}
+{{- end -}}
+{{- if and $v.rbac.clusterPolicies (not $s.namespaces) -}}
+{{- fail "rbac.clusterPolicies is for use with namespaces; without them ClusterRolloutPolicies hold anyway" -}}
+{{- end -}}
+{{- if and $v.serviceMonitor.enabled $v.podMonitor.enabled -}}
+{{- fail "serviceMonitor.enabled and podMonitor.enabled exclude each other: every figure would be scraped twice" -}}
+{{- end -}}
+{{- if and $v.serviceMonitor.enabled (not $v.service.enabled) -}}
+{{- fail "serviceMonitor.enabled needs service.enabled, or use podMonitor" -}}
+{{- end -}}
+{{- range $name := list "cloudevents" "slack" "teams" -}}
+{{- $target := get $v.notifications $name -}}
+{{- if and $target.url $target.secret -}}
+{{- fail (printf "notifications.%s.url and notifications.%s.secret exclude each other: set one of them" $name $name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
