@@ -149,13 +149,13 @@ pub(super) struct ControllerArgs {
     /// How often the leader renews the Lease
     #[arg(long, value_name = "DURATION", allow_negative_numbers = true)]
     pub(super) lease_retry_period: Option<OsString>,
-    /// Where to send CloudEvents about restarts and trouble, in batches
+    /// Where to send CloudEvents about restarts and trouble, in batches; a secret: better given by the variable
     #[arg(long, value_name = "URL")]
     pub(super) notify_cloudevents: Option<OsString>,
-    /// An incoming webhook of Slack to tell of restarts and trouble
+    /// An incoming webhook of Slack to tell of restarts and trouble; a secret: better given by the variable
     #[arg(long, value_name = "URL")]
     pub(super) notify_slack: Option<OsString>,
-    /// A webhook of a Teams workflow to tell of restarts and trouble
+    /// A webhook of a Teams workflow to tell of restarts and trouble; a secret: better given by the variable
     #[arg(long, value_name = "URL")]
     pub(super) notify_teams: Option<OsString>,
     /// What is told

@@ -59,9 +59,9 @@ flags! {
     LEASE_DURATION: "lease-duration", "15s", "a --lease-duration of whole seconds from 2s to 1h";
     LEASE_RENEW_DEADLINE: "lease-renew-deadline", "10s", "a --lease-renew-deadline of at most 15/16 of --lease-duration";
     LEASE_RETRY_PERIOD: "lease-retry-period", "2s", "a --lease-retry-period of more than 0s and at most half of --lease-renew-deadline";
-    NOTIFY_CLOUDEVENTS: "notify-cloudevents", "", "a URL http(s)://HOST[:PORT][/PATH] without a user; a secret: better given by the variable";
-    NOTIFY_SLACK: "notify-slack", "", "a URL http(s)://HOST[:PORT][/PATH] without a user; a secret: better given by the variable";
-    NOTIFY_TEAMS: "notify-teams", "", "a URL http(s)://HOST[:PORT][/PATH] without a user; a secret: better given by the variable";
+    NOTIFY_CLOUDEVENTS: "notify-cloudevents", "", "a URL http(s)://HOST[:PORT][/PATH] without a user";
+    NOTIFY_SLACK: "notify-slack", "", "a URL http(s)://HOST[:PORT][/PATH] without a user";
+    NOTIFY_TEAMS: "notify-teams", "", "a URL http(s)://HOST[:PORT][/PATH] without a user";
     NOTIFY_ON: "notify-on", "Restarted,Held,Failed,Halted,Recovered", "some of Restarted, Held, Failed, Halted and Recovered, separated by commas; Recovered with one of the three before it";
     NOTIFY_INTERVAL_FLAG: "notify-interval", "10s", "a duration from 1s to 1h, such as 10s or 5m";
     NOTIFY_CLUSTER: "notify-cluster", "", "at most 63 letters, digits, -, _ and .";

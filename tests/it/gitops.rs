@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::support::{
     CONFIG_DIGEST, OBSERVED, Test, Workload, annotation, await_condition,
     build::{deployment, env},
-    by, template_annotation, tests, value,
+    by, next_second, template_annotation, tests, value,
 };
 
 tests! {
@@ -244,6 +244,8 @@ async fn taken_away_after(t: &Test, git: &Git, command: &str) {
         t.await_template_changes("web", times - 1).await;
         t.complete("web").await;
         t.state("Current", 3).await;
+        // So that the tool's pods are younger than the change, to be read off their times.
+        next_second().await;
         kubectl(t, command, &git.file(level)).await;
         t.await_template_changes("web", times).await;
         assert_eq!(template_annotation(&t.deployment("web").await, CONFIG_DIGEST), None);
