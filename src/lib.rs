@@ -19,7 +19,7 @@
 //! | [`api`] | the types of the policies, and their schema | core |
 //! | [`k8s`] | adapters: watches, patches, Events, evidence | core, api |
 //! | [`controller`] | the loop: index, gather, write, observe | core, api, k8s, ops |
-//! | [`ops`] | metrics, admin server, logging, shutdown | core's reasons |
+//! | [`ops`] | metrics, admin server, logging, notifications, shutdown | core's reasons and notices |
 //! | [`agent`] | the sidecar: volumes, validation, notices, answers | core's challenge, digests and durations, ops |
 //! | [`cli`] | raw arguments to typed configuration | all |
 

@@ -149,6 +149,27 @@ pub(super) struct ControllerArgs {
     /// How often the leader renews the Lease
     #[arg(long, value_name = "DURATION", allow_negative_numbers = true)]
     pub(super) lease_retry_period: Option<OsString>,
+    /// Where to send CloudEvents about restarts and trouble, in batches; a secret: better given by the variable
+    #[arg(long, value_name = "URL")]
+    pub(super) notify_cloudevents: Option<OsString>,
+    /// An incoming webhook of Slack to tell of restarts and trouble; a secret: better given by the variable
+    #[arg(long, value_name = "URL")]
+    pub(super) notify_slack: Option<OsString>,
+    /// A webhook of a Teams workflow to tell of restarts and trouble; a secret: better given by the variable
+    #[arg(long, value_name = "URL")]
+    pub(super) notify_teams: Option<OsString>,
+    /// What is told
+    #[arg(long, value_name = "OCCASION,...")]
+    pub(super) notify_on: Option<OsString>,
+    /// How long to gather for one message
+    #[arg(long, value_name = "DURATION", allow_negative_numbers = true)]
+    pub(super) notify_interval: Option<OsString>,
+    /// What messages call this cluster; empty: nothing
+    #[arg(long, value_name = "NAME")]
+    pub(super) notify_cluster: Option<OsString>,
+    /// Certificate authorities in PEM to trust for notifications, besides the public ones
+    #[arg(long, value_name = "PATH")]
+    pub(super) notify_ca_file: Option<OsString>,
     /// Where /livez, /readyz and /metrics are served
     #[arg(long, value_name = "ADDRESS")]
     pub(super) admin_address: Option<OsString>,

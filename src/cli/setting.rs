@@ -86,6 +86,19 @@ impl Setting {
         })
     }
 
+    /// For what may be left out and nobody may read in a log.
+    pub(super) fn read_secret<T>(&self, parse: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, UsageError> {
+        if self.value.is_empty() {
+            return Ok(None);
+        }
+        self.value.to_str().and_then(parse).map(Some).ok_or_else(|| {
+            let (origin, accepts) = (&self.origin, self.flag.accepts);
+            UsageError(format!(
+                "{origin}: its value, not shown here, is not valid; accepts {accepts}"
+            ))
+        })
+    }
+
     /// For what may be left out: empty is `None`, also when given so.
     pub(super) fn read_optional<T>(&self, parse: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, UsageError> {
         if self.value.is_empty() {

@@ -10,7 +10,7 @@ use crate::core::compat::Compat;
 use crate::core::decide::Presence;
 use crate::core::kind::KindId;
 use crate::core::lease::Times;
-use crate::ops::{LogFormat, LogLevel};
+use crate::ops::{LogFormat, LogLevel, Notifications};
 
 /// How the controller runs: the flags of `windlass controller`, checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,6 +54,8 @@ pub struct ControllerConfig {
     /// The namespace of the Lease and of the digest key. `None`: the one Windlass runs in, else the
     /// kubeconfig context's.
     pub lease_namespace: Option<String>,
+    /// Who is told what happens to workloads.
+    pub notifications: Notifications,
     /// Where `/livez`, `/readyz` and `/metrics` are served. Port 0: any free one.
     pub admin_address: SocketAddr,
     /// How log lines look.

@@ -24,7 +24,7 @@ use crate::k8s::client;
 use crate::k8s::heartbeat::Heartbeat;
 use crate::k8s::keyring::KeptIn;
 use crate::k8s::lease::Lease;
-use crate::ops::{Admin, ApiCode, Liveness, Metrics, Readiness, Shutdown, Verb, Vocabulary};
+use crate::ops::{Admin, ApiCode, Liveness, Metrics, Notifier, Readiness, Shutdown, Verb, Vocabulary};
 
 mod config;
 mod definitions;
@@ -76,6 +76,9 @@ const REPORT: Duration = Duration::from_secs(5);
 /// A rollout that is not complete by then has failed, and gives its place to the next one.
 const ROLLOUT_DEADLINE: SignedDuration = SignedDuration::from_mins(10);
 
+/// What is left of the 10 s of a stop for what is still to be told.
+const NOTIFICATIONS_AT_STOP: Duration = Duration::from_millis(500);
+
 const KEYS_READY: &str = "digest keys";
 const SYNC_READY: &str = "first lists of all watches";
 
@@ -109,6 +112,7 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
     let holder = std::env::var("HOSTNAME").unwrap_or_else(|_| "windlass".into());
     let heart = Heartbeat::new(&namespace, &config.lease_name, &holder, REQUEST_TIMEOUT);
     announce(&config, &kube_config, &installation);
+    let notifier = Notifier::start(&config.notifications, &installation, &metrics)?;
 
     let clock = Clock::start();
     let begin = startup::Begin {
@@ -182,9 +186,14 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
         stop: &stop,
         heart: &heart,
         holder,
+        notifier: notifier.clone(),
     };
     working::take_part(election, work).await?;
     drop(watches);
+    if let Some(notifier) = notifier {
+        // Another replica leads by now: nobody waits for this.
+        notifier.finish(NOTIFICATIONS_AT_STOP).await;
+    }
     finish(background).await
 }
 

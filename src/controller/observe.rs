@@ -1,5 +1,6 @@
 //! Observe: the one place where an outcome becomes a log line, an Event and a metric.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -8,14 +9,16 @@ use tracing::{debug, info, warn};
 
 use super::entry::WorkloadEntry;
 use super::gather::{Context, Decided};
+use crate::core::baseline::Baseline;
 use crate::core::decide::{Action, Change, Plan};
 use crate::core::kind::KindId;
 use crate::core::name::{Version, WorkloadRef};
+use crate::core::notice::Standing;
 use crate::core::policy::PolicyRef;
 use crate::core::reason::{REASONS, Reason, STATES, State};
 use crate::k8s::error::ApiError;
 use crate::k8s::events::{Severity, WorkloadEvent};
-use crate::ops::{InPlaceResult, Metrics, RestartResult};
+use crate::ops::{InPlaceResult, Metrics, Notifier, RestartResult};
 
 /// What became of a plan.
 #[derive(Debug)]
@@ -59,13 +62,24 @@ pub enum Outcome {
 pub struct Observer {
     metrics: Metrics,
     events: mpsc::Sender<WorkloadEvent>,
+    notifier: Option<Arc<Notifier>>,
 }
 
 impl Observer {
     /// Counts in `metrics` and hands Events to `events`.
     #[must_use]
     pub fn new(metrics: Metrics, events: mpsc::Sender<WorkloadEvent>) -> Self {
-        Self { metrics, events }
+        Self {
+            metrics,
+            events,
+            notifier: None,
+        }
+    }
+
+    /// Tells `notifier` as well.
+    #[must_use]
+    pub fn notifying(self, notifier: Option<Arc<Notifier>>) -> Self {
+        Self { notifier, ..self }
     }
 
     /// Waits until few Events are queued. Whoever does what is not urgent does this before the next:
@@ -158,6 +172,7 @@ impl Observer {
         if news {
             entry.said = Some(said);
         }
+        let mark = self.notifier.is_some().then(|| mark(entry, restart, outcome, now));
         index.set_status(workload, (state, reason));
         if before != Some((state, reason)) {
             self.count_in_place(reason);
@@ -173,7 +188,7 @@ impl Observer {
         if news && going_on && !detail.is_empty() {
             info!(workload = %Named(workload), "{detail}");
         }
-        if news && !silent {
+        let note = || {
             let why = if restart && plan.reason != reason {
                 Some(plan.reason)
             } else {
@@ -187,7 +202,27 @@ impl Observer {
             if !detail.is_empty() {
                 note = format!("{note}: {detail}");
             }
-            self.say(workload, &uid, state, reason, &note, before, now);
+            note
+        };
+        if news && !silent {
+            self.say(workload, &uid, state, reason, &note(), before, now);
+        }
+        if let (Some(notifier), Some(mark)) = (&self.notifier, mark)
+            && news
+        {
+            let standing = Standing {
+                workload,
+                uid: &uid,
+                state,
+                reason,
+                note: &note(),
+                at: now,
+            };
+            if restart && matches!(outcome, Outcome::Written { .. }) {
+                notifier.restarted(&standing, &mark);
+            } else {
+                notifier.stands(&standing, &mark);
+            }
         }
         if new_complaints {
             // They are not where the workload stands, which goes on with whatever can be used.
@@ -273,6 +308,21 @@ fn was_put_off(before: Option<(State, Reason)>) -> bool {
         Some((State::Pending, reason)) => !matches!(reason, Reason::Budget | Reason::EarlierWave),
         _ => false,
     }
+}
+
+/// What tells an occasion from a later one like it, and is the same to whoever finds it: the version that a
+/// restart was written with, else the time on record since which it is not current. What is on no record
+/// has the time at which we found it.
+fn mark(entry: &WorkloadEntry, restart: bool, outcome: &Outcome, now: Timestamp) -> String {
+    if let Outcome::Written { version, .. } = outcome
+        && restart
+    {
+        return version.to_string();
+    }
+    let recorded = entry.remembered.as_deref().or(entry.workload.observed.as_deref());
+    let baseline = recorded.and_then(|text| Baseline::parse(text).ok());
+    let since = baseline.and_then(|baseline| baseline.stale);
+    since.unwrap_or(now).to_string()
 }
 
 /// When the change was seen that it is not current for.

@@ -23,7 +23,7 @@ use super::{EVENTS_QUEUED, event_writer, rehearsal, startup, statuses, work};
 use crate::core::name::WorkloadRef;
 use crate::core::time::Second;
 use crate::k8s::heartbeat::{self, Heartbeat};
-use crate::ops::Metrics;
+use crate::ops::{Metrics, Notifier};
 
 /// How long a stop waits for the lease to be released. Without that the others take it when it expires.
 const RELEASE: Duration = Duration::from_millis(900);
@@ -95,6 +95,7 @@ pub(super) struct Work<'a> {
     pub(super) stop: &'a CancellationToken,
     pub(super) heart: &'a Heartbeat,
     pub(super) holder: String,
+    pub(super) notifier: Option<Arc<Notifier>>,
 }
 
 impl Work<'_> {
@@ -116,12 +117,13 @@ impl Work<'_> {
             stop,
             heart,
             holder,
+            notifier,
         } = self;
         metrics.leader(true);
         startup::find_rolling(context);
         context.index().note_news();
         let (events, queued_events) = mpsc::channel(EVENTS_QUEUED);
-        let observer = Arc::new(Observer::new(metrics.clone(), events));
+        let observer = Arc::new(Observer::new(metrics.clone(), events).notifying(notifier.clone()));
         let propagator = Propagator::new(context.clone(), queue.clone(), metrics.clone(), config);
         let reconciler = reconciler(context, queue, reading.clone(), &propagator, observer, config);
         let mut background = JoinSet::new();

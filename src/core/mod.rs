@@ -23,6 +23,7 @@ pub mod lease;
 pub mod lever;
 pub mod marks;
 pub mod name;
+pub mod notice;
 pub mod optin;
 pub mod pattern;
 pub mod policy;

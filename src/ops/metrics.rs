@@ -16,7 +16,7 @@ mod label;
 #[cfg(test)]
 mod tests;
 
-pub use label::{AgentResult, ApiCode, InPlaceResult, RestartResult, Verb, WatchRestart};
+pub use label::{AgentResult, ApiCode, InPlaceResult, NotificationResult, RestartResult, Sink, Verb, WatchRestart};
 
 /// From 1 ms, an idle API server's own time for a patch, to a minute, where something is wrong.
 const CHANGE_TO_PATCH: &[f64] = &[
@@ -74,6 +74,8 @@ struct Inner {
     watch_restarts: IntCounterVec,
     reconcile: Histogram,
     events_dropped: IntCounter,
+    notifications: IntCounterVec,
+    notifications_limited: IntCounter,
     errors: IntCounterVec,
     leader: IntGauge,
 }
@@ -190,6 +192,17 @@ impl Metrics {
     /// An Event for people could not be written and is lost. The decision it told of stands.
     pub fn event_dropped(&self) {
         self.0.events_dropped.inc();
+    }
+
+    /// What became of this many notifications.
+    pub fn notifications(&self, sink: Sink, result: NotificationResult, count: usize) {
+        let labels = [sink.word(), result.word()];
+        self.0.notifications.with_label_values(&labels).inc_by(count as u64);
+    }
+
+    /// A notification is counted in its message and not told by itself.
+    pub fn notification_limited(&self) {
+        self.0.notifications_limited.inc();
     }
 
     /// Something went wrong, for this reason.
@@ -318,6 +331,19 @@ impl Inner {
                     "Kubernetes Events that could not be written.",
                 ))),
             ),
+            notifications: counters(
+                r,
+                "notifications_total",
+                "Notifications, by where they go and what became of them.",
+                &["sink", "result"],
+            ),
+            notifications_limited: register(
+                r,
+                known(IntCounter::with_opts(opts(
+                    "notifications_limited_total",
+                    "Notifications that were counted and not told, because there were too many in one interval.",
+                ))),
+            ),
             errors: counters(r, "errors_total", "Errors, by reason.", &["reason"]),
             leader: register(
                 r,
@@ -357,6 +383,11 @@ impl Inner {
         }
         for result in AgentResult::ALL {
             let _ = self.agent_requests.with_label_values(&[result.word()]);
+        }
+        for sink in Sink::ALL {
+            for result in NotificationResult::ALL {
+                let _ = self.notifications.with_label_values(&[sink.word(), result.word()]);
+            }
         }
         for reason in held_reasons {
             let _ = self.held.with_label_values(&[reason]);

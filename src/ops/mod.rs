@@ -1,4 +1,4 @@
-//! What keeps the process observable and well-behaved: metrics, the admin server, logs, signals.
+//! What keeps the process observable and well-behaved: metrics, the admin server, logs, notifications, signals.
 //!
 //! Nothing here knows Kubernetes or the rules. Label values come in as `&'static str`, so a name
 //! from the cluster can never become a label and the number of series is fixed by the source code.
@@ -11,6 +11,8 @@ pub mod health;
 pub mod logging;
 #[cfg(feature = "controller")]
 pub mod metrics;
+#[cfg(feature = "controller")]
+pub mod notify;
 pub mod server;
 pub mod shutdown;
 
@@ -20,6 +22,8 @@ pub use health::{Liveness, Readiness};
 pub use logging::{LogFormat, LogLevel};
 #[cfg(feature = "controller")]
 pub use metrics::{AgentResult, ApiCode, InPlaceResult, Metrics, RestartResult, Verb, Vocabulary, WatchRestart};
+#[cfg(feature = "controller")]
+pub use notify::{Notifications, Notifier};
 pub use server::{AdminError, Server};
 pub use shutdown::Shutdown;
 

@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use super::*;
+use crate::core::notice::OCCASIONS;
 use crate::ops::LogFormat;
 
 fn no_env(_: &str) -> Option<OsString> {
@@ -47,6 +48,15 @@ fn the_defaults_are_the_documented_ones() {
             election: None,
             lease_name: "windlass".to_owned(),
             lease_namespace: None,
+            notifications: Notifications {
+                cloudevents: None,
+                slack: None,
+                teams: None,
+                on: Occasions::new(&OCCASIONS).expect("all of them make sense"),
+                interval: Duration::from_secs(10),
+                cluster: None,
+                ca_file: None,
+            },
             admin_address: "[::]:8080".parse().expect("an address"),
             log_format: LogFormat::Text,
             log_level: "info".parse().expect("a level"),
@@ -137,6 +147,11 @@ fn bad_values_are_named_with_their_origin_and_what_is_accepted() {
         (LEASE_RENEW_DEADLINE, "14500ms"),
         (LEASE_RETRY_PERIOD, "6s"),
         (LEASE_RETRY_PERIOD, "0s"),
+        (NOTIFY_ON, "Restarted,Stopped"),
+        (NOTIFY_ON, "Recovered"),
+        (NOTIFY_INTERVAL_FLAG, "999ms"),
+        (NOTIFY_INTERVAL_FLAG, "2h"),
+        (NOTIFY_CLUSTER, "<!channel>"),
         (ADMIN_ADDRESS, ":8080"),
         (ADMIN_ADDRESS, "localhost:8080"),
         (ADMIN_ADDRESS, "[::]"),
@@ -148,6 +163,33 @@ fn bad_values_are_named_with_their_origin_and_what_is_accepted() {
         let error = with_env(&env, bad).expect_err(bad);
         assert_eq!(error, format!("{env}: {bad:?} is not valid; accepts {accepts}"));
         assert_eq!(error.lines().count(), 1);
+    }
+}
+
+#[test]
+fn a_bad_url_to_notify_is_named_and_not_shown() {
+    for flag in [NOTIFY_CLOUDEVENTS, NOTIFY_SLACK, NOTIFY_TEAMS] {
+        for bad in [
+            "ftp://hooks.example.org/s3cret",
+            "hooks.example.org/s3cret",
+            "https:///s3cret",
+            "https://s3cret@hooks.example.org",
+            "https://hooks.example.org/s3 cret",
+        ] {
+            let error = with_env(&flag.env(), bad).expect_err(bad);
+            let expected = format!(
+                "{}: its value, not shown here, is not valid; accepts {}",
+                flag.env(),
+                flag.accepts
+            );
+            assert_eq!(error, expected);
+        }
+        let config = with_env(&flag.env(), "https://hooks.example.org/s3cret").expect("it is good");
+        let shown = format!("{config:?}");
+        assert!(
+            shown.contains("hooks.example.org") && !shown.contains("s3cret"),
+            "{shown}"
+        );
     }
 }
 

@@ -191,3 +191,54 @@ impl WatchRestart {
         }
     }
 }
+
+/// Where notifications go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sink {
+    /// A receiver of `CloudEvents`.
+    CloudEvents,
+    /// An incoming webhook of Slack.
+    Slack,
+    /// A webhook of a Teams workflow.
+    Teams,
+}
+
+impl Sink {
+    pub(super) const ALL: [Self; 3] = [Self::CloudEvents, Self::Slack, Self::Teams];
+
+    /// The word, for logs as well.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::CloudEvents => "cloudevents",
+            Self::Slack => "slack",
+            Self::Teams => "teams",
+        }
+    }
+}
+
+/// What became of notifications.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotificationResult {
+    /// The receiver has them.
+    Delivered,
+    /// It does not want them, and would not later (3xx, most of 4xx).
+    Refused,
+    /// It did not take them in several tries.
+    Failed,
+    /// Earlier ones were still being sent.
+    Dropped,
+}
+
+impl NotificationResult {
+    pub(super) const ALL: [Self; 4] = [Self::Delivered, Self::Refused, Self::Failed, Self::Dropped];
+
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::Dropped => "dropped",
+        }
+    }
+}

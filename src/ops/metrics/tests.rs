@@ -37,6 +37,9 @@ fn every_series_with_known_labels_is_zero_from_the_start() {
         "windlass_watch_restarts_total{reason=\"expired\",resource=\"configmaps\"} 0",
         "windlass_reconcile_seconds_count 0",
         "windlass_events_dropped_total 0",
+        "windlass_notifications_total{result=\"delivered\",sink=\"slack\"} 0",
+        "windlass_notifications_total{result=\"dropped\",sink=\"cloudevents\"} 0",
+        "windlass_notifications_limited_total 0",
         "windlass_errors_total{reason=\"Forbidden\"} 0",
         "windlass_leader 0",
     ] {

@@ -8,6 +8,7 @@ mod history;
 pub mod kinds;
 pub mod node;
 pub mod policies;
+pub mod receiver;
 pub mod secrets;
 mod wait;
 

@@ -1,0 +1,142 @@
+//! One receiver: one batch after the other, each tried a few times.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Bytes;
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::post::{PostError, Poster};
+use super::{Endpoint, Origin, cloudevents, slack, teams};
+use crate::core::notice::Batch;
+use crate::ops::metrics::{Metrics, NotificationResult, Sink};
+
+/// How often an ongoing trouble is logged again.
+const REMIND: Duration = Duration::from_mins(1);
+
+/// How hard is tried.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For one try.
+    pub timeout: Duration,
+    /// The first one included.
+    pub tries: u32,
+    /// After the first try; four times as long after each further one.
+    pub pause: Duration,
+    /// Whatever the receiver asks for.
+    pub longest_pause: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(10),
+            tries: 4,
+            pause: Duration::from_secs(1),
+            longest_pause: Duration::from_mins(1),
+        }
+    }
+}
+
+/// Brings batches to one receiver.
+pub struct Courier {
+    pub sink: Sink,
+    pub endpoint: Endpoint,
+    pub poster: Poster,
+    pub origin: Arc<Origin>,
+    pub metrics: Metrics,
+    pub patience: Patience,
+}
+
+/// One request, and how many notifications are in it.
+struct Parcel {
+    content_type: &'static str,
+    body: Bytes,
+    notifications: usize,
+}
+
+impl Courier {
+    /// Brings what comes, until nothing can come any more.
+    pub async fn run(self, mut batches: mpsc::Receiver<Arc<Batch>>) {
+        let mut complained: Option<Instant> = None;
+        while let Some(batch) = batches.recv().await {
+            for parcel in self.parcels(&batch) {
+                let brought = self.bring(&parcel).await;
+                let (sink, host) = (self.sink.word(), &self.endpoint);
+                let result = match &brought {
+                    Ok(()) => NotificationResult::Delivered,
+                    Err(error) if error.may_pass() => NotificationResult::Failed,
+                    Err(_) => NotificationResult::Refused,
+                };
+                self.metrics.notifications(self.sink, result, parcel.notifications);
+                match brought {
+                    Ok(()) if complained.take().is_some() => info!(sink, %host, "notifications are delivered again"),
+                    Ok(()) => {}
+                    Err(error) => {
+                        if complained.is_none_or(|said| said.elapsed() >= REMIND) {
+                            let notifications = parcel.notifications;
+                            warn!(sink, %host, %error, notifications, "notifications could not be delivered");
+                            complained = Some(Instant::now());
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    async fn bring(&self, parcel: &Parcel) -> Result<(), PostError> {
+        let Patience {
+            timeout,
+            tries,
+            mut pause,
+            longest_pause,
+        } = self.patience;
+        let mut tried = 0;
+        loop {
+            tried += 1;
+            let Parcel { content_type, body, .. } = parcel;
+            let error = match self
+                .poster
+                .post(&self.endpoint, content_type, body.clone(), timeout)
+                .await
+            {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            if tried >= tries || !error.may_pass() {
+                return Err(error);
+            }
+            tokio::time::sleep(pause.max(error.retry_after().unwrap_or_default()).min(longest_pause)).await;
+            pause *= 4;
+        }
+    }
+
+    fn parcels(&self, batch: &Batch) -> Vec<Parcel> {
+        let message = |value: &Value| {
+            vec![Parcel {
+                content_type: "application/json",
+                body: value.to_string().into(),
+                notifications: batch.counts.sum(),
+            }]
+        };
+        match self.sink {
+            Sink::Slack => message(&slack::message(batch, &self.origin)),
+            Sink::Teams => message(&teams::message(batch, &self.origin)),
+            Sink::CloudEvents => batch
+                .notices
+                .chunks(cloudevents::IN_A_REQUEST)
+                .map(|notices| {
+                    let events = notices.iter().map(|notice| cloudevents::event(notice, &self.origin));
+                    Parcel {
+                        content_type: cloudevents::CONTENT_TYPE,
+                        body: Value::from_iter(events).to_string().into(),
+                        notifications: notices.len(),
+                    }
+                })
+                .collect(),
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! A receiver's address. Whoever has it may write there, so all of it but the host is a secret.
+
+use std::fmt;
+use std::str::FromStr;
+
+use http::Uri;
+use http::uri::Scheme;
+
+/// An `http` or `https` URL that only its host is ever shown of.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Endpoint(Uri);
+
+/// Not an address that can be told to. Says nothing of what was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a URL http(s)://HOST[:PORT][/PATH] without a user")]
+pub struct EndpointError;
+
+impl Endpoint {
+    pub(super) fn uri(&self) -> &Uri {
+        &self.0
+    }
+
+    /// Whether it is asked for by TLS.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        self.0.scheme() == Some(&Scheme::HTTPS)
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = EndpointError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let uri: Uri = text.trim().parse().map_err(|_| EndpointError)?;
+        let known = [Scheme::HTTP, Scheme::HTTPS].iter().any(|it| uri.scheme() == Some(it));
+        // A user's name and password would be sent as part of the host and help nobody.
+        let plain = uri
+            .authority()
+            .is_some_and(|it| !it.host().is_empty() && !it.as_str().contains('@'));
+        if known && plain {
+            Ok(Self(uri))
+        } else {
+            Err(EndpointError)
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.authority().map_or("", http::uri::Authority::as_str))
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Endpoint({self})")
+    }
+}
