@@ -25,6 +25,7 @@ mod foreign;
 mod governed;
 mod governor;
 mod greeter;
+mod in_cluster;
 mod in_place;
 mod kinds;
 mod migrate;
