@@ -102,3 +102,61 @@ fn every_reason_is_explained_in_the_operations_guide() {
         );
     }
 }
+
+/// What follows `prefix` in this file of the project, up to the next space, quote or line end; every time.
+fn follows(file: &Path, prefix: &str) -> Vec<String> {
+    let text = fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let end = |c: char| c.is_whitespace() || "\"'`@,)".contains(c);
+    let values = text.split(prefix).skip(1).filter_map(|rest| rest.split(end).next());
+    values.map(str::to_owned).collect()
+}
+
+#[test]
+fn chart_crate_images_and_docs_have_one_version() {
+    let version = env!("CARGO_PKG_VERSION");
+    let chart = root().join("charts/windlass/Chart.yaml");
+    assert_eq!(follows(&chart, "\nversion: "), [version], "the chart's");
+    let app = fs::read_to_string(&chart).expect("it was just read");
+    assert!(
+        app.lines().any(|line| line == format!("appVersion: \"{version}\"")),
+        "its appVersion has to be \"{version}\":\n{app}"
+    );
+    let mut named = 0;
+    let docs = fs::read_dir(root().join("docs")).expect("a folder");
+    let docs = docs.map(|entry| entry.expect("a folder entry").path());
+    let files = docs.chain([root().join("README.md"), root().join("CONTRIBUTING.md")]);
+    for file in files.filter(|path| path.extension().is_some_and(|it| it == "md")) {
+        for prefix in [
+            "oci://ghcr.io/windlass-dev/charts/windlass --version ",
+            "ghcr.io/windlass-dev/windlass:",
+            "ghcr.io/windlass-dev/windlass-agent:",
+            "git checkout v",
+            "refs/tags/v",
+        ] {
+            for found in follows(&file, prefix) {
+                assert_eq!(found, version, "{}, after {prefix:?}", file.display());
+                named += 1;
+            }
+        }
+    }
+    assert!(named >= 8, "the docs name the version, {named} times only");
+}
+
+/// The image's labels take it from the crate: `xtask` has the version of the workspace.
+#[test]
+fn every_crate_of_the_workspace_has_its_version() {
+    for manifest in ["Cargo.toml", "live/Cargo.toml", "xtask/Cargo.toml"] {
+        let text = fs::read_to_string(root().join(manifest)).expect("a manifest");
+        assert!(text.contains("\nversion.workspace = true\n"), "{manifest}");
+    }
+    let workspace = follows(&root().join("Cargo.toml"), "[workspace.package]\nversion = \"");
+    assert_eq!(workspace, [env!("CARGO_PKG_VERSION")]);
+}
+
+#[test]
+fn cargo_deny_has_one_version() {
+    let tools = follows(&root().join("xtask/src/tools.rs"), "name: \"cargo-deny\",\n    version: \"");
+    let workflow = follows(&root().join(".github/workflows/ci.yml"), "cargo install cargo-deny --version ");
+    assert_eq!(tools.len(), 1);
+    assert_eq!(tools, workflow);
+}

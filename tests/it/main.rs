@@ -26,6 +26,7 @@ mod gitops;
 mod governed;
 mod governor;
 mod greeter;
+mod in_cluster;
 mod in_place;
 mod kinds;
 mod migrate;

@@ -8,6 +8,7 @@ use crate::{
     machine::{self, Tool},
     say,
     test::{Summary, go},
+    tools,
     workspace::{self, root},
 };
 
@@ -50,14 +51,14 @@ pub fn run() -> Result<()> {
     gofmt(&mut summary)?;
     summary.run("go vet", go(&["vet"]))?;
 
+    say::step("Workflows");
+    summary.run("actionlint", actionlint())?;
+
     say::step("Dependencies: licences, bans, sources");
-    if machine::has_cargo_deny() {
-        // Advisories are fetched from the network and change under our feet: a run of their own.
-        summary.run("cargo deny", cargo(&["deny", "check", "licenses", "bans", "sources"]))?;
-    } else {
-        say::note("skipped: `cargo install cargo-deny --locked` adds it (about 5 minutes);");
-        say::note("`cargo deny check advisories` then needs a network as well");
-    }
+    let mut deny = Command::new(tools::DENY.install()?);
+    // Advisories are fetched from the network and change under our feet: a run of their own.
+    deny.args(["check", "licenses", "bans", "sources"]).current_dir(root());
+    summary.run("cargo deny", deny)?;
     summary.print()
 }
 
@@ -91,6 +92,17 @@ fn without_kubernetes(summary: &mut Summary, agent: &[&str]) -> Result<()> {
     let passed = output.status.success() && found.is_empty();
     summary.add("the agent without Kubernetes", started.elapsed(), passed);
     Ok(())
+}
+
+/// By Go's module proxy, like all that is written in Go here; compiled once, in half a minute.
+fn actionlint() -> Command {
+    let mut command = Command::new("go");
+    command
+        .args(["run", "github.com/rhysd/actionlint/cmd/actionlint@v1.7.7"])
+        // What else is installed (shellcheck, pyflakes) would make one machine stricter than another.
+        .args(["-shellcheck=", "-pyflakes="])
+        .current_dir(root());
+    command
 }
 
 /// `gofmt -l` names the files and ends with 0 all the same.

@@ -21,6 +21,8 @@ pub enum Tool {
     Node,
     /// Run in those pods: nginx and Prometheus.
     Applications,
+    /// Makes images, without a daemon.
+    Buildah,
     /// Formats our code.
     Rustfmt,
     /// Finds what the compiler does not.
@@ -39,11 +41,6 @@ pub fn require(tools: &[Tool]) -> Result<()> {
     bail!("this machine lacks something:\n  - {}", missing.join("\n  - "));
 }
 
-/// The part of `cargo deny` is optional: it is one more tool to compile.
-pub fn has_cargo_deny() -> bool {
-    first_line("cargo", &["deny", "--version"]).is_some()
-}
-
 fn complaint(tool: Tool) -> Result<Option<String>> {
     Ok(match tool {
         Tool::Go => go_complaint(required_go()?),
@@ -54,6 +51,9 @@ fn complaint(tool: Tool) -> Result<Option<String>> {
                 applications::PACKAGES
             )
         }),
+        Tool::Buildah => find("buildah")
+            .is_none()
+            .then(|| "buildah: install buildah (Debian: apt-get install -y buildah musl-tools)".to_owned()),
         Tool::Rustfmt => component_complaint("fmt", "rustfmt"),
         Tool::Clippy => component_complaint("clippy", "clippy"),
     })

@@ -8,12 +8,14 @@ mod controller;
 mod demo;
 mod devcluster;
 mod generate;
+mod image;
 mod kinds;
 mod lint;
 mod machine;
 mod process;
 mod say;
 mod test;
+mod tools;
 mod workloads;
 mod workspace;
 
@@ -44,6 +46,8 @@ enum Command {
     Lint,
     /// Write the generated files, or check that they are up to date (seconds).
     Generate(generate::Options),
+    /// Build a container image, with its SBOM (5 minutes the first time).
+    Image(image::Options),
     /// Measure the controller against a bare watch with one patch (2 to 9 minutes at full size).
     Bench(Box<bench::Options>),
     /// A Kubernetes to try things on: API server, controllers, scheduler and a node without containers.
@@ -73,6 +77,7 @@ fn run(command: Command) -> Result<()> {
         Command::Test(options) => test::run(&options),
         Command::Lint => lint::run(),
         Command::Generate(options) => generate::run(&options),
+        Command::Image(options) => image::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Cluster(command) => cluster::run(&command),
         Command::BenchFloor(options) => bench::run_floor(&options),

@@ -11,13 +11,16 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::{
-    applications, devcluster, generate,
+    applications, devcluster, generate, image,
     machine::{self, Tool},
     say, workspace,
 };
 
 /// A test that takes the machine for itself: others would miss their deadlines beside it.
 const CROWD: &str = "crowd::";
+
+/// Tests of the chart installed from the images, which take a cluster of two kinds of nodes for themselves.
+const IN_CLUSTER: &str = "in_cluster::";
 
 /// What to run.
 #[derive(Args)]
@@ -31,7 +34,7 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<()> {
     // Who names tests may have chosen those that need no root.
     let tools = if options.arguments.is_empty() {
-        &[Tool::Go, Tool::Node, Tool::Applications][..]
+        &[Tool::Go, Tool::Node, Tool::Applications, Tool::Buildah][..]
     } else {
         &[Tool::Go]
     };
@@ -52,13 +55,17 @@ pub fn run(options: &Options) -> Result<()> {
         .args(["test", "--workspace", "--no-fail-fast"])
         .args(&options.arguments);
     command.env(devcluster::OVERRIDE, &devcluster);
+    command.env(image::FOLDER, image::folder()?);
+    if options.arguments.iter().any(|it| it.starts_with("in_cluster")) {
+        image::for_tests()?;
+    }
     // Integration tests wait for the cluster most of the time: one for each core would take three
     // times as long.
     if std::env::var_os("RUST_TEST_THREADS").is_none() {
         command.env("RUST_TEST_THREADS", "8");
     }
     if options.arguments.is_empty() {
-        command.args(["--", "--skip", CROWD]);
+        command.args(["--", "--skip", CROWD, "--skip", IN_CLUSTER]);
     }
     summary.run_rust(command, &devcluster)?;
 
@@ -70,6 +77,25 @@ pub fn run(options: &Options) -> Result<()> {
             .env("RUST_TEST_THREADS", "1")
             .env(devcluster::OVERRIDE, &devcluster);
         summary.run("a thousand workloads at once", command)?;
+
+        let started = Instant::now();
+        let images = image::for_tests();
+        if let Err(error) = &images {
+            say::note(format_args!("{error:#}"));
+        }
+        summary.add(
+            "cargo xtask image, controller and agent",
+            started.elapsed(),
+            images.is_ok(),
+        );
+        say::step("Installed with helm from the images, on a real node");
+        let mut command = workspace::cargo();
+        command
+            .args(["test", "--package", "windlass", "--test", "it", IN_CLUSTER])
+            .env("RUST_TEST_THREADS", "1")
+            .env(image::FOLDER, image::folder()?)
+            .env(devcluster::OVERRIDE, &devcluster);
+        summary.run("installed with helm", command)?;
 
         say::step("Generated files");
         let started = Instant::now();

@@ -75,12 +75,23 @@ pub fn build(package: &str, profile: Profile) -> Result<PathBuf> {
     if !output.status.success() {
         bail!("building {package} failed ({})", output.status);
     }
-    String::from_utf8_lossy(&output.stdout)
+    executable(&output.stdout, package).with_context(|| format!("cargo did not say where it put {package}"))
+}
+
+/// Where cargo put a binary, by what it says with `--message-format=json-render-diagnostics`.
+pub fn executable(said: &[u8], name: &str) -> Option<PathBuf> {
+    String::from_utf8_lossy(said)
         .lines()
         .filter_map(|line| serde_json::from_str::<BuildMessage>(line).ok())
-        .filter(|message| message.target.as_ref().is_some_and(|target| target.name == package))
+        .filter(|message| message.target.as_ref().is_some_and(|target| target.name == name))
         .find_map(|message| message.executable)
-        .with_context(|| format!("cargo did not say where it put {package}"))
+}
+
+/// Where cargo keeps the sources of crates.
+pub fn cargo_home() -> Result<PathBuf> {
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    home.or_else(|| Some(env::home_dir()?.join(".cargo")))
+        .context("there is no home folder, and CARGO_HOME is not set")
 }
 
 /// The two fields we need of cargo's messages, see

@@ -30,6 +30,17 @@ pub const APPLICATION: &str = "windlass.test/testapp:1";
 /// The image of Windlass itself, with the test application in it; in clusters with a real node.
 pub const WINDLASS: &str = "windlass.test/windlass:1";
 
+/// What `cargo xtask test` has built with `cargo xtask image`, and in which folder.
+pub const IMAGE: &str = "localhost/windlass:test";
+/// The same program as [`IMAGE`], as a later version.
+pub const NEXT_IMAGE: &str = "localhost/windlass:next";
+/// The agent's.
+pub const AGENT_IMAGE: &str = "localhost/windlass-agent:test";
+const IMAGES: &str = "WINDLASS_IMAGES";
+
+/// The real node, where there is one.
+pub const NODE: &str = "node-0";
+
 /// Which API server a test needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Server {
@@ -43,6 +54,9 @@ pub enum Server {
     Stoppable,
     /// One of ours whose pods run, on a real node; the test runs in its network.
     Node,
+    /// One of ours with both kinds of nodes, of which the real one is for Windlass and what says so, and with
+    /// the images; one test at a time.
+    Installed,
 }
 
 /// A running API server with its controllers and nodes, and the ways into it.
@@ -91,16 +105,23 @@ pub fn borrow(server: Server) -> Borrowed {
     static WITHOUT_WATCH_LIST: OnceLock<Result<Cluster>> = OnceLock::new();
     static STOPPABLE: OnceLock<Result<Cluster>> = OnceLock::new();
     static NODE: OnceLock<Result<Cluster>> = OnceLock::new();
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    static INSTALLED: OnceLock<Result<Cluster>> = OnceLock::new();
+    static ONE_AT_A_TIME: [Mutex<()>; 2] = [const { Mutex::new(()) }; 2];
 
     // A test that failed has left the cluster whole all the same.
-    let alone = (server == Server::Stoppable).then(|| ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner));
+    let alone = match server {
+        Server::Stoppable => ONE_AT_A_TIME.first(),
+        Server::Installed => ONE_AT_A_TIME.last(),
+        _ => None,
+    };
+    let alone = alone.map(|it| it.lock().unwrap_or_else(PoisonError::into_inner));
     let cluster = match (server, env::var_os("KUBECONFIG")) {
         (Server::Any, Some(kubeconfig)) => GIVEN.get_or_init(|| given(&kubeconfig)),
         (Server::Any | Server::Embedded, _) => EMBEDDED.get_or_init(|| embedded(&[])),
         (Server::WithoutWatchList, _) => WITHOUT_WATCH_LIST.get_or_init(|| embedded(&["--without-watch-list"])),
         (Server::Stoppable, _) => STOPPABLE.get_or_init(|| embedded(&[])),
         (Server::Node, _) => NODE.get_or_init(with_node),
+        (Server::Installed, _) => INSTALLED.get_or_init(with_images),
     };
     match cluster {
         Ok(cluster) => Borrowed { cluster, _alone: alone },
@@ -180,6 +201,23 @@ fn with_node() -> Result<Cluster> {
     Ok(cluster)
 }
 
+/// A cluster in which Windlass itself can be installed. What says nothing of nodes is on the fake one.
+fn with_images() -> Result<Cluster> {
+    let images = env::var_os(IMAGES).map(PathBuf::from);
+    let images =
+        images.with_context(|| format!("run `cargo xtask test`, which builds the images and sets {IMAGES}"))?;
+    let components = "etcd,kube-apiserver,kube-controller-manager,kube-scheduler,kwok";
+    let cluster = embedded(&["--node", "--components", components])?;
+    for name in ["test-windlass", "test-windlass-next", "test-windlass-agent"] {
+        cluster.load_archive(&images.join(format!("{name}.tar")))?;
+    }
+    cluster.load_image(APPLICATION, &[&devcluster()?.with_file_name("testapp")])?;
+    let mut taint = Command::new(&cluster.kubectl);
+    taint.arg("--kubeconfig").arg(&cluster.test);
+    complete(taint.args(["taint", "nodes", NODE, "windlass.test/real=:NoSchedule"]))?;
+    Ok(cluster)
+}
+
 fn devcluster() -> Result<PathBuf> {
     env::var_os(DEVCLUSTER).map(PathBuf::from).with_context(|| {
         format!("run `cargo xtask test`, which builds a cluster and sets {DEVCLUSTER}, or set KUBECONFIG")
@@ -247,7 +285,6 @@ impl Cluster {
 
     /// [`Cluster::load_image`] with the programs in this folder, which begins and ends with a slash.
     pub fn load_image_with(&self, name: &str, folder: &str, programs: &[&Path]) -> Result<()> {
-        let dir = self.dir.as_deref().context("only a cluster of ours is given images")?;
         let scratch = tempfile::tempdir().context("a scratch folder")?;
         let archive = scratch.path().join("image.tar");
         let mut image = Command::new(devcluster()?);
@@ -260,14 +297,15 @@ impl Cluster {
             binary.push(target);
             image.arg("--binary").arg(binary);
         }
+        complete(&mut image)?;
+        self.load_archive(&archive)
+    }
+
+    /// Gives the real node the image in this archive.
+    fn load_archive(&self, archive: &Path) -> Result<()> {
+        let dir = self.dir.as_deref().context("only a cluster of ours is given images")?;
         let mut load = Command::new(devcluster()?);
-        load.args(["load", "--dir"]).arg(dir).arg(&archive);
-        for mut command in [image, load] {
-            let output = command.stdin(Stdio::null()).output().context("starting devcluster")?;
-            let said = String::from_utf8_lossy(&output.stderr);
-            ensure!(output.status.success(), "{command:?}: {}\n{said}", output.status);
-        }
-        Ok(())
+        complete(load.args(["load", "--dir"]).arg(dir).arg(archive))
     }
 
     /// Ends one component as a crash would.
@@ -315,7 +353,20 @@ impl Drop for Borrowed {
     }
 }
 
-async fn run(mut command: Command) -> String {
+/// Runs it to its end.
+fn complete(command: &mut Command) -> Result<()> {
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.with_context(|| format!("starting {command:?}"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{command:?}: {}\n{said}", output.status);
+    Ok(())
+}
+
+/// Runs it to its end, and returns what it prints.
+///
+/// # Panics
+/// When it fails.
+pub async fn run(mut command: Command) -> String {
     let shown = format!("{command:?}");
     // Its own thread: while it runs the test goes on recording what the API server says.
     let output = tokio::task::spawn_blocking(move || command.output())

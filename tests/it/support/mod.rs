@@ -4,6 +4,7 @@ pub mod audit;
 pub mod build;
 pub mod cluster;
 pub mod controller;
+pub mod helm;
 mod history;
 pub mod kinds;
 pub mod node;
@@ -120,13 +121,15 @@ pub mod way {
         alone: Stoppable, Live;
         /// Pods run, on a real node.
         on_node: Node, Live;
+        /// Has a cluster with a real node for itself, to install the chart there.
+        installed: Installed, Live;
     }
 }
 
 /// Runs one scenario in a namespace of its own.
 fn run(server: Server, when: When, scenario: impl AsyncFnOnce(&Test) + Send) {
     let here = || run_here(cluster::borrow(server), server, when, scenario);
-    if server == Server::Node {
+    if matches!(server, Server::Node | Server::Installed) {
         let network = cluster::borrow(server).network.clone();
         node::within(&network.expect("it has a real node"), here);
     } else {
