@@ -173,7 +173,7 @@ impl Standing<'_> {
 fn id(uid: &Uid, occasion: Occasion, reason: Reason, mark: &str) -> String {
     let mut hash = Sha256::new();
     // None of the parts can have a line break in it.
-    for part in [uid.as_str(), occasion.word(), reason.word(), mark] {
+    for part in [&*uid.to_string(), occasion.word(), reason.word(), mark] {
         hash.update(part.as_bytes());
         hash.update(b"\n");
     }

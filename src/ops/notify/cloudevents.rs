@@ -38,7 +38,7 @@ pub fn event(notice: &Notice, origin: &Origin) -> Value {
         "kind": row.kind,
         "namespace": namespace,
         "name": name,
-        "uid": uid.as_str(),
+        "uid": uid.to_string(),
         "occasion": occasion.word(),
         "state": state.word(),
         "reason": reason.word(),
