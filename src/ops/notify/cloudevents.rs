@@ -1,4 +1,4 @@
-//! `CloudEvents` 1.0 in the batched content mode of the HTTP binding, as JSON
+//! CloudEvents 1.0 in the batched content mode of the HTTP binding, as JSON
 //! (<https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md>).
 
 use serde_json::{Value, json};
@@ -38,7 +38,7 @@ pub fn event(notice: &Notice, origin: &Origin) -> Value {
         "kind": row.kind,
         "namespace": namespace,
         "name": name,
-        "uid": uid.as_str(),
+        "uid": uid.to_string(),
         "occasion": occasion.word(),
         "state": state.word(),
         "reason": reason.word(),
