@@ -149,27 +149,8 @@ pub(super) struct ControllerArgs {
     /// How often the leader renews the Lease
     #[arg(long, value_name = "DURATION", allow_negative_numbers = true)]
     pub(super) lease_retry_period: Option<OsString>,
-    /// Where to send CloudEvents about restarts and trouble, in batches; a secret: better given by the variable
-    #[arg(long, value_name = "URL")]
-    pub(super) notify_cloudevents: Option<OsString>,
-    /// An incoming webhook of Slack to tell of restarts and trouble; a secret: better given by the variable
-    #[arg(long, value_name = "URL")]
-    pub(super) notify_slack: Option<OsString>,
-    /// A webhook of a Teams workflow to tell of restarts and trouble; a secret: better given by the variable
-    #[arg(long, value_name = "URL")]
-    pub(super) notify_teams: Option<OsString>,
-    /// What is told
-    #[arg(long, value_name = "OCCASION,...")]
-    pub(super) notify_on: Option<OsString>,
-    /// How long to gather for one message
-    #[arg(long, value_name = "DURATION", allow_negative_numbers = true)]
-    pub(super) notify_interval: Option<OsString>,
-    /// What messages call this cluster; empty: nothing
-    #[arg(long, value_name = "NAME")]
-    pub(super) notify_cluster: Option<OsString>,
-    /// Certificate authorities in PEM to trust for notifications, besides the public ones
-    #[arg(long, value_name = "PATH")]
-    pub(super) notify_ca_file: Option<OsString>,
+    #[command(flatten)]
+    pub(super) notify: NotifyArgs,
     /// Where /livez, /readyz and /metrics are served
     #[arg(long, value_name = "ADDRESS")]
     pub(super) admin_address: Option<OsString>,
@@ -185,6 +166,33 @@ pub(super) struct ControllerArgs {
     /// Context of the kubeconfig; empty: its current one
     #[arg(long, value_name = "NAME")]
     pub(super) context: Option<OsString>,
+}
+
+/// The controller's flags about notifications as given.
+#[cfg(feature = "controller")]
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(super) struct NotifyArgs {
+    /// Where to send CloudEvents about restarts and trouble, in batches; a secret: better given by the variable
+    #[arg(long = "notify-cloudevents", value_name = "URL")]
+    pub(super) cloudevents: Option<OsString>,
+    /// An incoming webhook of Slack to tell of restarts and trouble; a secret: better given by the variable
+    #[arg(long = "notify-slack", value_name = "URL")]
+    pub(super) slack: Option<OsString>,
+    /// A webhook of a Teams workflow to tell of restarts and trouble; a secret: better given by the variable
+    #[arg(long = "notify-teams", value_name = "URL")]
+    pub(super) teams: Option<OsString>,
+    /// What is told
+    #[arg(long = "notify-on", value_name = "OCCASION,...")]
+    pub(super) on: Option<OsString>,
+    /// How long to gather for one message
+    #[arg(long = "notify-interval", value_name = "DURATION", allow_negative_numbers = true)]
+    pub(super) interval: Option<OsString>,
+    /// What messages call this cluster; empty: nothing
+    #[arg(long = "notify-cluster", value_name = "NAME")]
+    pub(super) cluster: Option<OsString>,
+    /// Certificate authorities in PEM to trust for notifications, besides the public ones
+    #[arg(long = "notify-ca-file", value_name = "PATH")]
+    pub(super) ca_file: Option<OsString>,
 }
 
 /// What the raw arguments are.

@@ -16,15 +16,13 @@ use crate::core::decide::Presence;
 use crate::core::duration;
 use crate::core::kind::KindId;
 use crate::core::lease::Times;
-use crate::core::notice::{Occasion, Occasions};
-use crate::ops::Notifications;
 
+mod notify;
 #[cfg(test)]
 mod tests;
 
 const SETTLE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(1);
 const RESYNC: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(24);
-const NOTIFY_INTERVAL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(1);
 const WRITE_CONCURRENCY: RangeInclusive<usize> = 1..=256;
 const AGENT_CONCURRENCY: RangeInclusive<usize> = 1..=1024;
 /// What a Kubernetes object's name may have.
@@ -63,7 +61,7 @@ flags! {
     NOTIFY_SLACK: "notify-slack", "", "a URL http(s)://HOST[:PORT][/PATH] without a user";
     NOTIFY_TEAMS: "notify-teams", "", "a URL http(s)://HOST[:PORT][/PATH] without a user";
     NOTIFY_ON: "notify-on", "Restarted,Held,Failed,Halted,Recovered", "some of Restarted, Held, Failed, Halted and Recovered, separated by commas; Recovered with one of the three before it";
-    NOTIFY_INTERVAL_FLAG: "notify-interval", "10s", "a duration from 1s to 1h, such as 10s or 5m";
+    NOTIFY_INTERVAL: "notify-interval", "10s", "a duration from 1s to 1h, such as 10s or 5m";
     NOTIFY_CLUSTER: "notify-cluster", "", "at most 63 letters, digits, -, _ and .";
     NOTIFY_CA_FILE: "notify-ca-file", "", "a path";
     ADMIN_ADDRESS: "admin-address", "[::]:8080", "an IP address and a port, such as [::]:8080 or 127.0.0.1:8080";
@@ -103,13 +101,7 @@ impl ControllerConfig {
             lease_duration,
             lease_renew_deadline,
             lease_retry_period,
-            notify_cloudevents,
-            notify_slack,
-            notify_teams,
-            notify_on,
-            notify_interval,
-            notify_cluster,
-            notify_ca_file,
+            notify,
             admin_address,
             log_format,
             log_level,
@@ -175,17 +167,7 @@ impl ControllerConfig {
             lease_name: setting(LEASE_NAME, lease_name).read(|text| is_subdomain(text).then(|| text.to_owned()))?,
             lease_namespace: setting(LEASE_NAMESPACE, lease_namespace)
                 .read_optional(|text| is_label(text).then(|| text.to_owned()))?,
-            notifications: Notifications {
-                cloudevents: setting(NOTIFY_CLOUDEVENTS, notify_cloudevents).read_secret(|text| text.parse().ok())?,
-                slack: setting(NOTIFY_SLACK, notify_slack).read_secret(|text| text.parse().ok())?,
-                teams: setting(NOTIFY_TEAMS, notify_teams).read_secret(|text| text.parse().ok())?,
-                on: setting(NOTIFY_ON, notify_on).read(occasions)?,
-                interval: setting(NOTIFY_INTERVAL_FLAG, notify_interval)
-                    .read(|text| duration_in(text, &NOTIFY_INTERVAL))?,
-                cluster: setting(NOTIFY_CLUSTER, notify_cluster)
-                    .read_optional(|text| is_plain_name(text).then(|| text.to_owned()))?,
-                ca_file: setting(NOTIFY_CA_FILE, notify_ca_file).path(),
-            },
+            notifications: notify::notifications(notify, env)?,
             admin_address: setting(ADMIN_ADDRESS, admin_address).read(|text| text.parse().ok())?,
             log_format: setting(LOG_FORMAT, log_format).read(|text| text.parse().ok())?,
             log_level: setting(LOG_LEVEL, log_level).read(|text| text.parse().ok())?,
@@ -228,15 +210,6 @@ fn compat_list(text: &str) -> Option<Compat> {
         }
     }
     Some(compat)
-}
-
-fn occasions(text: &str) -> Option<Occasions> {
-    Occasions::new(&list(text).map(Occasion::named).collect::<Option<Vec<_>>>()?)
-}
-
-/// Nothing that a URL or a message would act upon.
-fn is_plain_name(text: &str) -> bool {
-    text.len() <= 63 && text.bytes().all(|c| c.is_ascii_alphanumeric() || b"-_.".contains(&c))
 }
 
 fn built_in_kinds(text: &str) -> Option<Vec<WorkloadKind>> {

@@ -104,10 +104,7 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
 
     let kube_config = client::config(config.kubeconfig.clone(), config.context.clone()).await?;
     let client = client::client(&kube_config, request_counter(metrics.clone()))?;
-    let namespace = config
-        .lease_namespace
-        .clone()
-        .unwrap_or_else(|| kube_config.default_namespace.clone());
+    let namespace = own_namespace(&config, &kube_config);
     let installation = format!("{namespace}/{}", config.lease_name);
     let holder = std::env::var("HOSTNAME").unwrap_or_else(|_| "windlass".into());
     let heart = Heartbeat::new(&namespace, &config.lease_name, &holder, REQUEST_TIMEOUT);
@@ -125,8 +122,7 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
         keys_in: keys_in(config.sources),
         timeout: REQUEST_TIMEOUT,
     };
-    let tick = tick_liveness(liveness.clone());
-    background.spawn(tick);
+    background.spawn(tick_liveness(liveness.clone()));
     let Some((ring, last_watched)) = stop.run_until_cancelled(begin.keys_and_last_watched()).await else {
         return finish(background).await;
     };
@@ -190,10 +186,7 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
     };
     working::take_part(election, work).await?;
     drop(watches);
-    if let Some(notifier) = notifier {
-        // Another replica leads by now: nobody waits for this.
-        notifier.finish(NOTIFICATIONS_AT_STOP).await;
-    }
+    tell_the_rest(notifier).await;
     finish(background).await
 }
 
@@ -204,6 +197,11 @@ fn announce(config: &ControllerConfig, cluster: &kube::Config, installation: &st
         config.namespaces.join(",")
     };
     info!(version = crate::ops::VERSION, server = %cluster.cluster_url, installation, namespaces, "starting");
+}
+
+fn own_namespace(config: &ControllerConfig, cluster: &kube::Config) -> String {
+    let given = config.lease_namespace.as_ref();
+    given.unwrap_or(&cluster.default_namespace).clone()
 }
 
 /// Without Secrets none of ours either: then no right on any is needed.
@@ -259,6 +257,13 @@ fn context(
         clock,
         leading,
     })
+}
+
+/// Another replica leads by now: nobody waits for this.
+async fn tell_the_rest(notifier: Option<Arc<Notifier>>) {
+    if let Some(notifier) = notifier {
+        notifier.finish(NOTIFICATIONS_AT_STOP).await;
+    }
 }
 
 async fn finish(mut background: JoinSet<()>) -> anyhow::Result<()> {

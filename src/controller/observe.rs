@@ -188,28 +188,11 @@ impl Observer {
         if news && going_on && !detail.is_empty() {
             info!(workload = %Named(workload), "{detail}");
         }
-        let note = || {
-            let why = if restart && plan.reason != reason {
-                Some(plan.reason)
-            } else {
-                None
-            };
-            let sentence = why.unwrap_or(reason).sentence();
-            let mut note = sentence.to_owned();
-            if matches!(state, State::Observed) {
-                note = format!("would be {note} (observe-only)");
-            }
-            if !detail.is_empty() {
-                note = format!("{note}: {detail}");
-            }
-            note
-        };
+        let note = || sentence(&plan, restart, state, reason, &detail);
         if news && !silent {
             self.say(workload, &uid, state, reason, &note(), before, now);
         }
-        if let (Some(notifier), Some(mark)) = (&self.notifier, mark)
-            && news
-        {
+        if let Some(mark) = mark.filter(|_| news) {
             let standing = Standing {
                 workload,
                 uid: &uid,
@@ -218,17 +201,22 @@ impl Observer {
                 note: &note(),
                 at: now,
             };
-            if restart && matches!(outcome, Outcome::Written { .. }) {
-                notifier.restarted(&standing, &mark);
-            } else {
-                notifier.stands(&standing, &mark);
-            }
+            self.notify(&standing, restart, outcome, &mark);
         }
         if new_complaints {
             // They are not where the workload stands, which goes on with whatever can be used.
             for (reason, text) in complaints {
                 self.say(workload, &uid, State::Held, reason, &text, None, now);
             }
+        }
+    }
+
+    fn notify(&self, standing: &Standing<'_>, restart: bool, outcome: &Outcome, mark: &str) {
+        let restarted = restart && matches!(outcome, Outcome::Written { .. });
+        match &self.notifier {
+            Some(notifier) if restarted => notifier.restarted(standing, mark),
+            Some(notifier) => notifier.stands(standing, mark),
+            None => {}
         }
     }
 
@@ -299,6 +287,23 @@ impl Observer {
             self.metrics.event_dropped();
         }
     }
+}
+
+/// What is said of it.
+fn sentence(plan: &Plan, restart: bool, state: State, reason: Reason, detail: &str) -> String {
+    let why = if restart && plan.reason != reason {
+        plan.reason
+    } else {
+        reason
+    };
+    let mut note = why.sentence().to_owned();
+    if matches!(state, State::Observed) {
+        note = format!("would be {note} (observe-only)");
+    }
+    if !detail.is_empty() {
+        note = format!("{note}: {detail}");
+    }
+    note
 }
 
 /// Whether it waited for something that is not ours to hurry.

@@ -70,10 +70,9 @@ impl Occasion {
     #[must_use]
     pub fn of_trouble(state: State, reason: Reason) -> Option<Self> {
         match (state, reason) {
-            // Its owner wants it so.
-            (State::Held, Reason::Ignored) => None,
             (State::Held, Reason::Halted) => Some(Self::Halted),
-            (State::Held, _) => Some(Self::Held),
+            // What is ignored is so because its owner wants it.
+            (State::Held, reason) => (reason != Reason::Ignored).then_some(Self::Held),
             (State::Failed, _) => Some(Self::Failed),
             (
                 State::Current
@@ -173,10 +172,14 @@ impl Standing<'_> {
 fn id(uid: &Uid, occasion: Occasion, reason: Reason, mark: &str) -> String {
     let mut hash = Sha256::new();
     // None of the parts can have a line break in it.
-    for part in [&*uid.to_string(), occasion.word(), reason.word(), mark] {
+    for part in [&uid.to_string(), occasion.word(), reason.word(), mark] {
         hash.update(part.as_bytes());
         hash.update(b"\n");
     }
     let digest = hash.finalize();
-    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    let (half, _) = digest.split_at(16);
+    format!(
+        "{:032x}",
+        half.iter().fold(0_u128, |id, byte| id << 8 | u128::from(*byte))
+    )
 }

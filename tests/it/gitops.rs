@@ -74,10 +74,7 @@ impl Git {
 
     /// Both in a file.
     fn file(&self, level: &str) -> tempfile::NamedTempFile {
-        let list = json!({"apiVersion": "v1", "kind": "List", "items": [Self::config(level), self.deployment]});
-        let mut file = tempfile::NamedTempFile::with_suffix(".json").expect("a file");
-        file.write_all(list.to_string().as_bytes()).expect("it is written");
-        file
+        file(&json!({"apiVersion": "v1", "kind": "List", "items": [Self::config(level), self.deployment]}))
     }
 }
 
@@ -104,6 +101,12 @@ fn compared(deployment: &Deployment) -> Value {
         annotations.remove("deployment.kubernetes.io/revision");
     }
     json!(deployment)
+}
+
+fn file(manifest: &Value) -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::with_suffix(".json").expect("a file");
+    file.write_all(manifest.to_string().as_bytes()).expect("it is written");
+    file
 }
 
 async fn kubectl(t: &Test, command: &str, file: &tempfile::NamedTempFile) -> String {
@@ -240,7 +243,8 @@ async fn taken_away_after(t: &Test, git: &Git, command: &str) {
     kubectl(t, "apply", &git.file("A")).await;
     t.start_and_adopt(&[]).await;
     for (times, level) in [(2, "B"), (4, "C")] {
-        kubectl(t, command, &git.file(level)).await;
+        // The Deployment later: it might already be restarted when its turn comes.
+        kubectl(t, command, &file(&Git::config(level))).await;
         t.await_template_changes("web", times - 1).await;
         t.complete("web").await;
         t.state("Current", 3).await;
@@ -275,7 +279,7 @@ async fn replacing_before_the_rollout_is_done_is_not_fought(t: &Test) {
     t.complete_by_hand("web").await;
     t.start_and_adopt(&[]).await;
 
-    kubectl(t, "replace", &git.file("B")).await;
+    kubectl(t, "replace", &file(&Git::config("B"))).await;
     t.await_template_changes("web", 1).await;
     kubectl(t, "replace", &git.file("B")).await;
     t.await_template_changes("web", 2).await;

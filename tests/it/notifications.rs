@@ -84,7 +84,7 @@ fn flags(of: &[String]) -> Vec<&str> {
 
 /// All that stands in a message for people.
 fn texts(receiver: &Receiver) -> String {
-    receiver.bodies().iter().map(|body| format!("{body}\n")).collect()
+    Value::Array(receiver.bodies()).to_string()
 }
 
 /// The URL's secret is nowhere.

@@ -1,8 +1,8 @@
 use std::path::PathBuf;
 
 use super::*;
-use crate::core::notice::OCCASIONS;
-use crate::ops::LogFormat;
+use crate::core::notice::{OCCASIONS, Occasions};
+use crate::ops::{LogFormat, Notifications};
 
 fn no_env(_: &str) -> Option<OsString> {
     None
@@ -149,8 +149,8 @@ fn bad_values_are_named_with_their_origin_and_what_is_accepted() {
         (LEASE_RETRY_PERIOD, "0s"),
         (NOTIFY_ON, "Restarted,Stopped"),
         (NOTIFY_ON, "Recovered"),
-        (NOTIFY_INTERVAL_FLAG, "999ms"),
-        (NOTIFY_INTERVAL_FLAG, "2h"),
+        (NOTIFY_INTERVAL, "999ms"),
+        (NOTIFY_INTERVAL, "2h"),
         (NOTIFY_CLUSTER, "<!channel>"),
         (ADMIN_ADDRESS, ":8080"),
         (ADMIN_ADDRESS, "localhost:8080"),

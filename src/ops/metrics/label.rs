@@ -195,7 +195,7 @@ impl WatchRestart {
 /// Where notifications go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sink {
-    /// A receiver of `CloudEvents`.
+    /// A receiver of CloudEvents.
     CloudEvents,
     /// An incoming webhook of Slack.
     Slack,

@@ -1,4 +1,4 @@
-//! `CloudEvents` 1.0 in the batched content mode of the HTTP binding, as JSON
+//! CloudEvents 1.0 in the batched content mode of the HTTP binding, as JSON
 //! (<https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md>).
 
 use serde_json::{Value, json};

@@ -132,7 +132,7 @@ impl Courier {
                     let events = notices.iter().map(|notice| cloudevents::event(notice, &self.origin));
                     Parcel {
                         content_type: cloudevents::CONTENT_TYPE,
-                        body: Value::from_iter(events).to_string().into(),
+                        body: Value::Array(events.collect()).to_string().into(),
                         notifications: notices.len(),
                     }
                 })

@@ -39,7 +39,7 @@ const BATCHES_QUEUED: usize = 4;
 /// Where to tell, and what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notifications {
-    /// A receiver of `CloudEvents`.
+    /// A receiver of CloudEvents.
     pub cloudevents: Option<Endpoint>,
     /// An incoming webhook of Slack.
     pub slack: Option<Endpoint>,

@@ -49,11 +49,12 @@ impl Receiver {
                 tokio::spawn(async move {
                     match tls {
                         None => serve(stream, answer, &noted).await,
-                        Some(tls) => match tls.accept(stream).await {
-                            Ok(stream) => serve(stream, answer, &noted).await,
+                        Some(tls) => {
                             // Whoever does not trust us says so and goes.
-                            Err(_) => {}
-                        },
+                            if let Ok(stream) = tls.accept(stream).await {
+                                serve(stream, answer, &noted).await;
+                            }
+                        }
                     }
                 });
             }
