@@ -155,8 +155,14 @@ fn every_crate_of_the_workspace_has_its_version() {
 
 #[test]
 fn cargo_deny_has_one_version() {
-    let tools = follows(&root().join("xtask/src/tools.rs"), "name: \"cargo-deny\",\n    version: \"");
-    let workflow = follows(&root().join(".github/workflows/ci.yml"), "cargo install cargo-deny --version ");
+    let tools = follows(
+        &root().join("xtask/src/tools.rs"),
+        "name: \"cargo-deny\",\n    version: \"",
+    );
+    let workflow = follows(
+        &root().join(".github/workflows/ci.yml"),
+        "cargo install cargo-deny --version ",
+    );
     assert_eq!(tools.len(), 1);
     assert_eq!(tools, workflow);
 }

@@ -10,6 +10,7 @@ mod support;
 
 mod adoption;
 mod agents;
+mod alerts;
 mod applications;
 mod argo;
 mod baseline;
