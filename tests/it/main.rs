@@ -20,6 +20,7 @@ mod cron_jobs;
 mod cross_namespace;
 mod crowd;
 mod custom_kinds;
+mod dashboard;
 mod election;
 mod faults;
 mod foreign;

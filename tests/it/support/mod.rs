@@ -9,6 +9,7 @@ mod history;
 pub mod kinds;
 pub mod node;
 pub mod policies;
+pub mod prometheus;
 pub mod receiver;
 pub mod secrets;
 mod wait;
