@@ -66,6 +66,10 @@ enum Subcommands {
     /// kubectl apply --server-side -f -
     #[cfg(feature = "controller")]
     Crds,
+    /// Print the generated parts of the reference of the metrics
+    #[cfg(feature = "controller")]
+    #[command(hide = true)]
+    MetricsReference,
     /// Print the version
     Version,
 }
@@ -222,6 +226,8 @@ pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, 
         Ok(Subcommands::Controller(raw)) => Ok(Parsed::Controller(raw)),
         #[cfg(feature = "controller")]
         Ok(Subcommands::Crds) => Ok(Parsed::Print(crate::api::definitions())),
+        #[cfg(feature = "controller")]
+        Ok(Subcommands::MetricsReference) => Ok(Parsed::Print(crate::controller::metrics_reference())),
         Ok(Subcommands::Version) => Ok(version()),
         Err(error) => match error.kind() {
             ErrorKind::DisplayVersion => Ok(version()),
@@ -259,7 +265,8 @@ fn explained(arg: clap::Arg, flags: &[Flag]) -> clap::Arg {
 /// The names of all commands, for errors.
 fn accepted() -> String {
     let args = Args::command();
-    let names: Vec<&str> = args.get_subcommands().map(clap::Command::get_name).collect();
+    let shown = args.get_subcommands().filter(|command| !command.is_hide_set());
+    let names: Vec<&str> = shown.map(clap::Command::get_name).collect();
     match names.split_last() {
         Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
         _ => names.concat(),

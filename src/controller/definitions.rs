@@ -12,7 +12,7 @@ use super::feed::{Feed, api};
 use super::troubles::Troubles;
 use crate::k8s::error::ApiError;
 use crate::k8s::lean::{WatchedName, resource};
-use crate::k8s::watch::{Seen, Trouble, Watching, follow};
+use crate::k8s::watch::{Seen, Trouble, follow};
 
 /// A definition is served a moment after it is written; so it is asked for a few times.
 const TRIES: u32 = 6;
@@ -98,24 +98,28 @@ pub async fn watch(feed: &Feed, groups: &[String], changed: &watch::Sender<Defin
     let definitions = api::<WatchedName>(feed.context.client.clone(), None, &row);
     let mut troubles = Troubles::new("customresourcedefinitions", None, feed.metrics.clone());
     let forbidden = Notify::new();
-    let watching = follow(definitions, Watching::default(), |seen| match seen {
-        Seen::Listed(object) | Seen::Changed(object) => {
-            troubles.over();
-            // PLURAL.GROUP
-            let group = object.name().split_once('.').map_or("", |(_, group)| group);
-            if groups.iter().any(|wanted| wanted == group) {
-                changed.send_replace(Definitions { hidden: false });
+    let watching = follow(
+        definitions,
+        feed.watching("customresourcedefinitions"),
+        |seen| match seen {
+            Seen::Listed(object) | Seen::Changed(object) => {
+                troubles.over();
+                // PLURAL.GROUP
+                let group = object.name().split_once('.').map_or("", |(_, group)| group);
+                if groups.iter().any(|wanted| wanted == group) {
+                    changed.send_replace(Definitions { hidden: false });
+                }
             }
-        }
-        Seen::Trouble(Trouble::Forbidden(_)) => {
-            // Asked for now and then instead, which every account may do: no reason for alarm.
-            info!("definitions of custom resources must not be watched; kinds are asked for every 30 s");
-            changed.send_replace(Definitions { hidden: true });
-            forbidden.notify_one();
-        }
-        Seen::Trouble(trouble) => troubles.report(&trouble),
-        Seen::ListStart | Seen::ListEnd | Seen::Gone(_) => {}
-    });
+            Seen::Trouble(Trouble::Forbidden(_)) => {
+                // Asked for now and then instead, which every account may do: no reason for alarm.
+                info!("definitions of custom resources must not be watched; kinds are asked for every 30 s");
+                changed.send_replace(Definitions { hidden: true });
+                forbidden.notify_one();
+            }
+            Seen::Trouble(trouble) => troubles.report(&trouble),
+            Seen::ListStart | Seen::ListEnd | Seen::Gone(_) => {}
+        },
+    );
     tokio::select! {
         () = watching => {}
         () = forbidden.notified() => {

@@ -15,6 +15,7 @@ use crate::core::time::Second;
 use crate::k8s::lean::{
     Role, Watched, WatchedConfigMap, WatchedSecret, WatchedWorkload, source_resource, workload_resource,
 };
+use crate::k8s::pulse::Pulses;
 use crate::k8s::watch::{Seen, Watching, follow};
 use crate::ops::Metrics;
 
@@ -34,6 +35,8 @@ pub struct Feed {
     pub metrics: Metrics,
     /// Told after each event, for those who wait for lists to be complete.
     pub progress: Arc<Notify>,
+    /// Which watches are to be open, and what comes of them.
+    pub pulses: Pulses,
     /// Namespaces that the server leaves out, as a field selector.
     pub excluded: Option<String>,
     /// A label selector for sources.
@@ -50,6 +53,14 @@ pub struct Announced {
 }
 
 impl Feed {
+    /// A watch of everything of this resource.
+    pub fn watching(&self, plural: &'static str) -> Watching {
+        Watching {
+            pulse: Some((self.pulses.clone(), plural)),
+            ..Watching::default()
+        }
+    }
+
     /// Announces a watch. `last_watched`: up to when a Windlass watched before.
     pub fn announce(&self, feeds: Feeds, scope: Option<Namespace>, last_watched: Option<Second>) -> Announced {
         let watch = self.context.index().add_watch(feeds, scope.clone(), last_watched);
@@ -69,21 +80,22 @@ impl Feed {
             scope,
             relist,
         } = announced;
-        let watching = Watching {
+        let watching = |plural| Watching {
             fields: self.excluded.clone(),
-            labels: None,
             relist: Some(relist),
+            ..self.watching(plural)
         };
         match feeds {
             Feeds::Sources(SourceKind::ConfigMap) => {
                 let watching = Watching {
                     labels: self.source_labels.clone(),
-                    ..watching
+                    ..watching("configmaps")
                 };
                 self.sources::<WatchedConfigMap>(watch, SourceKind::ConfigMap, scope, watching)
                     .await;
             }
             Feeds::Sources(SourceKind::Secret) => {
+                let watching = watching("secrets");
                 let fields = watching.fields.iter().map(String::as_str).chain([NO_HELM_RELEASES]);
                 let watching = Watching {
                     fields: Some(fields.collect::<Vec<_>>().join(",")),
@@ -93,7 +105,9 @@ impl Feed {
                 self.sources::<WatchedSecret>(watch, SourceKind::Secret, scope, watching)
                     .await;
             }
-            Feeds::Workloads(kind) => self.workloads(watch, kind, scope, watching).await,
+            Feeds::Workloads(kind) => {
+                self.workloads(watch, kind, scope, watching(kind.row().plural)).await;
+            }
             // Followed by whoever announces them.
             Feeds::Policies { .. } | Feeds::Namespaces => {}
         }

@@ -3,8 +3,9 @@
 //! [`run`] is the order of things: keys, watches, the first lists, then workers; and backwards at
 //! the end. Data flows one way: watch → index → decide → write.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use jiff::SignedDuration;
@@ -15,16 +16,15 @@ use tracing::info;
 use crate::core::decide::Settings;
 use crate::core::digest::KeyRing;
 use crate::core::governor::Governor;
-use crate::core::kind::KindId;
 use crate::core::name::{SourceKind, WorkloadRef};
 use crate::core::optin::Reading;
-use crate::core::reason::{REASONS, STATES};
 use crate::core::terms::BuiltIn;
 use crate::k8s::client;
 use crate::k8s::heartbeat::Heartbeat;
 use crate::k8s::keyring::KeptIn;
 use crate::k8s::lease::Lease;
-use crate::ops::{Admin, ApiCode, Liveness, Metrics, Notifier, Readiness, Shutdown, Verb, Vocabulary};
+use crate::k8s::pulse::Pulses;
+use crate::ops::{Admin, Liveness, Metrics, Notifier, Readiness, Shutdown};
 
 mod config;
 mod definitions;
@@ -48,6 +48,7 @@ mod simulation;
 mod startup;
 mod statuses;
 mod troubles;
+mod vocabulary;
 mod watches;
 mod working;
 
@@ -58,6 +59,8 @@ use index::{Index, Rules, Wanted};
 use leading::{Election, Leading};
 use queue::Queue;
 use reconcile::Reconciler;
+pub use vocabulary::metrics_reference;
+use vocabulary::{metrics, request_counter};
 
 /// How long one request may take. A stop waits for those under way, and has 10 s in all.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(8);
@@ -103,7 +106,8 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
     ));
 
     let kube_config = client::config(config.kubeconfig.clone(), config.context.clone()).await?;
-    let client = client::client(&kube_config, request_counter(metrics.clone()))?;
+    let pulses = Pulses::default();
+    let client = client::client(&kube_config, request_counter(metrics.clone()), pulses.clone())?;
     let namespace = own_namespace(&config, &kube_config);
     let installation = format!("{namespace}/{}", config.lease_name);
     let holder = std::env::var("HOSTNAME").unwrap_or_else(|_| "windlass".into());
@@ -139,15 +143,9 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
     )?);
     let queue: Arc<Queue<WorkloadRef>> = Arc::default();
     let reading: Arc<Queue<Wanted>> = Arc::default();
-    let feed = Feed {
-        context: context.clone(),
-        queue: queue.clone(),
-        reading: reading.clone(),
-        metrics: metrics.clone(),
-        progress: Arc::default(),
-        excluded: watches::excluded(&config.exclude_namespaces),
-        source_labels: config.source_selector.clone(),
-    };
+    // Before the first lists: one that is never complete is to be seen.
+    background.spawn(report_silences(pulses.clone(), metrics.clone()));
+    let feed = feed(&config, &context, &queue, &reading, &metrics, pulses);
     let Some(watches) = stop
         .run_until_cancelled(watches::open(&config, &feed, last_watched))
         .await
@@ -266,6 +264,26 @@ async fn tell_the_rest(notifier: Option<Arc<Notifier>>) {
     }
 }
 
+fn feed(
+    config: &ControllerConfig,
+    context: &Arc<Context>,
+    queue: &Arc<Queue<WorkloadRef>>,
+    reading: &Arc<Queue<Wanted>>,
+    metrics: &Metrics,
+    pulses: Pulses,
+) -> Feed {
+    Feed {
+        context: context.clone(),
+        queue: queue.clone(),
+        reading: reading.clone(),
+        metrics: metrics.clone(),
+        progress: Arc::default(),
+        pulses,
+        excluded: watches::excluded(&config.exclude_namespaces),
+        source_labels: config.source_selector.clone(),
+    }
+}
+
 async fn finish(mut background: JoinSet<()>) -> anyhow::Result<()> {
     // The admin server ends by itself with the same signal; the rest has nothing to finish.
     tokio::time::sleep(Duration::from_millis(10)).await;
@@ -302,12 +320,24 @@ async fn report(context: Arc<Context>, queue: Arc<Queue<WorkloadRef>>, metrics: 
             metrics.sources(kind.word(), index.source_count(kind));
         }
         metrics.write_queue_depth(queue.depth());
-        let oldest = index.workloads().filter_map(|(_, entry)| entry.stale_since).min();
-        metrics.oldest_stale(
-            oldest
-                .and_then(|since| Duration::try_from(now.duration_since(since)).ok())
-                .unwrap_or_default(),
-        );
+        observe::ages(&metrics, &index, now);
+    }
+}
+
+/// What the watches bring, or no more.
+async fn report_silences(pulses: Pulses, metrics: Metrics) {
+    let mut round = tokio::time::interval(REPORT);
+    let mut known = BTreeMap::new();
+    loop {
+        round.tick().await;
+        // One that ended on purpose is silent no more.
+        for silence in known.values_mut() {
+            *silence = Duration::ZERO;
+        }
+        known.extend(pulses.silences(Instant::now()));
+        for (resource, silence) in &known {
+            metrics.watch_idle(resource, *silence);
+        }
     }
 }
 
@@ -317,64 +347,4 @@ async fn tick_liveness(liveness: Liveness) {
         period.tick().await;
         liveness.tick();
     }
-}
-
-fn metrics() -> Metrics {
-    let reasons: Vec<&str> = REASONS
-        .iter()
-        .filter(|reason| observe::is_hold(**reason))
-        .map(|reason| reason.word())
-        .collect();
-    let states: Vec<&str> = STATES.iter().map(|state| state.word()).collect();
-    let plurals: Vec<&str> = KindId::built_in().map(|kind| kind.row().plural).collect();
-    let sources = ["configmaps", "secrets"];
-    let watched: Vec<&str> = sources
-        .iter()
-        .chain(&plurals)
-        .chain(&policies::PLURALS)
-        .copied()
-        .collect();
-    let requests: Vec<(Verb, &str)> = watched
-        .iter()
-        .map(|plural| (Verb::Watch, *plural))
-        .chain(plurals.iter().map(|plural| (Verb::Patch, *plural)))
-        .chain([
-            (Verb::Get, "secrets"),
-            (Verb::Create, "events"),
-            (Verb::Get, "leases"),
-            (Verb::Patch, "leases"),
-            (Verb::List, "pods"),
-            (Verb::Patch, "pods"),
-        ])
-        .chain(policies::PLURALS.map(|plural| (Verb::Patch, plural)))
-        .collect();
-    Metrics::new(&Vocabulary {
-        workload_kinds: &observe::kind_words(),
-        source_kinds: &["ConfigMap", "Secret"],
-        states: &states,
-        held_reasons: &reasons,
-        error_reasons: crate::k8s::error::WORDS,
-        watched: &watched,
-        requests: &requests,
-    })
-}
-
-fn request_counter(metrics: Metrics) -> client::Observer {
-    Arc::new(move |call: client::Call| {
-        let verb = match call.verb {
-            "get" => Verb::Get,
-            "list" => Verb::List,
-            "watch" => Verb::Watch,
-            "create" => Verb::Create,
-            "patch" => Verb::Patch,
-            // Nothing else is ever sent; and what is not known is not counted as something else.
-            _ => return,
-        };
-        let code = if call.code == 0 {
-            ApiCode::Transport
-        } else {
-            ApiCode::Status(call.code)
-        };
-        metrics.api_request(verb, call.resource, code, call.took);
-    })
 }

@@ -1,5 +1,6 @@
 //! Observe: the one place where an outcome becomes a log line, an Event and a metric.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -387,37 +388,121 @@ pub fn gauges(metrics: &Metrics, index: &super::index::Index) {
     }
 }
 
-/// Reasons for which a workload is not current and waits for somebody.
+/// Sets how old the oldest change is that some workload does not run, in all and by reason.
+pub fn ages(metrics: &Metrics, index: &super::index::Index, now: Timestamp) {
+    let mut oldest = None;
+    let mut by_reason: HashMap<Reason, Timestamp> = HashMap::new();
+    for (since, status) in index
+        .workloads()
+        .filter_map(|(_, entry)| Some((entry.stale_since?, entry.status)))
+    {
+        oldest = oldest.map_or(Some(since), |oldest: Timestamp| Some(oldest.min(since)));
+        if let Some((state, reason)) = status
+            && state != State::Observed
+        {
+            debug_assert!(is_wait(reason), "no age is shown for {}", reason.word());
+            let oldest = by_reason.entry(reason).or_insert(since);
+            *oldest = since.min(*oldest);
+        }
+    }
+    let age = |since: Option<Timestamp>| since.map_or(Duration::ZERO, |since| self::since(since, now));
+    metrics.oldest_stale(age(oldest));
+    for reason in REASONS.iter().filter(|reason| is_wait(**reason)) {
+        metrics.oldest_stale_by_reason(reason.word(), age(by_reason.get(reason).copied()));
+    }
+}
+
+/// Who or what ends a hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ends {
+    /// It goes by itself.
+    Time,
+    /// It is tried again rarely.
+    Trials,
+    /// Whoever wanted it so.
+    Wanted,
+    /// Somebody has to do something.
+    Person,
+}
+
+impl Ends {
+    /// All of them, for the reference.
+    pub const ALL: [Self; 4] = [Self::Time, Self::Trials, Self::Wanted, Self::Person];
+
+    /// For the reference.
+    #[must_use]
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::Time => "time; the workload goes by itself",
+            Self::Trials => "tried again rarely; somebody should look",
+            Self::Wanted => "somebody who has said so",
+            Self::Person => "a person",
+        }
+    }
+}
+
+/// Who ends it, of reasons for which a workload is not current and waits.
+#[must_use]
+pub fn ends(reason: Reason) -> Option<Ends> {
+    Some(match reason {
+        Reason::Budget
+        | Reason::OutsideWindow
+        | Reason::Frozen
+        | Reason::MinInterval
+        | Reason::EarlierWave
+        | Reason::Flapping => Ends::Time,
+        Reason::ChangeRefused | Reason::OtherController | Reason::Reverted => Ends::Trials,
+        Reason::Suspended
+        | Reason::Ignored
+        | Reason::OnDelete
+        | Reason::Partitioned
+        | Reason::AwaitsPromotion
+        | Reason::Paused => Ends::Wanted,
+        Reason::SourceMissing
+        | Reason::SourceUnreadable
+        | Reason::Undone
+        | Reason::Unproven
+        | Reason::Halted
+        | Reason::PolicyMissing
+        | Reason::PolicyInvalid
+        | Reason::InvalidAnnotation
+        | Reason::OtherInstallation
+        | Reason::ImmutableReplaced => Ends::Person,
+        _ => return None,
+    })
+}
+
+/// Reasons for which a workload is not current and waits for somebody or something.
 #[must_use]
 pub fn is_hold(reason: Reason) -> bool {
+    ends(reason).is_some()
+}
+
+/// Reasons for which a workload is not current yet, and nothing is said against it.
+#[must_use]
+pub fn is_on_its_way(reason: Reason) -> bool {
     matches!(
         reason,
-        Reason::SourceMissing
-            | Reason::Undone
-            | Reason::Unproven
-            | Reason::Paused
-            | Reason::Ignored
-            | Reason::InvalidAnnotation
-            | Reason::OtherInstallation
-            | Reason::OnDelete
-            | Reason::Partitioned
-            | Reason::AwaitsPromotion
-            | Reason::Reverted
-            | Reason::OtherController
-            | Reason::SourceUnreadable
-            | Reason::Flapping
-            | Reason::Budget
-            | Reason::PolicyMissing
-            | Reason::PolicyInvalid
-            | Reason::Suspended
-            | Reason::Frozen
-            | Reason::OutsideWindow
-            | Reason::MinInterval
-            | Reason::Halted
-            | Reason::EarlierWave
-            | Reason::ChangeRefused
-            | Reason::ImmutableReplaced
+        Reason::Settling
+            | Reason::Reshaped
+            | Reason::Proving
+            | Reason::Restarted
+            | Reason::Resumed
+            | Reason::Rolling
+            | Reason::RollingLong
+            | Reason::Absorbing
+            | Reason::Propagating
     )
+}
+
+/// All reasons for which a workload can be not current.
+#[must_use]
+pub fn is_wait(reason: Reason) -> bool {
+    let failed = matches!(
+        reason,
+        Reason::RolloutFailed | Reason::NotApplied | Reason::Forbidden | Reason::Rejected
+    );
+    is_hold(reason) || is_on_its_way(reason) || failed || reason == Reason::PausePeriod
 }
 
 /// How an Event for it is shown; `None`: no Event.

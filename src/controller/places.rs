@@ -64,7 +64,7 @@ impl Places {
         let namespaces = api::<WatchedName>(self.feed.context.client.clone(), None, &row);
         let watching = Watching {
             labels: Some(self.selector.clone()),
-            ..Watching::default()
+            ..self.feed.watching("namespaces")
         };
         let mut troubles = Troubles::new("namespaces", None, self.feed.metrics.clone());
         let mut first = true;

@@ -244,7 +244,7 @@ impl Policies {
         let forbidden = Notify::new();
         let watching = Watching {
             fields: self.feed.excluded.clone().filter(|_| kind == Kind::OfNamespaces),
-            ..Watching::default()
+            ..self.feed.watching(kind.plural())
         };
         let following = follow(api, watching, |seen| {
             let mut index = self.feed.context.index();
@@ -308,7 +308,7 @@ impl Policies {
         let api = api::<WatchedName>(self.feed.context.client.clone(), None, &row);
         let mut troubles = Troubles::new("namespaces", None, self.feed.metrics.clone());
         let forbidden = Notify::new();
-        let following = follow(api, Watching::default(), |seen| {
+        let following = follow(api, self.feed.watching("namespaces"), |seen| {
             let mut index = self.feed.context.index();
             match seen {
                 Seen::ListStart => index.list_start(watch),

@@ -16,6 +16,8 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt as _};
 
+use super::pulse::{Felt, Pulses};
+
 #[cfg(test)]
 mod tests;
 
@@ -56,10 +58,21 @@ pub struct Call {
     pub verb: &'static str,
     /// The plural, or `other`.
     pub resource: &'static str,
-    /// The HTTP status; 0 when there was no answer.
-    pub code: u16,
+    /// How it ended.
+    pub answered: Answered,
     /// Until the head of the answer was there.
     pub took: Duration,
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answered {
+    /// With this HTTP status.
+    Status(u16),
+    /// There was no connection, or it broke.
+    Broken,
+    /// Whoever sent it waits no more.
+    NotInTime,
 }
 
 /// Where finished requests are counted.
@@ -100,7 +113,7 @@ pub async fn config(path: Option<PathBuf>, context: Option<String>) -> Result<Co
 ///
 /// # Errors
 /// When credentials or certificates cannot be used.
-pub fn client(config: &Config, observer: Observer) -> Result<Client, ClientError> {
+pub fn client(config: &Config, observer: Observer, pulses: Pulses) -> Result<Client, ClientError> {
     if let Some(proxy) = &config.proxy_url {
         return Err(ClientError::Proxy(proxy.clone()));
     }
@@ -123,6 +136,7 @@ pub fn client(config: &Config, observer: Observer) -> Result<Client, ClientError
         .layer_fn(move |inner| Observed {
             inner,
             observer: observer.clone(),
+            pulses: pulses.clone(),
         })
         .layer(config.base_uri_layer())
         .option_layer(config.auth_layer().map_err(Box::new)?)
@@ -181,11 +195,12 @@ fn metadata_only<B>(mut request: Request<B>) -> Request<B> {
     request
 }
 
-/// Counts requests.
+/// Counts requests, and feels what comes of watches.
 #[derive(Clone)]
 struct Observed<S> {
     inner: S,
     observer: Observer,
+    pulses: Pulses,
 }
 
 impl<S, B> Service<Request<Body>> for Observed<S>
@@ -194,9 +209,9 @@ where
     S::Future: Send,
     S::Error: Send,
 {
-    type Response = S::Response;
+    type Response = Response<Felt<B>>;
     type Error = S::Error;
-    type Future = std::pin::Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
+    type Future = std::pin::Pin<Box<dyn Future<Output = Result<Self::Response, S::Error>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(context)
@@ -204,20 +219,45 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let (verb, resource) = classify(request.method(), request.uri());
-        let observer = self.observer.clone();
-        let started = Instant::now();
+        let mut counted = Counted {
+            observer: self.observer.clone(),
+            call: Call {
+                verb,
+                resource,
+                answered: Answered::NotInTime,
+                took: Duration::ZERO,
+            },
+            started: Instant::now(),
+        };
+        let watch = matches!(verb, "watch" | "list").then(|| (self.pulses.clone(), request.uri().path().to_owned()));
         let response = self.inner.clone().oneshot(request);
         Box::pin(async move {
             let response = response.await;
-            let code = response.as_ref().map_or(0, |response| response.status().as_u16());
-            observer(Call {
-                verb,
-                resource,
-                code,
-                took: started.elapsed(),
-            });
-            response
+            counted.call.answered = match &response {
+                Ok(response) => Answered::Status(response.status().as_u16()),
+                Err(_) => Answered::Broken,
+            };
+            drop(counted);
+            let response = response?;
+            let watch = watch.filter(|_| response.status().is_success());
+            Ok(response.map(|body| Felt::new(body, watch)))
         })
+    }
+}
+
+/// A request under way: counted when it ends, and also when nobody waits for it any more.
+struct Counted {
+    observer: Observer,
+    call: Call,
+    started: Instant,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        (self.observer)(Call {
+            took: self.started.elapsed(),
+            ..self.call
+        });
     }
 }
 

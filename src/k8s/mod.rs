@@ -16,5 +16,6 @@ pub mod mock;
 pub mod patch;
 pub mod pods;
 pub mod policy_status;
+pub mod pulse;
 pub mod read;
 pub mod watch;

@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 
 use super::error::ApiError;
+use super::pulse::Pulses;
 
 #[cfg(test)]
 mod tests;
@@ -92,6 +93,8 @@ pub struct Watching {
     pub labels: Option<String>,
     /// Makes the list again when it is told to.
     pub relist: Option<Arc<Notify>>,
+    /// Where it is noted that it is to be open, under this resource.
+    pub pulse: Option<(Pulses, &'static str)>,
 }
 
 impl Watching {
@@ -123,6 +126,8 @@ pub async fn follow<K>(api: Api<K>, watching: Watching, mut sink: impl FnMut(See
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
+    let pulse = watching.pulse.as_ref();
+    let _watched = pulse.map(|(pulses, resource)| pulses.begin(resource, api.resource_url()));
     let mut listing = Listing::Streaming;
     loop {
         let config = watching.config(listing);

@@ -1,37 +1,27 @@
 //! The metrics: what exists, what it is called, and typed methods to move it.
 //!
 //! Every series whose labels are known is there from the start with the value 0, so that a rate or
-//! an alert does not miss the first occurrence. The reference for people is `docs/metrics.md`.
+//! an alert does not miss the first occurrence. The reference for people, `docs/metrics.md`, is made of it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::core::Collector;
 use prometheus::{
-    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 
+pub mod catalogue;
 mod label;
+mod reference;
 #[cfg(test)]
 mod tests;
 
-pub use label::{AgentResult, ApiCode, InPlaceResult, NotificationResult, RestartResult, Sink, Verb, WatchRestart};
+use catalogue::{Family, Type};
 
-/// From 1 ms, an idle API server's own time for a patch, to a minute, where something is wrong.
-const CHANGE_TO_PATCH: &[f64] = &[
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
-];
-/// A rollout takes seconds for one quick pod and up to an hour for a large slow one.
-const CHANGE_TO_CURRENT: &[f64] = &[
-    0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0,
-];
-/// Up to the timeout of a request.
-const API_REQUEST: &[f64] = &[
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
-];
-/// A decision is a comparison of small values: anything in milliseconds is a defect to be seen.
-const RECONCILE: &[f64] = &[0.000_01, 0.000_1, 0.001, 0.01, 0.1, 1.0];
+pub use label::{AgentResult, ApiCode, InPlaceResult, NotificationResult, RestartResult, Sink, Verb, WatchRestart};
+pub use reference::{Values, reference};
 
 /// The label values that the rest of the program uses, for the zeros at the start.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +34,8 @@ pub struct Vocabulary<'a> {
     pub states: &'a [&'static str],
     /// Reasons to hold a workload, such as `Undone`.
     pub held_reasons: &'a [&'static str],
+    /// Reasons for which a workload can be not current, such as `Rolling`.
+    pub stale_reasons: &'a [&'static str],
     /// Reasons of errors, such as `Forbidden`.
     pub error_reasons: &'a [&'static str],
     /// Resources that are watched, such as `configmaps`.
@@ -68,9 +60,11 @@ struct Inner {
     change_to_patch: Histogram,
     change_to_current: Histogram,
     oldest_stale: Gauge,
+    oldest_stale_by_reason: GaugeVec,
     write_queue_depth: IntGauge,
     api_requests: IntCounterVec,
     api_request: HistogramVec,
+    watch_idle: GaugeVec,
     watch_restarts: IntCounterVec,
     reconcile: Histogram,
     events_dropped: IntCounter,
@@ -88,12 +82,7 @@ impl Metrics {
     #[must_use]
     pub fn new(vocabulary: &Vocabulary<'_>) -> Self {
         let registry = Registry::new();
-        let build_info = int_gauges(
-            &registry,
-            "build_info",
-            "The version and the revision that run; always 1.",
-            &["version", "revision"],
-        );
+        let build_info = int_gauges(&registry, &catalogue::BUILD_INFO);
         build_info.with_label_values(&[super::VERSION, super::REVISION]).set(1);
         #[cfg(target_os = "linux")]
         {
@@ -156,7 +145,13 @@ impl Metrics {
         self.0.oldest_stale.set(age.as_secs_f64());
     }
 
-    /// How many writes wait for a worker.
+    /// The same of those that stand where they stand for this reason.
+    pub fn oldest_stale_by_reason(&self, reason: &'static str, age: Duration) {
+        let gauges = &self.0.oldest_stale_by_reason;
+        gauges.with_label_values(&[reason]).set(age.as_secs_f64());
+    }
+
+    /// How many workloads wait for a worker or are with one.
     pub fn write_queue_depth(&self, depth: usize) {
         self.0.write_queue_depth.set(gauge(depth));
     }
@@ -174,6 +169,12 @@ impl Metrics {
             .api_request
             .with_label_values(&[verb.word(), resource])
             .observe(elapsed.as_secs_f64());
+    }
+
+    /// For how long the most silent watch of the resource has brought nothing.
+    pub fn watch_idle(&self, resource: &'static str, silence: Duration) {
+        let gauges = &self.0.watch_idle;
+        gauges.with_label_values(&[resource]).set(silence.as_secs_f64());
     }
 
     /// A watch had to begin anew.
@@ -228,130 +229,31 @@ impl Metrics {
 }
 
 impl Inner {
-    #[allow(clippy::too_many_lines)] // A table.
     fn new(registry: Registry) -> Self {
         let r = &registry;
         Self {
-            workloads: int_gauges(
-                r,
-                "workloads",
-                "Workloads that are opted in, by kind and state.",
-                &["kind", "state"],
-            ),
-            sources: int_gauges(r, "sources", "Sources known, by kind.", &["kind"]),
-            changes: counters(
-                r,
-                "changes_total",
-                "Changes of sources in keys that some workload consumes.",
-                &["kind"],
-            ),
-            restarts: counters(
-                r,
-                "restarts_total",
-                "Decisions to restart a workload, by what became of them.",
-                &["kind", "result"],
-            ),
-            in_place: counters(
-                r,
-                "in_place_total",
-                "Changes in place of a workload, by what became of them.",
-                &["result"],
-            ),
-            agent_requests: counters(
-                r,
-                "agent_requests_total",
-                "Questions to the agents in pods, by how they ended.",
-                &["result"],
-            ),
-            held: int_gauges(
-                r,
-                "held",
-                "Workloads that are not current and wait for a person, by reason.",
-                &["reason"],
-            ),
-            change_to_patch: histogram(
-                r,
-                "change_to_patch_seconds",
-                "From the event of a change to the accepted patch, the settle time included.",
-                CHANGE_TO_PATCH,
-            ),
-            change_to_current: histogram(
-                r,
-                "change_to_current_seconds",
-                "From the event of a change until the last pod of a workload runs it.",
-                CHANGE_TO_CURRENT,
-            ),
-            oldest_stale: register(
-                r,
-                known(Gauge::with_opts(opts(
-                    "oldest_stale_seconds",
-                    "Age of the oldest change that some workload does not run yet; 0 when all do.",
-                ))),
-            ),
-            write_queue_depth: register(
-                r,
-                known(IntGauge::with_opts(opts(
-                    "write_queue_depth",
-                    "Writes that wait for a worker.",
-                ))),
-            ),
-            api_requests: counters(
-                r,
-                "api_requests_total",
-                "Requests to the API server; code is an HTTP status, timeout or transport.",
-                &["verb", "resource", "code"],
-            ),
-            api_request: register(
-                r,
-                known(HistogramVec::new(
-                    histogram_opts(
-                        "api_request_seconds",
-                        "Duration of requests to the API server; of a watch: until it was open.",
-                        API_REQUEST,
-                    ),
-                    &["verb", "resource"],
-                )),
-            ),
-            watch_restarts: counters(
-                r,
-                "watch_restarts_total",
-                "Watches that had to begin anew, by reason.",
-                &["resource", "reason"],
-            ),
-            reconcile: histogram(
-                r,
-                "reconcile_seconds",
-                "Duration of one decision, without requests.",
-                RECONCILE,
-            ),
-            events_dropped: register(
-                r,
-                known(IntCounter::with_opts(opts(
-                    "events_dropped_total",
-                    "Kubernetes Events that could not be written.",
-                ))),
-            ),
-            notifications: counters(
-                r,
-                "notifications_total",
-                "Notifications, by where they go and what became of them.",
-                &["sink", "result"],
-            ),
-            notifications_limited: register(
-                r,
-                known(IntCounter::with_opts(opts(
-                    "notifications_limited_total",
-                    "Notifications that were counted and not told, because there were too many in one interval.",
-                ))),
-            ),
-            errors: counters(r, "errors_total", "Errors, by reason.", &["reason"]),
-            leader: register(
-                r,
-                known(IntGauge::with_opts(opts(
-                    "leader",
-                    "1 on the replica that writes, else 0.",
-                ))),
-            ),
+            workloads: int_gauges(r, &catalogue::WORKLOADS),
+            sources: int_gauges(r, &catalogue::SOURCES),
+            changes: counters(r, &catalogue::CHANGES),
+            restarts: counters(r, &catalogue::RESTARTS),
+            in_place: counters(r, &catalogue::IN_PLACE),
+            agent_requests: counters(r, &catalogue::AGENT_REQUESTS),
+            held: int_gauges(r, &catalogue::HELD),
+            change_to_patch: histogram(r, &catalogue::CHANGE_TO_PATCH),
+            change_to_current: histogram(r, &catalogue::CHANGE_TO_CURRENT),
+            oldest_stale: register(r, known(Gauge::with_opts(opts(&catalogue::OLDEST_STALE)))),
+            oldest_stale_by_reason: gauges(r, &catalogue::OLDEST_STALE_BY_REASON),
+            write_queue_depth: int_gauge(r, &catalogue::WRITE_QUEUE_DEPTH),
+            api_requests: counters(r, &catalogue::API_REQUESTS),
+            api_request: histograms(r, &catalogue::API_REQUEST),
+            watch_idle: gauges(r, &catalogue::WATCH_IDLE),
+            watch_restarts: counters(r, &catalogue::WATCH_RESTARTS),
+            reconcile: histogram(r, &catalogue::RECONCILE),
+            events_dropped: register(r, known(IntCounter::with_opts(opts(&catalogue::EVENTS_DROPPED)))),
+            notifications: counters(r, &catalogue::NOTIFICATIONS),
+            notifications_limited: register(r, known(IntCounter::with_opts(opts(&catalogue::NOTIFICATIONS_LIMITED)))),
+            errors: counters(r, &catalogue::ERRORS),
+            leader: int_gauge(r, &catalogue::LEADER),
             registry,
         }
     }
@@ -362,6 +264,7 @@ impl Inner {
             source_kinds,
             states,
             held_reasons,
+            stale_reasons,
             error_reasons,
             watched,
             requests,
@@ -392,10 +295,14 @@ impl Inner {
         for reason in held_reasons {
             let _ = self.held.with_label_values(&[reason]);
         }
+        for reason in stale_reasons {
+            let _ = self.oldest_stale_by_reason.with_label_values(&[reason]);
+        }
         for reason in error_reasons {
             let _ = self.errors.with_label_values(&[reason]);
         }
         for resource in watched {
+            let _ = self.watch_idle.with_label_values(&[resource]);
             for reason in WatchRestart::ALL {
                 let _ = self.watch_restarts.with_label_values(&[*resource, reason.word()]);
             }
@@ -409,29 +316,45 @@ impl Inner {
     }
 }
 
-fn opts(name: &str, help: &str) -> Opts {
-    Opts::new(name, help).namespace("windlass")
+fn opts(family: &Family) -> Opts {
+    Opts::new(family.name, family.help).namespace(catalogue::PREFIX)
 }
 
-fn histogram_opts(name: &str, help: &str, buckets: &[f64]) -> HistogramOpts {
+fn histogram_opts(family: &Family) -> HistogramOpts {
+    let buckets = match family.kind {
+        Type::Histogram(buckets) => buckets.to_vec(),
+        Type::Counter | Type::Gauge => Vec::new(),
+    };
     HistogramOpts {
-        common_opts: opts(name, help),
-        buckets: buckets.to_vec(),
+        common_opts: opts(family),
+        buckets,
     }
 }
 
-fn int_gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
-    register(registry, known(IntGaugeVec::new(opts(name, help), labels)))
+fn int_gauge(registry: &Registry, family: &Family) -> IntGauge {
+    register(registry, known(IntGauge::with_opts(opts(family))))
 }
 
-fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
-    register(registry, known(IntCounterVec::new(opts(name, help), labels)))
+fn int_gauges(registry: &Registry, family: &Family) -> IntGaugeVec {
+    register(registry, known(IntGaugeVec::new(opts(family), family.labels)))
 }
 
-fn histogram(registry: &Registry, name: &str, help: &str, buckets: &[f64]) -> Histogram {
+fn gauges(registry: &Registry, family: &Family) -> GaugeVec {
+    register(registry, known(GaugeVec::new(opts(family), family.labels)))
+}
+
+fn counters(registry: &Registry, family: &Family) -> IntCounterVec {
+    register(registry, known(IntCounterVec::new(opts(family), family.labels)))
+}
+
+fn histogram(registry: &Registry, family: &Family) -> Histogram {
+    register(registry, known(Histogram::with_opts(histogram_opts(family))))
+}
+
+fn histograms(registry: &Registry, family: &Family) -> HistogramVec {
     register(
         registry,
-        known(Histogram::with_opts(histogram_opts(name, help, buckets))),
+        known(HistogramVec::new(histogram_opts(family), family.labels)),
     )
 }
 

@@ -91,21 +91,21 @@ async fn web(t: &Test, pods: u32, flags: &[&str], sidecars: Vec<Value>, more: Va
     t.deploy(web.with("template", template)).await;
 }
 
-async fn with_agent(t: &Test, pods: u32, app: &[&str], flags: &[&str]) {
+pub async fn with_agent(t: &Test, pods: u32, app: &[&str], flags: &[&str]) {
     install(t).await;
     secret(t, TOKEN).await;
     web(t, pods, app, vec![agent(flags)], json!({})).await;
 }
 
-async fn in_place(t: &Test, strategy: &str, timeout: &str, on_timeout: &str) {
+pub async fn in_place(t: &Test, strategy: &str, timeout: &str, on_timeout: &str) {
     let agent = json!({"port": PORT, "tokenSecretRef": {"name": "windlass-agent"}});
     let in_place = json!({"agent": agent, "timeout": timeout, "onTimeout": on_timeout});
     policy(t, "web", for_web(json!({"strategy": strategy, "inPlace": in_place}))).await;
 }
 
-const RELOAD: [&str; 2] = ["--notify-http", "http://127.0.0.1:8080/-/reload"];
+pub const RELOAD: [&str; 2] = ["--notify-http", "http://127.0.0.1:8080/-/reload"];
 
-async fn change(t: &Test, flags: &str) {
+pub async fn change(t: &Test, flags: &str) {
     t.config("web", &[("flags", flags), ("valid", "yes")]).await;
 }
 

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::{
     policy_docs::manifests,
     support::{
-        Test, await_condition,
+        Test, application, await_condition,
         node::process_of,
         policies::{condition, install, policies, policy},
         tests, value,
@@ -39,18 +39,8 @@ const IMAGE: &str = "windlass.test/applications:1";
 fn load_image(t: &Test) {
     static LOADED: OnceLock<Result<(), String>> = OnceLock::new();
     let load = || -> Result<()> {
-        let fetched = Path::new(env!("CARGO_MANIFEST_DIR")).join(".windlass/applications");
         let mut programs = vec![PathBuf::from(env!("CARGO_BIN_EXE_windlass"))];
-        for name in ["nginx", "prometheus", "promtool"] {
-            let program = fetched.join(name);
-            ensure!(
-                program.is_file(),
-                "there is no {}: `cargo xtask test` puts it there from Debian's package; elsewhere install nginx \
-                 and prometheus first",
-                program.display()
-            );
-            programs.push(program);
-        }
+        programs.extend(["nginx", "prometheus", "promtool"].map(application));
         let programs: Vec<&Path> = programs.iter().map(PathBuf::as_path).collect();
         // Where containers look for programs.
         t.cluster.load_image_with(IMAGE, "/usr/local/bin/", &programs)

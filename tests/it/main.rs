@@ -10,6 +10,7 @@ mod support;
 
 mod adoption;
 mod agents;
+mod alerts;
 mod applications;
 mod argo;
 mod baseline;
@@ -19,6 +20,7 @@ mod cron_jobs;
 mod cross_namespace;
 mod crowd;
 mod custom_kinds;
+mod dashboard;
 mod election;
 mod faults;
 mod foreign;

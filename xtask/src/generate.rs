@@ -29,10 +29,17 @@ struct Generated {
     content: fn(windlass: &Path) -> Result<String>,
 }
 
+/// Written by people, but for what is between the marks.
+const METRICS: &str = "docs/metrics.md";
+
 const FILES: &[Generated] = &[
     Generated {
         path: "docs/reference/cli.md",
         content: command_line,
+    },
+    Generated {
+        path: METRICS,
+        content: metrics,
     },
     Generated {
         path: "crds/rolloutpolicies.windlass.dev.yaml",
@@ -102,6 +109,34 @@ fn commands(help: &str) -> Vec<&str> {
         .collect()
 }
 
+/// The reference of the metrics as it is, with its generated sections as they should be.
+fn metrics(windlass: &Path) -> Result<String> {
+    let page = fs::read_to_string(root().join(METRICS)).with_context(|| format!("read {METRICS}"))?;
+    filled(&page, &output(windlass, &["metrics-reference"])?)
+}
+
+const BEGIN: &str = "<!-- generated: ";
+const END: &str = "<!-- end of what is generated -->\n";
+
+/// Puts each section of `fresh` in the place of the one with the same first line.
+fn filled(page: &str, fresh: &str) -> Result<String> {
+    let mut page = page.to_owned();
+    for section in fresh.split_inclusive(END) {
+        let mark = section.lines().next().unwrap_or_default();
+        let begin = page
+            .find(mark)
+            .with_context(|| format!("there is no place for {mark:?}"))?;
+        let length = page[begin..]
+            .find(END)
+            .with_context(|| format!("what begins with {mark:?} has no end"))?;
+        page.replace_range(begin..begin + length + END.len(), section);
+    }
+    if page.matches(BEGIN).count() != fresh.matches(BEGIN).count() {
+        bail!("there are marks of sections that are not generated");
+    }
+    Ok(page)
+}
+
 /// One of the documents of `windlass crds`.
 fn definition(windlass: &Path, name: &str) -> Result<String> {
     let all = output(windlass, &["crds"])?;
@@ -143,7 +178,23 @@ fn output(windlass: &Path, words: &[&str]) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::commands;
+    use super::{commands, filled};
+
+    #[test]
+    fn generated_sections_are_replaced_and_the_rest_is_left_alone() {
+        let section =
+            |name: &str, text: &str| format!("<!-- generated: {name} -->\n{text}<!-- end of what is generated -->\n");
+        let fresh = section("b", "new b\n") + &section("a", "new a\n");
+        let page = format!("Prose.\n{}more\n{}end\n", section("a", "old\n"), section("b", ""));
+        let expected = format!(
+            "Prose.\n{}more\n{}end\n",
+            section("a", "new a\n"),
+            section("b", "new b\n")
+        );
+        assert_eq!(filled(&page, &fresh).expect("a page"), expected);
+        assert!(filled("Prose.\n", &fresh).is_err(), "no place");
+        assert!(filled(&(page + &section("c", "")), &fresh).is_err(), "too many");
+    }
 
     #[test]
     fn commands_are_read_from_the_help_without_help_itself() {

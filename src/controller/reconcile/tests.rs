@@ -54,6 +54,7 @@ impl Bench {
             source_kinds: &["ConfigMap"],
             states: &[],
             held_reasons: &[],
+            stale_reasons: &[],
             error_reasons: &[],
             watched: &[],
             requests: &[],

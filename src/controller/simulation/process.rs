@@ -92,6 +92,7 @@ impl Process {
             reading: reconciler.reading.clone(),
             metrics,
             progress: Arc::default(),
+            pulses: crate::k8s::pulse::Pulses::default(),
             excluded: None,
             source_labels: None,
         };

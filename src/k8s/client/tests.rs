@@ -54,3 +54,74 @@ fn a_streaming_list_asks_for_the_newest_state_and_a_watch_goes_on_where_it_was()
     let resumed = "&watch=true&allowWatchBookmarks=true&resourceVersion=0";
     assert_eq!(sent(resumed), resumed);
 }
+
+type Seen = Arc<std::sync::Mutex<Vec<(&'static str, Answered)>>>;
+
+fn observed<S>(inner: S) -> (Observed<S>, Seen) {
+    let seen = Seen::default();
+    let noted = seen.clone();
+    let observer: Observer = Arc::new(move |call: Call| noted.lock().unwrap().push((call.verb, call.answered)));
+    let pulses = Pulses::default();
+    (
+        Observed {
+            inner,
+            observer,
+            pulses,
+        },
+        seen,
+    )
+}
+
+fn request(method: &str) -> Request<Body> {
+    let path = "/apis/apps/v1/namespaces/shop/deployments/web";
+    Request::builder()
+        .method(method)
+        .uri(path)
+        .body(Body::empty())
+        .expect("a request")
+}
+
+#[tokio::test]
+async fn a_request_is_counted_by_how_it_ended_also_when_nobody_waits_for_it_any_more() {
+    let service = tower::service_fn(|request: Request<Body>| async move {
+        match request.method().as_str() {
+            "GET" => Ok(Response::new(Body::empty())),
+            "PATCH" => Err(std::io::Error::other("a broken connection")),
+            _ => std::future::pending().await,
+        }
+    });
+    let (service, seen) = observed(service);
+    assert!(service.clone().oneshot(request("GET")).await.is_ok());
+    assert!(service.clone().oneshot(request("PATCH")).await.is_err());
+    let waited = tokio::time::timeout(Duration::from_millis(1), service.oneshot(request("DELETE"))).await;
+    assert!(waited.is_err());
+    assert_eq!(
+        *seen.lock().unwrap(),
+        [
+            ("get", Answered::Status(200)),
+            ("patch", Answered::Broken),
+            ("delete", Answered::NotInTime)
+        ]
+    );
+}
+
+#[tokio::test]
+async fn what_a_watch_brings_is_felt_and_a_refusal_is_not() {
+    for (status, felt) in [(200, true), (403, false)] {
+        let (service, _) = observed(tower::service_fn(move |_: Request<Body>| async move {
+            let mut response = Response::new(Body::from(b"bookmark".to_vec()));
+            *response.status_mut() = http::StatusCode::from_u16(status).expect("a status");
+            Ok::<_, std::io::Error>(response)
+        }));
+        let pulses = service.pulses.clone();
+        let _watched = pulses.begin("configmaps", "/api/v1/configmaps");
+        let begun = Instant::now();
+        while begun.elapsed().is_zero() {}
+        let watch = Request::get("/api/v1/configmaps?watch=true").body(Body::empty());
+        let response = service.oneshot(watch.expect("a request")).await.expect("an answer");
+        let body = http_body_util::BodyExt::collect(response.into_body()).await;
+        assert_eq!(body.expect("a body").to_bytes().as_ref(), b"bookmark");
+        let silence = pulses.silences(begun + Duration::from_secs(90))["configmaps"];
+        assert_eq!(silence < Duration::from_secs(90), felt, "{status}");
+    }
+}

@@ -25,6 +25,7 @@ async fn server(liveness: Liveness) -> Server {
         source_kinds: &["ConfigMap"],
         states: &["Current"],
         held_reasons: &["Undone"],
+        stale_reasons: &["Rolling"],
         error_reasons: &["Forbidden"],
         watched: &["configmaps"],
         requests: &[],

@@ -102,6 +102,22 @@ impl RestartResult {
             Self::Unavailable => "unavailable",
         }
     }
+
+    /// For the reference.
+    pub(super) fn meaning(self) -> &'static str {
+        match self {
+            Self::Patched => "a rollout has begun",
+            Self::Absorbed => "somebody else's rollout counted for the change: nothing was written to the template",
+            Self::Observed => {
+                "it would have been restarted, but `--observe-only` is set, or its policy has `mode: Observe`"
+            }
+            Self::Conflict => "the workload had changed meanwhile: read and decided again",
+            Self::Gone => "the workload was deleted, or another one of that name took its place",
+            Self::Forbidden => "a right is missing",
+            Self::Rejected => "the API server, admission or a quota refused the patch",
+            Self::Unavailable => "overload, server error, timeout, broken connection: tried again, later each time",
+        }
+    }
 }
 
 /// What became of a change in place.
@@ -123,6 +139,17 @@ impl InPlaceResult {
             Self::Verified => "verified",
             Self::Propagated => "propagated",
             Self::NotApplied => "not_applied",
+        }
+    }
+
+    /// For the reference.
+    pub(super) fn meaning(self) -> &'static str {
+        match self {
+            Self::Verified => "every agent proved it",
+            Self::Propagated => {
+                "it was left to the kubelet and, where asked for, the applications were called; nobody proved it"
+            }
+            Self::NotApplied => "some pod did not take it in time",
         }
     }
 }
@@ -149,6 +176,16 @@ impl AgentResult {
             Self::Unreachable => "unreachable",
             Self::Refused => "refused",
             Self::Invalid => "invalid",
+        }
+    }
+
+    /// For the reference.
+    pub(super) fn meaning(self) -> &'static str {
+        match self {
+            Self::Answered => "with an answer of its own",
+            Self::Unreachable => "nobody answered in time",
+            Self::Refused => "another token, none, or asked too often",
+            Self::Invalid => "no answer of that agent's",
         }
     }
 }
@@ -188,6 +225,18 @@ impl WatchRestart {
             Self::Undecodable => "undecodable",
             Self::NoStreamingList => "no_streaming_list",
             Self::NotServed => "not_served",
+        }
+    }
+
+    /// For the reference.
+    pub(super) fn meaning(self) -> &'static str {
+        match self {
+            Self::Expired => "the server no longer has the version to go on from (410): listed again",
+            Self::Forbidden => "the right to list or watch is missing",
+            Self::Unavailable => "overload, server error, timeout, broken connection",
+            Self::Undecodable => "an event could not be read: listed again",
+            Self::NoStreamingList => "the server has no streaming lists: on with paged ones",
+            Self::NotServed => "the kind is gone",
         }
     }
 }
@@ -239,6 +288,16 @@ impl NotificationResult {
             Self::Refused => "refused",
             Self::Failed => "failed",
             Self::Dropped => "dropped",
+        }
+    }
+
+    /// For the reference.
+    pub(super) fn meaning(self) -> &'static str {
+        match self {
+            Self::Delivered => "the receiver has it",
+            Self::Refused => "the receiver does not want it; not tried again",
+            Self::Failed => "the receiver did not take it in several tries",
+            Self::Dropped => "earlier ones were still being sent",
         }
     }
 }

@@ -142,6 +142,13 @@ impl Workload {
         self
     }
 
+    /// Gives its container this argument.
+    pub fn with_argument(mut self, argument: &str) -> Self {
+        let container = &mut self.0["spec"]["template"]["spec"]["containers"][0];
+        container["args"] = json!([argument]);
+        self
+    }
+
     /// Sets a field of the Deployment's spec.
     pub fn with(mut self, field: &str, value: impl Into<Value>) -> Self {
         self.0["spec"][field] = value.into();

@@ -83,6 +83,11 @@ impl Controller {
         Self { process, address }
     }
 
+    /// Where its admin server listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// All that it has printed so far.
     pub fn log(&self) -> String {
         self.process.log()

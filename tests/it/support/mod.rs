@@ -9,6 +9,7 @@ mod history;
 pub mod kinds;
 pub mod node;
 pub mod policies;
+pub mod prometheus;
 pub mod receiver;
 pub mod secrets;
 mod wait;
@@ -18,7 +19,7 @@ use std::{
     collections::BTreeMap,
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -59,6 +60,20 @@ const CANARY: &str = "never-to-be-seen-elsewhere";
 
 /// Two, so that one can still be rolling when the next proof is asked for.
 const MARKERS: [&str; 2] = ["marker-1", "marker-2"];
+
+/// A program that is none of ours, where `cargo xtask test` puts it.
+pub fn application(name: &str) -> PathBuf {
+    let program = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join(".windlass/applications")
+        .join(name);
+    assert!(
+        program.is_file(),
+        "there is no {}: `cargo xtask test` puts it there from Debian's package; elsewhere install nginx and prometheus \
+         first",
+        program.display()
+    );
+    program
+}
 
 /// Where the controller is while a scenario writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,96 @@
+//! The words that labels of metrics have here, for zeros at the start and for the reference.
+
+use std::sync::Arc;
+
+use super::observe::{self, Ends};
+use super::policies;
+use crate::core::kind::KindId;
+use crate::core::reason::{REASONS, Reason, STATES};
+use crate::k8s::client::{self, Answered};
+use crate::ops::metrics::Values;
+use crate::ops::{ApiCode, Metrics, Verb, Vocabulary, metrics};
+
+#[cfg(test)]
+mod tests;
+
+/// What is watched besides sources, workloads and policies.
+const WATCHED_BESIDES: [&str; 2] = ["namespaces", "customresourcedefinitions"];
+
+/// All metrics, at zero.
+pub fn metrics() -> Metrics {
+    with(Metrics::new)
+}
+
+/// The generated parts of `docs/metrics.md`.
+#[must_use]
+pub fn metrics_reference() -> String {
+    let ended_by = |ends: Ends| Values {
+        values: words(|reason| observe::ends(reason) == Some(ends)),
+        meaning: ends.sentence(),
+    };
+    let held = Ends::ALL.map(ended_by);
+    with(|vocabulary| metrics::reference(vocabulary, &held))
+}
+
+fn words(of: impl Fn(Reason) -> bool) -> Vec<&'static str> {
+    let reasons = REASONS.iter().copied().filter(|reason| of(*reason));
+    reasons.map(Reason::word).collect()
+}
+
+fn with<T>(make: impl FnOnce(&Vocabulary<'_>) -> T) -> T {
+    let states: Vec<&str> = STATES.iter().map(|state| state.word()).collect();
+    let plurals: Vec<&str> = KindId::built_in().map(|kind| kind.row().plural).collect();
+    let sources = ["configmaps", "secrets"];
+    let opened: Vec<&str> = sources
+        .iter()
+        .chain(&plurals)
+        .chain(&policies::PLURALS)
+        .copied()
+        .collect();
+    let watched: Vec<&str> = opened.iter().chain(&WATCHED_BESIDES).copied().collect();
+    let requests: Vec<(Verb, &str)> = opened
+        .iter()
+        .map(|plural| (Verb::Watch, *plural))
+        .chain(plurals.iter().map(|plural| (Verb::Patch, *plural)))
+        .chain([
+            (Verb::Get, "secrets"),
+            (Verb::Create, "events"),
+            (Verb::Get, "leases"),
+            (Verb::Patch, "leases"),
+            (Verb::List, "pods"),
+            (Verb::Patch, "pods"),
+        ])
+        .chain(policies::PLURALS.map(|plural| (Verb::Patch, plural)))
+        .collect();
+    make(&Vocabulary {
+        workload_kinds: &observe::kind_words(),
+        source_kinds: &["ConfigMap", "Secret"],
+        states: &states,
+        held_reasons: &words(observe::is_hold),
+        stale_reasons: &words(observe::is_wait),
+        error_reasons: crate::k8s::error::WORDS,
+        watched: &watched,
+        requests: &requests,
+    })
+}
+
+/// Counts what the client did.
+pub fn request_counter(metrics: Metrics) -> client::Observer {
+    Arc::new(move |call: client::Call| {
+        let verb = match call.verb {
+            "get" => Verb::Get,
+            "list" => Verb::List,
+            "watch" => Verb::Watch,
+            "create" => Verb::Create,
+            "patch" => Verb::Patch,
+            // Nothing else is ever sent; and what is not known is not counted as something else.
+            _ => return,
+        };
+        let code = match call.answered {
+            Answered::Status(status) => ApiCode::Status(status),
+            Answered::Broken => ApiCode::Transport,
+            Answered::NotInTime => ApiCode::Timeout,
+        };
+        metrics.api_request(verb, call.resource, code, call.took);
+    })
+}

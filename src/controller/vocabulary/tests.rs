@@ -1,0 +1,45 @@
+use super::*;
+
+#[test]
+fn the_reference_is_up_to_date() {
+    let reference = include_str!("../../../docs/metrics.md");
+    for section in metrics_reference().split_inclusive("<!-- end of what is generated -->\n") {
+        assert!(
+            reference.contains(section),
+            "docs/metrics.md is out of date, run `cargo xtask generate`; it lacks\n{section}"
+        );
+    }
+}
+
+#[test]
+fn each_hold_that_does_not_end_by_itself_raises_an_alert_or_is_wanted() {
+    let alerts = include_str!("../../../charts/windlass/files/alerts.yaml");
+    let named = |reason: Reason| {
+        alerts
+            .split(|it: char| !it.is_alphanumeric())
+            .any(|word| word == reason.word())
+    };
+    for reason in REASONS {
+        match observe::ends(*reason) {
+            Some(Ends::Person | Ends::Trials) => assert!(named(*reason), "{}", reason.word()),
+            // A policy that was suspended and forgotten is worth knowing; the others are how somebody rolls.
+            Some(Ends::Wanted) => assert_eq!(named(*reason), *reason == Reason::Suspended, "{}", reason.word()),
+            Some(Ends::Time) | None => {}
+        }
+    }
+}
+
+#[test]
+fn whatever_is_on_its_way_for_too_long_raises_an_alert() {
+    let alerts = include_str!("../../../charts/windlass/files/alerts.yaml");
+    let (_, alert) = alerts.split_once("- alert: WindlassStaleTooLong").expect("the alert");
+    let (_, listed) = alert.split_once("reason=~\"").expect("its reasons");
+    let (listed, _) = listed.split_once('"').expect("their end");
+    let mut listed: Vec<&str> = listed.split('|').collect();
+    let mut expected = words(observe::is_on_its_way);
+    // These wait for others that roll, and go by themselves.
+    expected.extend([Reason::Budget.word(), Reason::EarlierWave.word()]);
+    listed.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(listed, expected);
+}
