@@ -116,11 +116,7 @@ fn chart_crate_images_and_docs_have_one_version() {
     let version = env!("CARGO_PKG_VERSION");
     let chart = root().join("charts/windlass/Chart.yaml");
     assert_eq!(follows(&chart, "\nversion: "), [version], "the chart's");
-    let app = fs::read_to_string(&chart).expect("it was just read");
-    assert!(
-        app.lines().any(|line| line == format!("appVersion: \"{version}\"")),
-        "its appVersion has to be \"{version}\":\n{app}"
-    );
+    assert_eq!(follows(&chart, "\nappVersion: "), [version], "that of what it installs");
     let mut named = 0;
     let docs = fs::read_dir(root().join("docs")).expect("a folder");
     let docs = docs.map(|entry| entry.expect("a folder entry").path());
