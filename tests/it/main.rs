@@ -15,6 +15,7 @@ mod applications;
 mod argo;
 mod baseline;
 mod changes;
+mod chart;
 mod content;
 mod cron_jobs;
 mod cross_namespace;

@@ -119,7 +119,7 @@ fn linker_flags(source: &Path) -> Result<String> {
 
 /// A fingerprint of all that goes into the binary. Times of files do not matter: a fresh clone with
 /// a cached binary must not rebuild. Not for security, so the standard library's hash will do.
-fn stamp(source: &Path, flags: &str) -> Result<String> {
+pub fn stamp(source: &Path, flags: &str) -> Result<String> {
     let mut files = Vec::new();
     collect(source, &mut files)?;
     files.sort();
@@ -157,7 +157,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
 }
 
 /// Runs a command that may be silent for minutes, and shows that it is alive.
-fn run_slow(mut command: Command, name: &str) -> Result<()> {
+pub fn run_slow(mut command: Command, name: &str) -> Result<()> {
     const SIGN_OF_LIFE: Duration = Duration::from_mins(1);
     let started = Instant::now();
     let mut said = started;

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::{
-    say,
+    say, values,
     workspace::{self, Profile, root},
 };
 
@@ -48,6 +48,19 @@ const FILES: &[Generated] = &[
     Generated {
         path: "crds/clusterrolloutpolicies.windlass.dev.yaml",
         content: |windlass| definition(windlass, "clusterrolloutpolicies.windlass.dev"),
+    },
+    // Helm reads nothing outside the chart's folder.
+    Generated {
+        path: "charts/windlass/files/crds/rolloutpolicies.windlass.dev.yaml",
+        content: |windlass| definition(windlass, "rolloutpolicies.windlass.dev"),
+    },
+    Generated {
+        path: "charts/windlass/files/crds/clusterrolloutpolicies.windlass.dev.yaml",
+        content: |windlass| definition(windlass, "clusterrolloutpolicies.windlass.dev"),
+    },
+    Generated {
+        path: "charts/windlass/README.md",
+        content: |_| chart_readme(),
     },
 ];
 
@@ -94,6 +107,17 @@ fn command_line(windlass: &Path) -> Result<String> {
 fn section(page: &mut String, title: &str, text: &str) -> Result<()> {
     writeln!(page, "\n## `{title}`\n\n```text\n{}\n```", text.trim())?;
     Ok(())
+}
+
+/// What the chart's values are, by the comments in `values.yaml`.
+fn chart_readme() -> Result<String> {
+    let path = root().join("charts/windlass/values.yaml");
+    let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+    Ok(format!(
+        "<!-- Written by `cargo xtask generate` from values.yaml; edit that file, not this one. -->\n{}{}",
+        include_str!("chart_readme.md"),
+        values::tables(&text)?
+    ))
 }
 
 /// The names under "Commands:", as clap prints them.

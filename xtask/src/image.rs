@@ -3,11 +3,13 @@
 //! | file | step |
 //! |---|---|
 //! | [`target`] | for what to compile, and what this machine lacks for it |
+//! | [`crates`] | which crates that program is made of |
 //! | [`binary`] | compiles the program, statically and reproducibly, with the list of its dependencies in it |
 //! | [`package`] | puts it into an image, by buildah |
 //! | [`sbom`] | writes that list down for those who read SBOMs |
 
 mod binary;
+mod crates;
 mod package;
 mod sbom;
 mod target;

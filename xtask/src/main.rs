@@ -2,12 +2,14 @@
 
 mod applications;
 mod bench;
+mod chart;
 mod client;
 mod cluster;
 mod controller;
 mod demo;
 mod devcluster;
 mod generate;
+mod helm;
 mod image;
 mod kinds;
 mod lint;
@@ -16,6 +18,7 @@ mod process;
 mod say;
 mod test;
 mod tools;
+mod values;
 mod workloads;
 mod workspace;
 
@@ -48,6 +51,8 @@ enum Command {
     Generate(generate::Options),
     /// Build a container image, with its SBOM (5 minutes the first time).
     Image(image::Options),
+    /// Test the Helm chart: lint, unit tests, on a real API server (2 minutes, once everything is built).
+    Chart,
     /// Measure the controller against a bare watch with one patch (2 to 9 minutes at full size).
     Bench(Box<bench::Options>),
     /// A Kubernetes to try things on: API server, controllers, scheduler and a node without containers.
@@ -78,6 +83,7 @@ fn run(command: Command) -> Result<()> {
         Command::Lint => lint::run(),
         Command::Generate(options) => generate::run(&options),
         Command::Image(options) => image::run(&options),
+        Command::Chart => chart::run(),
         Command::Bench(options) => bench::run(&options),
         Command::Cluster(command) => cluster::run(&command),
         Command::BenchFloor(options) => bench::run_floor(&options),

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::{
-    applications, devcluster, generate, image,
+    applications, chart, devcluster, generate, helm, image,
     machine::{self, Tool},
     say, workspace,
 };
@@ -44,6 +44,9 @@ pub fn run(options: &Options) -> Result<()> {
     let started = Instant::now();
     let devcluster = devcluster::build()?;
     summary.add("embedded Kubernetes built", started.elapsed(), true);
+    let started = Instant::now();
+    let helm = helm::build()?;
+    summary.add("helm built", started.elapsed(), true);
     // Those of the tests that need them fail by themselves, and say so.
     if let Err(error) = applications::fetch() {
         say::note(format_args!("no applications to run in pods: {error:#}"));
@@ -54,8 +57,10 @@ pub fn run(options: &Options) -> Result<()> {
     command
         .args(["test", "--workspace", "--no-fail-fast"])
         .args(&options.arguments);
-    command.env(devcluster::OVERRIDE, &devcluster);
-    command.env(image::FOLDER, image::folder()?);
+    command
+        .env(devcluster::OVERRIDE, &devcluster)
+        .env(helm::VARIABLE, &helm.helm)
+        .env(image::FOLDER, image::folder()?);
     if options.arguments.iter().any(|it| it.starts_with("in_cluster")) {
         image::for_tests()?;
     }
@@ -67,7 +72,7 @@ pub fn run(options: &Options) -> Result<()> {
     if options.arguments.is_empty() {
         command.args(["--", "--skip", CROWD, "--skip", IN_CLUSTER]);
     }
-    summary.run_rust(command, &devcluster)?;
+    summary.run_rust(command, &devcluster, &helm.helm)?;
 
     if options.arguments.is_empty() {
         say::step("A thousand workloads at once, while nothing else runs");
@@ -94,8 +99,11 @@ pub fn run(options: &Options) -> Result<()> {
             .args(["test", "--package", "windlass", "--test", "it", IN_CLUSTER])
             .env("RUST_TEST_THREADS", "1")
             .env(image::FOLDER, image::folder()?)
+            .env(helm::VARIABLE, &helm.helm)
             .env(devcluster::OVERRIDE, &devcluster);
         summary.run("installed with helm", command)?;
+
+        chart::static_checks(&mut summary, &helm)?;
 
         say::step("Generated files");
         let started = Instant::now();
@@ -143,7 +151,7 @@ impl Summary {
     /// Runs the Rust tests. Those on the real API server that fail among all the others run once more
     /// by themselves: three clusters on two cores are slow enough to make a deadline pass. What passed
     /// only then is said, by name: it is a test to be mended, but no reason to refuse a change.
-    fn run_rust(&mut self, mut command: Command, devcluster: &Path) -> Result<()> {
+    fn run_rust(&mut self, mut command: Command, devcluster: &Path, helm: &Path) -> Result<()> {
         let name = "cargo test --workspace";
         let started = Instant::now();
         let mut child = command
@@ -182,7 +190,8 @@ impl Summary {
                 "2",
             ])
             .args(&again)
-            .env(devcluster::OVERRIDE, devcluster);
+            .env(devcluster::OVERRIDE, devcluster)
+            .env(helm::VARIABLE, helm);
         self.run(&format!("UNSTEADY, passed only alone: {}", again.join(", ")), command)
     }
 

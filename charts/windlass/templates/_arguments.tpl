@@ -34,6 +34,8 @@
 {{- if include "windlass.notifications" . -}}
 {{- $a = append $a (printf "--notify-on=%s" (join "," $v.notifications.about)) -}}
 {{- $a = append $a (printf "--notify-interval=%s" $v.notifications.interval) -}}
+{{- with $v.notifications.cluster }}{{ $a = append $a (printf "--notify-cluster=%s" .) }}{{ end -}}
+{{- with $v.notifications.authorities }}{{ $a = append $a (printf "--notify-ca-file=/etc/windlass/authorities/%s" .key) }}{{ end -}}
 {{- end -}}
 {{- with $v.tracing.otlpEndpoint }}{{ $a = append $a (printf "--otlp-endpoint=%s" .) }}{{ end -}}
 {{- range concat $a $v.extraArgs }}

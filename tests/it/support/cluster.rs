@@ -277,6 +277,23 @@ impl Cluster {
         run(command).await
     }
 
+    /// Runs kubectl as the test's user: all that it says, warnings among it, or what it complains of.
+    pub async fn try_kubectl(&self, arguments: &[&str]) -> Result<String, String> {
+        let mut command = Command::new(&self.kubectl);
+        command
+            .arg("--kubeconfig")
+            .arg(&self.test)
+            .args(arguments)
+            .stdin(Stdio::null());
+        let output = tokio::task::spawn_blocking(move || command.output())
+            .await
+            .expect("no panic")
+            .expect("kubectl starts");
+        let [said, complaint] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
+        let all = format!("{said}{complaint}");
+        if output.status.success() { Ok(all) } else { Err(all) }
+    }
+
     /// Gives the real node an image that consists of programs of this machine and the libraries that
     /// they need, and runs the first. Pods use it with `imagePullPolicy: Never`.
     pub fn load_image(&self, name: &str, programs: &[&Path]) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsString,
+    fs,
     path::{Path, PathBuf},
     process::Stdio,
 };
@@ -9,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use super::{
-    Program,
+    Program, crates,
     target::{Libc, Target},
 };
 use crate::{tools, workspace};
@@ -50,10 +51,14 @@ pub fn compile(
     if !features.is_empty() {
         command.args(["--features", &features.join(",")]);
     }
+    let list = super::folder()?.join(format!("{}.crates.json", program.name()));
+    let precursor = crates::precursor(program, features, &target.triple)?;
+    fs::write(&list, precursor.to_string()).with_context(|| format!("write {}", list.display()))?;
     let underscored = target.triple.replace('-', "_");
     command
         .current_dir(sources)
         .env("PATH", path)
+        .env("CARGO_SBOM_PATH", list)
         .env("WINDLASS_REVISION", revision)
         .env("CARGO_ENCODED_RUSTFLAGS", flags(target, sources)?)
         .env(format!("CC_{underscored}"), &target.c_compiler)

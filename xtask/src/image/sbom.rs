@@ -1,7 +1,6 @@
-//! The list of what is in a binary, in CycloneDX's format: <https://cyclonedx.org/docs/1.6/json/>.
+//! The list of what is in a binary, in the format of `CycloneDX`: <https://cyclonedx.org/docs/1.6/json/>.
 //!
-//! It is made of the list that `cargo auditable` has put into the binary itself, so it cannot tell of anything
-//! else than what was linked; licences come from the crates' manifests, checksums from `Cargo.lock`.
+//! It is made of the list that is in the binary itself, so that the two never disagree; licences come from the crates' manifests, checksums from `Cargo.lock`.
 
 use std::{collections::BTreeMap, fs, path::Path, process::Stdio};
 
