@@ -41,6 +41,18 @@ impl Default for Patience {
     }
 }
 
+impl Patience {
+    /// How long to wait after so many tries. `None`: it is given up.
+    pub fn pause_after(&self, tried: u32, error: &PostError) -> Option<Duration> {
+        if tried >= self.tries || !error.may_pass() {
+            return None;
+        }
+        let pause = self.pause.saturating_mul(4_u32.saturating_pow(tried.saturating_sub(1)));
+        let asked = error.retry_after().unwrap_or_default();
+        Some(pause.max(asked).min(self.longest_pause))
+    }
+}
+
 /// Brings batches to one receiver.
 pub struct Courier {
     pub sink: Sink,
@@ -88,29 +100,20 @@ impl Courier {
     }
 
     async fn bring(&self, parcel: &Parcel) -> Result<(), PostError> {
-        let Patience {
-            timeout,
-            tries,
-            mut pause,
-            longest_pause,
-        } = self.patience;
         let mut tried = 0;
         loop {
             tried += 1;
             let Parcel { content_type, body, .. } = parcel;
-            let error = match self
+            let timeout = self.patience.timeout;
+            let sent = self
                 .poster
                 .post(&self.endpoint, content_type, body.clone(), timeout)
-                .await
-            {
-                Ok(()) => return Ok(()),
-                Err(error) => error,
-            };
-            if tried >= tries || !error.may_pass() {
+                .await;
+            let Err(error) = sent else { return Ok(()) };
+            let Some(pause) = self.patience.pause_after(tried, &error) else {
                 return Err(error);
-            }
-            tokio::time::sleep(pause.max(error.retry_after().unwrap_or_default()).min(longest_pause)).await;
-            pause *= 4;
+            };
+            tokio::time::sleep(pause).await;
         }
     }
 

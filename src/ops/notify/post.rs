@@ -75,31 +75,11 @@ impl PostError {
 impl Poster {
     /// Trusts the certificate authorities of Mozilla's list, which is compiled in, and those of the file.
     pub fn new(ca_file: Option<&Path>) -> Result<Self, TlsError> {
-        let mut roots = RootCertStore {
-            roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
-        };
-        if let Some(path) = ca_file {
-            let unusable = |why: String| TlsError {
-                path: path.to_owned(),
-                why,
-            };
-            let certificates = CertificateDer::pem_file_iter(path).map_err(|error| unusable(error.to_string()))?;
-            let before = roots.len();
-            for certificate in certificates {
-                let added = certificate
-                    .map_err(|error| error.to_string())
-                    .and_then(|it| roots.add(it).map_err(|error| error.to_string()));
-                added.map_err(unusable)?;
-            }
-            if roots.len() == before {
-                return Err(unusable("no certificate in it".to_owned()));
-            }
-        }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("ring has suites for each version")
-            .with_root_certificates(roots)
+            .with_root_certificates(roots(ca_file)?)
             .with_no_client_auth();
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
@@ -141,6 +121,28 @@ impl Poster {
             retry_after: retry_after(response.headers()),
         })
     }
+}
+
+pub(super) fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore {
+        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+    };
+    let Some(path) = ca_file else { return Ok(roots) };
+    let unusable = |why: String| TlsError {
+        path: path.to_owned(),
+        why,
+    };
+    let before = roots.len();
+    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| unusable(error.to_string()))? {
+        let added = certificate
+            .map_err(|error| error.to_string())
+            .and_then(|it| roots.add(it).map_err(|error| error.to_string()));
+        added.map_err(unusable)?;
+    }
+    if roots.len() == before {
+        return Err(unusable("no certificate in it".to_owned()));
+    }
+    Ok(roots)
 }
 
 /// In seconds; the other form, a date, needs the receiver's clock and is hardly ever sent.

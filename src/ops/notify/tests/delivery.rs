@@ -3,6 +3,7 @@ use serde_json::Value;
 use super::receiver::{Answer, Receiver};
 use super::*;
 use crate::ops::Vocabulary;
+use crate::ops::notify::post::PostError;
 
 const OK: Answer = Answer::With("200 OK");
 
@@ -119,6 +120,32 @@ async fn what_may_pass_is_tried_again_and_what_may_not_is_not() {
         assert_eq!(bring(Sink::Slack, &receiver, two()).await, [counted], "{answers:?}");
         assert_eq!(receiver.requests().len(), requests, "{answers:?}");
     }
+}
+
+#[test]
+fn pauses_grow_and_heed_what_the_receiver_asks_for() {
+    let seconds = Duration::from_secs;
+    let busy = |retry_after: Option<u64>| PostError::Status {
+        status: http::StatusCode::TOO_MANY_REQUESTS,
+        retry_after: retry_after.map(seconds),
+    };
+    let pause = |tried, error: &PostError| Patience::default().pause_after(tried, error);
+    for (tried, error, expected) in [
+        (1, PostError::Timeout(seconds(10)), Some(1)),
+        (2, PostError::Broken(String::new()), Some(4)),
+        (3, busy(None), Some(16)),
+        (4, busy(None), None),
+        (1, busy(Some(30)), Some(30)),
+        (3, busy(Some(3)), Some(16)),
+        (1, busy(Some(86_400)), Some(60)),
+    ] {
+        assert_eq!(pause(tried, &error), expected.map(seconds), "{tried} {error:?}");
+    }
+    let gone = PostError::Status {
+        status: http::StatusCode::GONE,
+        retry_after: Some(seconds(1)),
+    };
+    assert_eq!(pause(1, &gone), None);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::receiver::{Answer, Receiver};
 use super::*;
-use crate::ops::notify::post::PostError;
+use crate::ops::notify::post::{PostError, roots};
 
 /// A certificate authority of its own in PEM, and what serves `localhost` by it.
 fn authority() -> (String, TlsAcceptor) {
@@ -68,6 +68,15 @@ async fn a_receiver_that_is_not_trusted_is_sent_nothing() {
         assert!(error.contains("certificate") && !error.contains("s3cret"), "{error}");
     }
     assert_eq!(receiver.requests().len(), 0);
+}
+
+#[test]
+fn the_public_authorities_are_compiled_in_and_those_of_the_file_are_added() {
+    let public = roots(None).expect("no file to read").len();
+    assert!(public > 100, "{public}");
+    let (pem, _) = authority();
+    let both = roots(Some(file(&pem).path())).expect("a certificate").len();
+    assert_eq!(both, public + 1);
 }
 
 #[test]
