@@ -167,6 +167,22 @@ mod tests {
     }
 
     #[test]
+    fn every_value_is_set_in_a_unit_test_of_the_chart() {
+        let chart = root().join("charts/windlass");
+        let tests = fs::read_dir(chart.join("tests")).expect("unit tests");
+        let tests: String = tests
+            .map(|entry| fs::read_to_string(entry.expect("an entry").path()).expect("a unit test"))
+            .collect();
+        let text = fs::read_to_string(chart.join("values.yaml")).expect("values.yaml");
+        let sections = parse(&text).expect("readable");
+        for entry in sections.iter().flat_map(|section| &section.entries) {
+            let set = |before: &str| tests.contains(&format!("{before}{}: ", entry.path));
+            let block = tests.contains(&format!(" {}:\n", entry.path));
+            assert!(set(" ") || set("{") || block, "no unit test sets {}", entry.path);
+        }
+    }
+
+    #[test]
     fn a_schema_never_lets_an_unknown_name_through() {
         fn open(schema: &Value, path: &str, found: &mut Vec<String>) {
             if schema.get("properties").is_some() && schema["additionalProperties"] != Value::Bool(false) {
