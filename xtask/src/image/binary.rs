@@ -64,7 +64,7 @@ pub fn compile(
         .env(format!("CC_{underscored}"), &target.c_compiler)
         .stdin(Stdio::null())
         .stderr(Stdio::inherit());
-    // With a target of its own this is the folder of the host's programs as well, which depend on flags.
+    // So that nothing of the first compilation is used again.
     if sources != workspace::root() {
         command.env("CARGO_TARGET_DIR", sources.join("target"));
     }

@@ -54,7 +54,7 @@ pub fn package(
     fs::copy(binary, &copy).with_context(|| format!("copy {}", binary.display()))?;
     fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).context("make it executable")?;
 
-    store.run(
+    complete(
         store
             .command()
             .args(["build", "--isolation", "chroot", "--format", "oci", "--quiet"])
@@ -82,7 +82,7 @@ pub fn package(
         // buildah appends to an archive that is there.
         let _ = fs::remove_file(path);
         let target = format!("{kind}:{}:{}", path.display(), identity.reference);
-        store.run(
+        complete(
             store
                 .command()
                 .args(["push", "--quiet", "--digestfile"])
@@ -121,23 +121,22 @@ impl Store {
             .stdin(Stdio::null());
         command
     }
-
-    /// What it says is only told when it fails: it warns of build arguments that it sets itself.
-    #[allow(clippy::unused_self, reason = "the folder has to be there still")]
-    fn run(&self, command: &mut Command) -> Result<()> {
-        let output = command.output().context("start buildah")?;
-        ensure!(
-            output.status.success(),
-            "{command:?} failed ({}): {}",
-            output.status,
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
-        Ok(())
-    }
 }
 
 impl Drop for Store {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
+}
+
+/// What buildah says is only told when it fails: it warns of build arguments that it sets itself.
+fn complete(command: &mut Command) -> Result<()> {
+    let output = command.output().context("start buildah")?;
+    ensure!(
+        output.status.success(),
+        "{command:?} failed ({}): {}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    Ok(())
 }
