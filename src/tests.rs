@@ -147,8 +147,14 @@ fn every_crate_of_the_workspace_has_its_version() {
     }
     let workspace = follows(&root().join("Cargo.toml"), "[workspace.package]\nversion = \"");
     assert_eq!(workspace, [env!("CARGO_PKG_VERSION")]);
-    let live = follows(&root().join("Cargo.toml"), "\nwindlass-live = { path = \"live\", version = \"");
-    assert_eq!(live, workspace, "what is published depends on what is published with it");
+    let live = follows(
+        &root().join("Cargo.toml"),
+        "\nwindlass-live = { path = \"live\", version = \"",
+    );
+    assert_eq!(
+        live, workspace,
+        "what is published depends on what is published with it"
+    );
 }
 
 #[test]
