@@ -24,7 +24,7 @@ pub use label::{AgentResult, ApiCode, InPlaceResult, NotificationResult, Restart
 pub use reference::{Values, reference};
 
 /// The label values that the rest of the program uses, for the zeros at the start.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Vocabulary<'a> {
     /// Kinds of workloads, such as `Deployment`.
     pub workload_kinds: &'a [&'static str],

@@ -8,15 +8,7 @@ use crate::ops::notify::post::PostError;
 const OK: Answer = Answer::With("200 OK");
 
 fn metrics() -> Metrics {
-    Metrics::new(&Vocabulary {
-        workload_kinds: &[],
-        source_kinds: &[],
-        states: &[],
-        held_reasons: &[],
-        error_reasons: &[],
-        watched: &[],
-        requests: &[],
-    })
+    Metrics::new(&Vocabulary::default())
 }
 
 fn quick() -> Patience {
