@@ -202,7 +202,8 @@ impl Test {
             "kind": "Namespace",
             "metadata": {"name": SYSTEM, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}},
         });
-        let applied = namespaces.patch(SYSTEM, &super::by("operator").apply(), &kube::api::Patch::Apply(object));
+        let (apply, object) = (super::by("operator").apply(), kube::api::Patch::Apply(object));
+        let applied = namespaces.patch(SYSTEM, &apply, &object);
         applied.await.expect("the API server accepts the namespace");
     }
 }
