@@ -136,7 +136,9 @@ async fn run(t: &Test) {
     let fragile = deployment("fragile")
         .labelled("tier", "fragile")
         .uses(env("fragile", "mode"));
-    t.deploy(fragile.with_argument("$(FRAGILE_MODE)")).await;
+    // One that ends at once is ready for a moment.
+    let fragile = fragile.with_argument("$(FRAGILE_MODE)").with("minReadySeconds", 2);
+    t.deploy(fragile).await;
     t.start_and_adopt(&[]).await;
 }
 
