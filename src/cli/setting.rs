@@ -87,6 +87,7 @@ impl Setting {
     }
 
     /// For what may be left out and nobody may read in a log.
+    #[cfg(feature = "controller")]
     pub(super) fn read_secret<T>(&self, parse: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, UsageError> {
         if self.value.is_empty() {
             return Ok(None);

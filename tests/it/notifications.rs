@@ -1,6 +1,7 @@
 //! What is told to where people look.
 
 use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::coordination::v1::Lease;
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -16,6 +17,7 @@ tests! {
     a_receiver_that_hangs_holds_up_no_restart: live;
     one_that_only_observes_tells_of_no_restart: live;
     a_replica_that_begins_to_lead_tells_of_trouble_by_the_same_id: live;
+    only_the_replica_that_leads_tells_and_what_is_left_at_its_end: embedded;
 }
 
 const OCCASIONS: [&str; 5] = ["Failed", "Halted", "Held", "Recovered", "Restarted"];
@@ -260,4 +262,43 @@ async fn a_replica_that_begins_to_lead_tells_of_trouble_by_the_same_id(t: &Test)
     assert_eq!((&after["id"], &after["source"]), (&before["id"], &before["source"]));
     t.patch_deployment("web", json!({"spec": {"paused": false}})).await;
     receivers.event("web", "Recovered").await;
+}
+
+async fn only_the_replica_that_leads_tells_and_what_is_left_at_its_end(t: &Test) {
+    let (of_first, of_second) = (
+        Receivers::start(Manners::Takes).await,
+        Receivers::start(Manners::Takes).await,
+    );
+    // One that nobody holds; or the first replica would wait for it to be over.
+    let lease = json!({"metadata": {"name": "windlass"}, "spec": {"holderIdentity": ""}});
+    t.create::<Lease>(lease).await;
+    t.config("web", &[("a", "A")]).await;
+    t.deploy(deployment("web").uses(env("web", "a"))).await;
+    t.settle_in().await;
+    let elected = ["--leader-election", "--lease-namespace", &t.namespace].map(str::to_owned);
+    let mut all = [&of_first.flags()[..], &elected].concat();
+    // So long that only the end explains what comes.
+    for value in &mut all {
+        if *value == "1s" {
+            "1h".clone_into(value);
+        }
+    }
+    let first = t.installation(t.cluster.windlass.clone(), all).await;
+    t.all_adopted().await;
+    let all = [&of_second.flags()[..], &elected].concat();
+    let second = t.installation(t.cluster.second.clone(), all).await;
+    second.await_ready().await;
+
+    t.config("web", &[("a", "B")]).await;
+    t.event("web", "Restarted").await;
+    t.rolls("web", 1).await;
+    assert_eq!(of_first.events(), Vec::<Value>::new(), "it gathers for an hour");
+    first.stop().await;
+    of_first.event("web", "Restarted").await;
+
+    t.config("web", &[("a", "C")]).await;
+    of_second.event("web", "Restarted").await;
+    let restarts = of_second.events();
+    assert_eq!(restarts.len(), 1, "of its own only: {restarts:#?}");
+    second.stop().await;
 }
