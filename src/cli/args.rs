@@ -155,6 +155,9 @@ pub(super) struct ControllerArgs {
     pub(super) lease_retry_period: Option<OsString>,
     #[command(flatten)]
     pub(super) notify: NotifyArgs,
+    /// Base URL of an OpenTelemetry collector, to which the way of each change is sent as a trace
+    #[arg(long, value_name = "URL")]
+    pub(super) otlp_endpoint: Option<OsString>,
     /// Where /livez, /readyz and /metrics are served
     #[arg(long, value_name = "ADDRESS")]
     pub(super) admin_address: Option<OsString>,

@@ -30,6 +30,11 @@ const MAX_NAME: usize = 253;
 /// Names made from the lease's name end in this or in something shorter.
 const LONGEST_SUFFIX: &str = "-digest-key";
 
+#[cfg(feature = "otel")]
+const OTLP: &str = "a URL http(s)://HOST[:PORT][/PATH] without a user, to which /v1/traces is added";
+#[cfg(not(feature = "otel"))]
+const OTLP: &str = "nothing: this build has no traces, it was made without the feature otel";
+
 flags! {
     "the controller", "WINDLASS_";
     NAMESPACES: "namespaces", "", "names of namespaces, separated by commas";
@@ -64,6 +69,7 @@ flags! {
     NOTIFY_INTERVAL: "notify-interval", "10s", "a duration from 1s to 1h, such as 10s or 5m";
     NOTIFY_CLUSTER: "notify-cluster", "", "at most 63 letters, digits, -, _ and .";
     NOTIFY_CA_FILE: "notify-ca-file", "", "a path";
+    OTLP_ENDPOINT: "otlp-endpoint", "", OTLP;
     ADMIN_ADDRESS: "admin-address", "[::]:8080", "an IP address and a port, such as [::]:8080 or 127.0.0.1:8080";
     LOG_FORMAT: "log-format", "text", "text or json";
     LOG_LEVEL: "log-level", "info", "off, error, warn, info, debug or trace, and TARGET=LEVEL after a comma, such as info,kube=debug";
@@ -102,6 +108,7 @@ impl ControllerConfig {
             lease_renew_deadline,
             lease_retry_period,
             notify,
+            otlp_endpoint,
             admin_address,
             log_format,
             log_level,
@@ -109,6 +116,9 @@ impl ControllerConfig {
             context,
         } = raw;
         let setting = |flag, given| Setting::new(flag, given, env);
+        let otlp_endpoint = setting(OTLP_ENDPOINT, otlp_endpoint).read_secret(collector)?;
+        #[cfg(not(feature = "otel"))]
+        let _: Option<()> = otlp_endpoint;
         let mut namespaces = setting(NAMESPACES, namespaces).read(namespace_list)?;
         let exclude_namespaces = setting(EXCLUDE_NAMESPACES, exclude_namespaces).read(namespace_list)?;
         let named = !namespaces.is_empty();
@@ -168,6 +178,8 @@ impl ControllerConfig {
             lease_namespace: setting(LEASE_NAMESPACE, lease_namespace)
                 .read_optional(|text| is_label(text).then(|| text.to_owned()))?,
             notifications: notify::notifications(notify, env)?,
+            #[cfg(feature = "otel")]
+            otlp_endpoint,
             admin_address: setting(ADMIN_ADDRESS, admin_address).read(|text| text.parse().ok())?,
             log_format: setting(LOG_FORMAT, log_format).read(|text| text.parse().ok())?,
             log_level: setting(LOG_LEVEL, log_level).read(|text| text.parse().ok())?,
@@ -175,6 +187,18 @@ impl ControllerConfig {
             context: setting(CONTEXT, context).read_optional(|text| Some(text.to_owned()))?,
         })
     }
+}
+
+/// Where the collector takes traces (<https://opentelemetry.io/docs/specs/otlp/#otlphttp-request>).
+#[cfg(feature = "otel")]
+fn collector(text: &str) -> Option<crate::ops::Endpoint> {
+    format!("{}/v1/traces", text.trim().trim_end_matches('/')).parse().ok()
+}
+
+/// To say nothing would leave somebody waiting for traces.
+#[cfg(not(feature = "otel"))]
+fn collector(_: &str) -> Option<()> {
+    None
 }
 
 /// The entries of a comma list; none of them empty.

@@ -32,7 +32,7 @@ impl Flag {
 }
 
 macro_rules! flags {
-    ($whose:literal, $prefix:literal; $($id:ident: $name:literal, $default:literal, $accepts:literal;)*) => {
+    ($whose:literal, $prefix:literal; $($id:ident: $name:literal, $default:literal, $accepts:expr;)*) => {
         $(const $id: $crate::cli::setting::Flag = $crate::cli::setting::Flag {
             name: $name,
             default: $default,

@@ -56,6 +56,9 @@ pub struct ControllerConfig {
     pub lease_namespace: Option<String>,
     /// Who is told what happens to workloads.
     pub notifications: Notifications,
+    /// The OpenTelemetry collector that is sent traces.
+    #[cfg(feature = "otel")]
+    pub otlp_endpoint: Option<crate::ops::Endpoint>,
     /// Where `/livez`, `/readyz` and `/metrics` are served. Port 0: any free one.
     pub admin_address: SocketAddr,
     /// How log lines look.

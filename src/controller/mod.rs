@@ -33,6 +33,7 @@ mod event_writer;
 mod feed;
 pub mod gather;
 pub mod index;
+mod journeys;
 mod kinds;
 mod leading;
 pub mod observe;
@@ -56,6 +57,7 @@ pub use config::{ControllerConfig, Described, Sources, WorkloadKind};
 use feed::Feed;
 use gather::{Clock, Context};
 use index::{Index, Rules, Wanted};
+use journeys::Journeys;
 use leading::{Election, Leading};
 use queue::Queue;
 use reconcile::Reconciler;
@@ -81,6 +83,9 @@ const ROLLOUT_DEADLINE: SignedDuration = SignedDuration::from_mins(10);
 
 /// What is left of the 10 s of a stop for what is still to be told.
 const NOTIFICATIONS_AT_STOP: Duration = Duration::from_millis(500);
+
+/// The same for traces.
+const TRACES_AT_STOP: Duration = Duration::from_millis(300);
 
 const KEYS_READY: &str = "digest keys";
 const SYNC_READY: &str = "first lists of all watches";
@@ -114,6 +119,7 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
     let heart = Heartbeat::new(&namespace, &config.lease_name, &holder, REQUEST_TIMEOUT);
     announce(&config, &kube_config, &installation);
     let notifier = Notifier::start(&config.notifications, &installation, &metrics)?;
+    let journeys = Journeys::start(&config, &installation)?;
 
     let clock = Clock::start();
     let begin = startup::Begin {
@@ -181,10 +187,11 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
         heart: &heart,
         holder,
         notifier: notifier.clone(),
+        journeys: journeys.clone(),
     };
     working::take_part(election, work).await?;
     drop(watches);
-    tell_the_rest(notifier).await;
+    tell_the_rest(notifier, journeys).await;
     finish(background).await
 }
 
@@ -258,7 +265,8 @@ fn context(
 }
 
 /// Another replica leads by now: nobody waits for this.
-async fn tell_the_rest(notifier: Option<Arc<Notifier>>) {
+async fn tell_the_rest(notifier: Option<Arc<Notifier>>, journeys: Journeys) {
+    journeys.finish(TRACES_AT_STOP).await;
     if let Some(notifier) = notifier {
         notifier.finish(NOTIFICATIONS_AT_STOP).await;
     }

@@ -10,6 +10,7 @@ use tracing::{debug, info, warn};
 
 use super::entry::WorkloadEntry;
 use super::gather::{Context, Decided};
+use super::journeys::Journeys;
 use crate::core::baseline::Baseline;
 use crate::core::decide::{Action, Change, Plan};
 use crate::core::kind::KindId;
@@ -64,6 +65,7 @@ pub struct Observer {
     metrics: Metrics,
     events: mpsc::Sender<WorkloadEvent>,
     notifier: Option<Arc<Notifier>>,
+    journeys: Journeys,
 }
 
 impl Observer {
@@ -74,6 +76,7 @@ impl Observer {
             metrics,
             events,
             notifier: None,
+            journeys: Journeys::default(),
         }
     }
 
@@ -81,6 +84,22 @@ impl Observer {
     #[must_use]
     pub fn notifying(self, notifier: Option<Arc<Notifier>>) -> Self {
         Self { notifier, ..self }
+    }
+
+    /// Notes the ways of changes as well.
+    #[must_use]
+    pub fn tracing(self, journeys: Journeys) -> Self {
+        Self { journeys, ..self }
+    }
+
+    /// What is to be done with the workload begins to be decided.
+    pub fn decides(&self, workload: &WorkloadRef, now: Timestamp) {
+        self.journeys.decides(workload, now);
+    }
+
+    /// Its patch is sent.
+    pub fn sends(&self, workload: &WorkloadRef, now: Timestamp) {
+        self.journeys.sends(workload, now);
     }
 
     /// Waits until few Events are queued. Whoever does what is not urgent does this before the next:
@@ -174,6 +193,7 @@ impl Observer {
             entry.said = Some(said);
         }
         let mark = self.notifier.is_some().then(|| mark(entry, restart, outcome, now));
+        self.journeys.stands(workload, outcome, state, reason, now);
         index.set_status(workload, (state, reason));
         if before != Some((state, reason)) {
             self.count_in_place(reason);

@@ -63,9 +63,13 @@ pub struct Reconciler {
 impl Reconciler {
     /// Brings one workload as far as it can be brought now.
     pub async fn reconcile(&self, workload: &WorkloadRef) {
+        let began = self.context.clock.now();
         let Some(decided) = self.gather_and_decide(workload).await else {
             return;
         };
+        if matches!(decided.plan.action, Action::Restart(_) | Action::Adopt(_)) {
+            self.observer.decides(workload, began);
+        }
         let outcome = self.write(workload, &decided).await;
         self.give_back(workload, &decided, &outcome);
         let urgent = !matches!(decided.plan.action, Action::Adopt(_));
@@ -170,6 +174,7 @@ impl Reconciler {
             leading,
             ..
         } = &*self.context;
+        self.observer.sends(workload, self.context.clock.now());
         match leading.write(*timeout, |timeout| patch.send(client, timeout)).await {
             Ok(version) if waits => {
                 // That it waits is on record. What it waits with is known here alone: which sources, since

@@ -14,6 +14,7 @@ use tracing::{info, warn};
 use super::config::ControllerConfig;
 use super::gather::Context;
 use super::index::Wanted;
+use super::journeys::Journeys;
 use super::leading::{self, Election, Leading};
 use super::observe::Observer;
 use super::propagation::Propagator;
@@ -96,6 +97,7 @@ pub(super) struct Work<'a> {
     pub(super) heart: &'a Heartbeat,
     pub(super) holder: String,
     pub(super) notifier: Option<Arc<Notifier>>,
+    pub(super) journeys: Journeys,
 }
 
 impl Work<'_> {
@@ -118,12 +120,17 @@ impl Work<'_> {
             heart,
             holder,
             notifier,
+            journeys,
         } = self;
         metrics.leader(true);
         startup::find_rolling(context);
         context.index().note_news();
         let (events, queued_events) = mpsc::channel(EVENTS_QUEUED);
-        let observer = Arc::new(Observer::new(metrics.clone(), events).notifying(notifier.clone()));
+        let observer = Arc::new(
+            Observer::new(metrics.clone(), events)
+                .notifying(notifier.clone())
+                .tracing(journeys.clone()),
+        );
         let propagator = Propagator::new(context.clone(), queue.clone(), metrics.clone(), config);
         let reconciler = reconciler(context, queue, reading.clone(), &propagator, observer, config);
         let mut background = JoinSet::new();

@@ -15,6 +15,8 @@ pub mod metrics;
 pub mod notify;
 pub mod server;
 pub mod shutdown;
+#[cfg(feature = "otel")]
+pub mod traces;
 
 #[cfg(feature = "controller")]
 pub use admin::Admin;
@@ -23,7 +25,7 @@ pub use logging::{LogFormat, LogLevel};
 #[cfg(feature = "controller")]
 pub use metrics::{AgentResult, ApiCode, InPlaceResult, Metrics, RestartResult, Verb, Vocabulary, WatchRestart};
 #[cfg(feature = "controller")]
-pub use notify::{Notifications, Notifier};
+pub use notify::{Endpoint, Notifications, Notifier};
 pub use server::{AdminError, Server};
 pub use shutdown::Shutdown;
 

@@ -49,5 +49,7 @@ mod requests;
 mod rights;
 mod rollouts;
 mod secrets;
+#[cfg(feature = "otel")]
+mod traces;
 mod undo;
 mod wave;

@@ -104,6 +104,22 @@ pub fn run(options: &Options) -> Result<()> {
         summary.run("installed with helm", command)?;
 
         chart::static_checks(&mut summary, &helm)?;
+        say::step("Traces, which are not in the default build");
+        let mut command = workspace::cargo();
+        command
+            .args([
+                "test",
+                "--package",
+                "windlass",
+                "--features",
+                "otel",
+                "--lib",
+                "--test",
+                "it",
+                "traces::",
+            ])
+            .env(devcluster::OVERRIDE, &devcluster);
+        summary.run("traces", command)?;
 
         say::step("Generated files");
         let started = Instant::now();

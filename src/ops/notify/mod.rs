@@ -29,7 +29,7 @@ mod words;
 pub use cloudevents::DATA_SCHEMA;
 use courier::{Courier, Patience};
 pub use endpoint::{Endpoint, EndpointError};
-use post::Poster;
+pub(super) use post::Poster;
 pub use post::TlsError;
 
 /// Batches that wait for one receiver while another is being sent. With the interval of 10 s it may be away
