@@ -80,6 +80,7 @@ flags! {
 impl ControllerConfig {
     /// Takes each value from the flag, else from the environment, else from the default, and checks
     /// it. An empty variable counts as not set: charts like to set all of them.
+    #[allow(clippy::too_many_lines)] // A table.
     pub(super) fn new(raw: ControllerArgs, env: &dyn Fn(&str) -> Option<OsString>) -> Result<Self, UsageError> {
         let ControllerArgs {
             namespaces,

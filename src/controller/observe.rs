@@ -76,7 +76,7 @@ impl Observer {
             metrics,
             events,
             notifier: None,
-            journeys: Journeys::default(),
+            journeys: Journeys::off(),
         }
     }
 

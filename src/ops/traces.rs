@@ -157,13 +157,12 @@ impl Sender {
                 self.fails = false;
                 info!(collector = %self.endpoint, "traces are taken again");
             }
-            Ok(()) => {}
             // Said once; each of them would be a line for every change.
             Err(error) if !self.fails => {
                 self.fails = true;
                 warn!(collector = %self.endpoint, %error, count, "traces are not taken and are lost until they are");
             }
-            Err(_) => {}
+            Ok(()) | Err(_) => {}
         }
     }
 

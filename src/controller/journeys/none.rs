@@ -8,11 +8,17 @@ use crate::core::name::WorkloadRef;
 use crate::core::reason::{Reason, State};
 
 /// Notes nothing.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Journeys;
 
 #[allow(clippy::unused_self, clippy::unused_async, clippy::unnecessary_wraps)] // As the one that notes.
 impl Journeys {
+    /// Without a collector.
+    #[must_use]
+    pub fn off() -> Self {
+        Self
+    }
+
     /// Nothing begins.
     ///
     /// # Errors

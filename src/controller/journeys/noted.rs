@@ -16,7 +16,7 @@ const UNDER_WAY: usize = 4096;
 const FORGOTTEN: SignedDuration = SignedDuration::from_hours(1);
 
 /// Notes journeys and hands over those that have ended.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Journeys(Option<Arc<Noted>>);
 
 #[derive(Debug)]
@@ -33,13 +33,19 @@ struct Steps {
 }
 
 impl Journeys {
+    /// Without a collector.
+    #[must_use]
+    pub fn off() -> Self {
+        Self(None)
+    }
+
     /// Sends them to the collector, if there is one.
     ///
     /// # Errors
     /// When TLS cannot be set up.
     pub fn start(config: &ControllerConfig, installation: &str) -> anyhow::Result<Self> {
         let Some(collector) = &config.otlp_endpoint else {
-            return Ok(Self(None));
+            return Ok(Self::off());
         };
         let tracer = Tracer::start(collector.clone(), installation)?;
         Ok(Self(Some(Arc::new(Noted {
