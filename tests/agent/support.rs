@@ -321,6 +321,13 @@ impl Application {
     }
 
     fn with(name: &str, trap: &str) -> Self {
+        let status = fs::read_to_string("/proc/self/status").expect("Linux");
+        let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        let ignored = u64::from_str_radix(ignored.expect("a set of signals").trim(), 16).expect("in hexadecimal");
+        assert!(
+            ignored & 1 == 0,
+            "a shell cannot trap SIGHUP where it is ignored from the start: run the tests without nohup"
+        );
         let files = tempfile::tempdir().expect("a folder");
         let (notes, ready) = (files.path().join("notes"), files.path().join("ready"));
         let child = Command::new("sh")

@@ -157,7 +157,8 @@ async fn every_pod_is_proven_and_its_application_told(t: &Test) {
 async fn what_the_validator_refuses_is_told_to_nobody_but_the_operator(t: &Test) {
     let validate = ["--validate", "/testapp --require-file /etc/web/valid --exit"];
     with_agent(t, 1, &[], &[&RELOAD[..], &validate[..]].concat()).await;
-    in_place(t, "InPlace", "5s", "Report").await;
+    // Time enough to start a validator on a busy machine.
+    in_place(t, "InPlace", "20s", "Report").await;
     t.start_and_adopt(&[]).await;
     let before = await_condition("the application to answer", async || told(t, 1).await).await;
     t.config("web", &[("flags", "B")]).await;
