@@ -196,6 +196,7 @@ impl Summary {
             .args([
                 "test",
                 "--workspace",
+                "--no-fail-fast",
                 "--test",
                 "it",
                 "--test",
