@@ -13,7 +13,7 @@ use k8s_openapi::api::{
 };
 use kube::{
     ResourceExt as _,
-    api::{EvictParams, ListParams, Patch},
+    api::{ListParams, Patch},
 };
 use rustix::process::{Signal, kill_process};
 use serde_json::json;
@@ -194,8 +194,7 @@ async fn a_drain_leaves_one_replica_at_any_time(t: &Test) {
     let leader = t.leader().await.name_any();
     // As `kubectl drain` does it: nothing new on this node, and one eviction after the other.
     t.cordon(true).await;
-    let first = t.system::<Pod>().evict(&leader, &EvictParams::default()).await;
-    first.expect("one may go");
+    t.evict(&leader).await.expect("one may go");
     // Its follower leads, on its own, and changes are dealt with.
     let other = replicas
         .iter()
@@ -209,8 +208,7 @@ async fn a_drain_leaves_one_replica_at_any_time(t: &Test) {
     })
     .await;
     only_a_change_restarts(t, "B", 1).await;
-    let second = t.system::<Pod>().evict(&other, &EvictParams::default()).await;
-    let refused = second.expect_err("the last one may not go");
+    let refused = t.evict(&other).await.expect_err("the last one may not go");
     assert!(
         matches!(&refused, kube::Error::Api(status) if status.code == 429),
         "{refused}"
@@ -221,7 +219,7 @@ async fn a_drain_leaves_one_replica_at_any_time(t: &Test) {
     t.cordon(false).await;
     t.await_replicas(2).await;
     await_condition("the second eviction to be allowed", async || {
-        t.system::<Pod>().evict(&other, &EvictParams::default()).await?;
+        t.evict(&other).await?;
         Ok(())
     })
     .await;

@@ -257,10 +257,21 @@ impl Cluster {
 
     /// A client with the rights of the test.
     pub async fn client(&self) -> Client {
+        Client::try_from(self.config().await).expect("a client for the test's kubeconfig")
+    }
+
+    /// The same, for which a refusal with 429 is an answer; the other one asks again for minutes.
+    pub async fn client_without_retries(&self) -> Client {
+        let mut config = self.config().await;
+        config.default_retry = false;
+        Client::try_from(config).expect("a client for the test's kubeconfig")
+    }
+
+    async fn config(&self) -> Config {
         let kubeconfig = Kubeconfig::read_from(&self.test).expect("the test's kubeconfig is readable");
         let options = KubeConfigOptions::default();
         let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
-        Client::try_from(config.expect("the test's kubeconfig is valid")).expect("a client for the test's kubeconfig")
+        config.expect("the test's kubeconfig is valid")
     }
 
     /// Runs kubectl as the test's user and returns what it prints.

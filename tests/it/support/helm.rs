@@ -9,7 +9,7 @@ use k8s_openapi::api::{
 };
 use kube::{
     Api, ResourceExt,
-    api::{ListParams, Patch},
+    api::{EvictParams, ListParams, Patch},
 };
 use serde_json::{Value, json};
 
@@ -132,6 +132,12 @@ impl Test {
         K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
     {
         Api::namespaced(self.client.clone(), SYSTEM)
+    }
+
+    /// Evicts a pod of the installation, as a drain does.
+    pub async fn evict(&self, pod: &str) -> kube::Result<()> {
+        let pods: Api<Pod> = Api::namespaced(self.cluster.client_without_retries().await, SYSTEM);
+        pods.evict(pod, &EvictParams::default()).await.map(drop)
     }
 
     async fn replicas_of_any_state(&self) -> Result<Vec<Pod>> {
