@@ -57,6 +57,8 @@ fn the_defaults_are_the_documented_ones() {
                 cluster: None,
                 ca_file: None,
             },
+            #[cfg(feature = "otel")]
+            otlp_endpoint: None,
             admin_address: "[::]:8080".parse().expect("an address"),
             log_format: LogFormat::Text,
             log_level: "info".parse().expect("a level"),
