@@ -192,7 +192,8 @@ impl Observer {
         if news {
             entry.said = Some(said);
         }
-        let mark = self.notifier.is_some().then(|| mark(entry, restart, outcome, now));
+        // It reads the baseline: not with each event of a workload that is as it was.
+        let mark = (news && self.notifier.is_some()).then(|| mark(entry, restart, outcome, now));
         self.journeys.stands(workload, outcome, state, reason, now);
         index.set_status(workload, (state, reason));
         if before != Some((state, reason)) {
@@ -213,7 +214,7 @@ impl Observer {
         if news && !silent {
             self.say(workload, &uid, state, reason, &note(), before, now);
         }
-        if let Some(mark) = mark.filter(|_| news) {
+        if let Some(mark) = mark {
             let standing = Standing {
                 workload,
                 uid: &uid,
