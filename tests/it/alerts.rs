@@ -10,28 +10,12 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::support::application;
+use crate::support::{
+    application,
+    prometheus::{Rule, rules},
+};
 
 const RULES: &str = "charts/windlass/files/alerts.yaml";
-
-#[derive(Deserialize)]
-struct Rules {
-    groups: Vec<Group>,
-}
-
-#[derive(Deserialize)]
-struct Group {
-    rules: Vec<Rule>,
-}
-
-#[derive(Deserialize)]
-struct Rule {
-    alert: Option<String>,
-    #[serde(default)]
-    labels: BTreeMap<String, String>,
-    #[serde(default)]
-    annotations: BTreeMap<String, String>,
-}
 
 #[derive(Deserialize)]
 struct UnitTests {
@@ -66,8 +50,7 @@ fn unit_tests() -> Vec<PathBuf> {
 }
 
 fn alerts() -> Vec<(String, Rule)> {
-    let rules: Rules = read(&root().join(RULES));
-    let rules = rules.groups.into_iter().flat_map(|group| group.rules);
+    let rules = rules().into_iter();
     rules.filter_map(|mut rule| Some((rule.alert.take()?, rule))).collect()
 }
 

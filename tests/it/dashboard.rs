@@ -5,7 +5,6 @@ use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use anyhow::{Result, ensure};
 use jiff::Timestamp;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
@@ -14,7 +13,7 @@ use crate::{
         Test, await_condition,
         build::{deployment, env},
         policies::policy,
-        prometheus::{LABELS, Prometheus},
+        prometheus::{LABELS, Prometheus, rules},
         tests,
     },
 };
@@ -53,29 +52,6 @@ fn queries() -> Vec<(String, String)> {
     }
     assert!(queries.len() > 30, "only {} queries were found", queries.len());
     queries
-}
-
-#[derive(Deserialize)]
-struct Rules {
-    groups: Vec<Group>,
-}
-
-#[derive(Deserialize)]
-struct Group {
-    rules: Vec<Rule>,
-}
-
-#[derive(Deserialize)]
-struct Rule {
-    record: Option<String>,
-    alert: Option<String>,
-    expr: String,
-}
-
-fn rules() -> Vec<Rule> {
-    let text = fs::read_to_string(file("alerts.yaml")).expect("the rules");
-    let rules: Rules = serde_saphyr::from_str(&text).expect("the rules are YAML");
-    rules.groups.into_iter().flat_map(|group| group.rules).collect()
 }
 
 /// The series that an expression is about: a name with its matchers, one selector for each alternative of a

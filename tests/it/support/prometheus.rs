@@ -1,12 +1,14 @@
 //! A real Prometheus that scrapes the test's controllers.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     path::PathBuf,
     process::{Child, Command, Stdio},
 };
 
 use anyhow::{Context as _, Result, ensure};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -14,6 +16,36 @@ use tokio::{
 };
 
 use super::{application, await_condition, controller::Controller};
+
+#[derive(Deserialize)]
+struct Rules {
+    groups: Vec<Group>,
+}
+
+#[derive(Deserialize)]
+struct Group {
+    rules: Vec<Rule>,
+}
+
+/// An alert or a recording rule of the chart.
+#[derive(Deserialize)]
+pub struct Rule {
+    pub record: Option<String>,
+    pub alert: Option<String>,
+    pub expr: String,
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    #[serde(default)]
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// All rules of the chart.
+pub fn rules() -> Vec<Rule> {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/windlass/files/alerts.yaml");
+    let text = fs::read_to_string(file).expect("the rules");
+    let rules: Rules = serde_saphyr::from_str(&text).expect("the rules are YAML");
+    rules.groups.into_iter().flat_map(|group| group.rules).collect()
+}
 
 /// What is scraped has these labels, as in a cluster.
 pub const LABELS: [(&str, &str); 3] = [

@@ -11,6 +11,11 @@ fn metrics() -> Metrics {
     Metrics::new(&Vocabulary::default())
 }
 
+fn started(config: &Notifications, metrics: &Metrics) -> Arc<Notifier> {
+    let notifier = Notifier::start(config, "a/b", metrics).expect("it starts");
+    notifier.expect("somebody is told")
+}
+
 fn quick() -> Patience {
     Patience {
         timeout: Duration::from_millis(300),
@@ -229,9 +234,7 @@ async fn what_comes_within_an_interval_is_one_message_to_each() {
         &[(&events, Sink::CloudEvents), (&slack, Sink::Slack)],
         Duration::from_millis(100),
     );
-    let notifier = Notifier::start(&config, "a/b", &metrics())
-        .expect("it starts")
-        .expect("somebody");
+    let notifier = started(&config, &metrics());
     for name in ["web", "api", "db"] {
         hold(&notifier, name);
     }
@@ -250,9 +253,7 @@ async fn a_hanging_receiver_keeps_no_other_from_being_told_and_is_dropped_when_t
         Duration::from_millis(5),
     );
     let metrics = metrics();
-    let notifier = Notifier::start(&config, "a/b", &metrics)
-        .expect("it starts")
-        .expect("somebody");
+    let notifier = started(&config, &metrics);
     // One is being sent, some wait, and the last finds no room.
     for number in 0..=BATCHES_QUEUED + 1 {
         hold(&notifier, &format!("web-{number}"));
@@ -269,9 +270,7 @@ async fn what_is_gathered_at_the_end_is_told_at_once() {
     let receiver = Receiver::start(&[OK]).await;
     let config = config(&[(&receiver, Sink::Slack)], Duration::from_hours(1));
     let metrics = metrics();
-    let notifier = Notifier::start(&config, "a/b", &metrics)
-        .expect("it starts")
-        .expect("somebody");
+    let notifier = started(&config, &metrics);
     hold(&notifier, "web");
     notifier.finish(Duration::from_secs(30)).await;
     assert_eq!(counted(&metrics, Sink::Slack), [("delivered", 1)]);
@@ -282,9 +281,7 @@ async fn too_many_of_a_namespace_are_counted() {
     let receiver = Receiver::start(&[OK]).await;
     let config = config(&[(&receiver, Sink::Slack)], Duration::from_hours(1));
     let metrics = metrics();
-    let notifier = Notifier::start(&config, "a/b", &metrics)
-        .expect("it starts")
-        .expect("somebody");
+    let notifier = started(&config, &metrics);
     for number in 0..103 {
         hold(&notifier, &format!("web-{number}"));
     }
