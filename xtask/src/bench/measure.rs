@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use futures::{StreamExt, TryStreamExt, stream};
 use kube::{
     Client,
-    api::{Patch, PatchParams},
+    api::{GetParams, Patch, PatchParams},
     core::Request,
 };
 use serde_json::json;
@@ -92,6 +92,19 @@ impl<'a> Changer<'a> {
             }
         }
         Ok(times)
+    }
+
+    /// Lets the API server collect its garbage (`net/http/pprof`). With thousands of objects that takes it half a
+    /// second, and as bursts come at the same pace as the garbage, it is always the same one's bursts that it
+    /// makes half as long again.
+    pub async fn tidy_up(&self) -> Result<()> {
+        let mut request = Request::new("/debug/pprof").get("heap", &GetParams::default())?;
+        *request.uri_mut() = "/debug/pprof/heap?gc=1&debug=1".parse()?;
+        self.client
+            .request_text(request)
+            .await
+            .context("have the API server collect its garbage")?;
+        Ok(())
     }
 
     /// Changes at once; the time until the last effect.

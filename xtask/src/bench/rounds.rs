@@ -157,6 +157,7 @@ impl Bench<'_> {
     }
 
     async fn burst(&mut self, sizes: &Sizes, subject: Subject, source: Source) -> Result<Duration> {
+        self.changer(subject).tidy_up().await?;
         let phase = self.begin(subject)?;
         let time = self.changer(subject).burst(sizes.burst, source).await?;
         sleep(PAUSE_AFTER_BURST).await;
