@@ -8,10 +8,10 @@
 //!    first saw its last record. Times in the record are for people; clocks of two machines are never
 //!    compared, only how fast they run, and for that there is a margin.
 //! 3. A renewal counts from before it was sent, and only if it was answered.
-//! 4. We lead while the last renewal is younger than the renew deadline. No write of ours may take longer
-//!    than what is left of the lease, so nothing of ours is under way when another one may take it.
-//! 5. Whoever takes over from a holder that did not release the lease waits a little longer, for what the
-//!    API server may still be carrying out although nobody waits for its answer any more.
+//! 4. We lead while the last renewal is younger than the renew deadline. A write of ours is waited for half
+//!    of what is left of the lease at most, and the API server is told to take no longer either: what got
+//!    there before we gave it up is over before another one may take the lease, answered or not.
+//! 5. Whoever releases the lease has nothing under way. One that cannot know leaves it to expire.
 
 use std::ops::{Add, RangeInclusive};
 use std::time::Duration;
@@ -25,6 +25,9 @@ mod tests;
 
 /// Clocks of two machines may differ in speed: this part of the lease's duration is given away for it.
 const MARGIN_PARTS: u32 = 16;
+
+/// The way to the API server has one half of what a write may take, the API server itself the other.
+const WRITE_PARTS: u32 = 2;
 
 /// How much more often a standby looks than a leader renews: a released lease is taken within a second.
 const LOOKS_PER_RETRY: u32 = 4;
@@ -95,7 +98,7 @@ pub struct Times {
     duration: Duration,
     deadline: Duration,
     retry: Duration,
-    grace: Duration,
+    write: Duration,
 }
 
 /// What does not fit together in [`Times`].
@@ -110,7 +113,8 @@ impl Times {
     pub const DURATION: RangeInclusive<Duration> = Duration::from_secs(2)..=Duration::from_hours(1);
 
     /// `duration`: how long others heed a record. `deadline`: how old a renewal may be for its holder to
-    /// lead. `retry`: how often it is renewed. `write_timeout`: the longest that any write takes.
+    /// lead. `retry`: how often it is renewed. `write_timeout`: the longest that any write is waited for, and
+    /// that the API server takes for it.
     ///
     /// # Errors
     /// When they do not fit together.
@@ -129,7 +133,7 @@ impl Times {
             duration,
             deadline,
             retry,
-            grace: write_timeout.min(duration),
+            write: write_timeout.min(duration),
         })
         .ok_or(BadTimes)
     }
@@ -290,8 +294,7 @@ impl Elector {
             (Call::Read, Answer::Read(read)) => self.read(now, read),
             (Call::Create(record), Answer::Written(version)) => {
                 // Somebody may have deleted the Lease of one who leads.
-                let heed = self.times.duration + self.times.grace;
-                self.written(sent.at, now, record, version, now + heed);
+                self.written(sent.at, now, record, version, now + self.times.duration);
             }
             (Call::Update(record, version), Answer::Written(new)) => {
                 let writes_from = self.takes_over(now, version);
@@ -316,7 +319,8 @@ impl Elector {
         self.write_time(now).is_some_and(|left| write_timeout <= left)
     }
 
-    /// How long a write may take that is sent now. `None`: none may be sent.
+    /// How long a write may be waited for that is sent now, and how long the API server may take for it.
+    /// `None`: none may be sent.
     #[must_use]
     pub fn write_time(&self, now: Monotonic) -> Option<Duration> {
         let Standing::Leading { renewed, writes_from } = self.standing else {
@@ -325,10 +329,8 @@ impl Elector {
         if self.releasing || now < writes_from || now.since(renewed) >= self.times.deadline {
             return None;
         }
-        self.times
-            .usable()
-            .checked_sub(now.since(renewed))
-            .filter(|left| !left.is_zero())
+        let left = self.times.usable().checked_sub(now.since(renewed))? / WRITE_PARTS;
+        (!left.is_zero()).then_some(left)
     }
 
     /// Whether the lease is ours, even if it is too early to write.
@@ -367,7 +369,7 @@ impl Elector {
     pub fn release(&mut self, now: Monotonic) {
         self.releasing = true;
         self.next = self.next.min(now);
-        let in_doubt = self.given_up.is_some_and(|at| now.since(at) < self.times.grace)
+        let in_doubt = self.given_up.is_some_and(|at| now.since(at) < self.times.write)
             || self.writes_from().is_none_or(|from| now < from);
         if in_doubt && self.standing != Standing::Lost {
             self.standing = Standing::Released;
@@ -436,13 +438,13 @@ impl Elector {
     fn takes_over(&self, now: Monotonic, taken: Version) -> Monotonic {
         match &self.known {
             Known::Seen(seen) if seen.version == taken && !self.is_mine(seen) && seen.record.holder.is_some() => {
-                self.heeded_until(seen) + self.times.grace
+                self.heeded_until(seen)
             }
             // Taken by a write of ours that was not answered, from whoever was seen last.
             Known::Seen(seen) if seen.version == taken && self.is_mine(seen) => match &self.heeded {
                 Some(heeded) if heeded.record.holder.is_none() => now,
-                Some(heeded) => self.heeded_until(heeded) + self.times.grace,
-                None => now + self.times.duration + self.times.grace,
+                Some(heeded) => self.heeded_until(heeded),
+                None => now + self.times.duration,
             },
             Known::Seen(_) | Known::Nothing | Known::Missing => now,
         }

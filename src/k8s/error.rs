@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use http::{Request, StatusCode};
+use http::uri::PathAndQuery;
+use http::{Method, Request, StatusCode, Uri};
 use kube::Client;
 use kube::client::Body;
 use serde::Deserialize;
@@ -132,15 +133,19 @@ struct Cause {
 }
 
 /// Sends one request, reads the answer to its end (or the connection is lost for the next one), and
-/// decodes it as `T`. Nothing of the body is ever logged.
+/// decodes it as `T`. Nothing of the body is ever logged. The API server is told how long a write may take:
+/// nothing comes of one later than that after it got there.
 ///
 /// # Errors
 /// See [`ApiError`]; a request that takes longer than `timeout` is `Unavailable`.
 pub async fn send<T: DeserializeOwned>(
     client: &Client,
-    request: Request<Vec<u8>>,
+    mut request: Request<Vec<u8>>,
     timeout: Duration,
 ) -> Result<T, ApiError> {
+    if request.method() != Method::GET {
+        *request.uri_mut() = limited(request.uri(), timeout)?;
+    }
     let exchange = async {
         let response = client
             .send(request.map(Body::from))
@@ -168,6 +173,16 @@ pub async fn send<T: DeserializeOwned>(
     };
     let field = answer.details.causes.first().map(|cause| cause.field.as_str());
     Err(ApiError::of_status(status.as_u16(), message, field))
+}
+
+/// With the parameter that makes the API server give a request up
+/// (<https://github.com/kubernetes/kubernetes/blob/v1.33.0/staging/src/k8s.io/apiserver/pkg/endpoints/filters/request_deadline.go>).
+fn limited(uri: &Uri, timeout: Duration) -> Result<Uri, ApiError> {
+    let given = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    let more = if uri.query().is_some() { '&' } else { '?' };
+    format!("{given}{more}timeout={}ms", timeout.as_millis())
+        .parse()
+        .map_err(|_| ApiError::Unexpected("its address cannot be composed"))
 }
 
 fn reason(status: StatusCode) -> &'static str {

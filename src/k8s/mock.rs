@@ -1,7 +1,7 @@
 //! An API server for tests that checks the complete list of calls: each in order, none missing, none
 //! more.
 
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use http_body_util::BodyExt as _;
 use kube::Client;
 use kube::client::Body;
@@ -32,7 +32,8 @@ pub struct Api {
 }
 
 impl Api {
-    /// Expects these calls (`METHOD path?query`) in this order.
+    /// Expects these calls (`METHOD path?query`) in this order. Writes must say how long they may take
+    /// besides, reads must not: that is not in `calls`.
     #[must_use]
     pub fn expecting<const N: usize>(calls: [(&'static str, Answer); N]) -> Self {
         let (service, mut handle) = mock::pair::<Request<Body>, Response<Body>>();
@@ -44,7 +45,17 @@ impl Api {
                     .await
                     .unwrap_or_else(|| panic!("missing call: {expected}"));
                 let found = format!("{} {}", request.method(), request.uri());
-                assert_eq!(found, expected);
+                let (call, limit) = match found.rsplit_once("timeout=") {
+                    Some((call, limit)) => (&call[..call.len() - 1], Some(limit)),
+                    None => (found.as_str(), None),
+                };
+                assert_eq!(call, expected);
+                let millis = limit.map(|it| it.strip_suffix("ms").expect("ms").parse::<u64>().expect("a number"));
+                assert_eq!(
+                    millis.is_some_and(|it| it > 0),
+                    request.method() != Method::GET,
+                    "{found}"
+                );
                 let body = request.into_body().collect().await.expect("a body").to_bytes();
                 bodies.push(serde_json::from_slice(&body).unwrap_or(Value::Null));
                 let answer_body = Body::from(answer.body.to_string().into_bytes());

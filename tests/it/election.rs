@@ -11,11 +11,12 @@ use serde_json::json;
 
 use crate::support::{
     Test,
-    audit::Audit,
+    audit::{Audit, Request},
     await_condition, await_condition_within,
     build::{deployment, env},
     controller::Controller,
     tests,
+    webhook::Webhook,
 };
 
 tests! {
@@ -23,9 +24,10 @@ tests! {
     a_leader_that_is_stopped_hands_over_at_once: embedded;
     a_leader_that_crashed_is_followed_when_its_lease_is_over: embedded;
     a_leader_that_was_halted_ends_and_writes_nothing_more: embedded;
+    a_write_that_is_not_over_in_time_comes_to_nothing: embedded;
 }
 
-/// What the leader waits for before it may write where nobody released the lease: the lease and a write.
+/// What somebody waits for before it leads where nobody released the lease, and some more.
 const TAKEN_OVER: Duration = Duration::from_secs(40);
 
 /// Two replicas, the test's own first, which leads.
@@ -125,5 +127,30 @@ async fn a_leader_that_was_halted_ends_and_writes_nothing_more(t: &Test) {
     assert_eq!(first.exit_code(), Some(1));
     t.rolls("web", 2).await;
     assert_eq!(written(&of_first), Vec::<String>::new(), "it led no more");
+    second.stop().await;
+}
+
+async fn a_write_that_is_not_over_in_time_comes_to_nothing(t: &Test) {
+    let (first, second) = two(t, "4s").await;
+    let of_first = t.audit("windlass");
+    let webhook = Webhook::hold(t, "windlass", "web").await;
+    t.config("web", &[("level", "B")]).await;
+    webhook.is_asked().await;
+    // From now on it can neither give its write up nor hang up: the API server has to know by itself.
+    first.pause();
+    leads(&second).await;
+    // The webhook has not answered yet, and would wait for longer than the lease lasts.
+    let requests = of_first.requests();
+    let given_up = |it: &Request| it.verb == "patch" && it.name == "web" && it.code >= 500;
+    assert!(requests.iter().any(given_up), "under way still: {requests:?}");
+    webhook.end().await;
+    t.rolls("web", 1).await;
+    first.resume();
+    await_condition("the one that was halted to end", async || {
+        ensure!(!first.runs(), "it runs still");
+        Ok(())
+    })
+    .await;
+    t.rolls("web", 1).await;
     second.stop().await;
 }

@@ -13,6 +13,7 @@ pub mod prometheus;
 pub mod receiver;
 pub mod secrets;
 mod wait;
+pub mod webhook;
 
 use std::{
     cell::{Cell, RefCell},

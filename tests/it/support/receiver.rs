@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 /// Is in every receiver's URL, and may be nowhere else.
@@ -51,20 +51,27 @@ impl Receiver {
     }
 }
 
-async fn take(mut stream: TcpStream, manners: Manners, bodies: Arc<Mutex<Vec<Value>>>) {
+/// The JSON of one request. `None`: whoever sent it hung up.
+pub async fn read_json(stream: &mut (impl AsyncRead + Unpin)) -> Option<Value> {
     let mut bytes = Vec::new();
-    let body = loop {
+    loop {
         let mut part = [0; 4096];
         let Ok(read @ 1..) = stream.read(&mut part).await else {
-            return;
+            return None;
         };
         bytes.extend_from_slice(&part[..read]);
         let text = String::from_utf8_lossy(&bytes);
         // Until it is whole it is no JSON.
         let body = text.split_once("\r\n\r\n").map(|(_, body)| serde_json::from_str(body));
         if let Some(Ok(body)) = body {
-            break body;
+            return Some(body);
         }
+    }
+}
+
+async fn take(mut stream: TcpStream, manners: Manners, bodies: Arc<Mutex<Vec<Value>>>) {
+    let Some(body) = read_json(&mut stream).await else {
+        return;
     };
     bodies.lock().expect("not poisoned").push(body);
     if manners == Manners::Hangs {
