@@ -15,8 +15,9 @@
 //! | [`statuses`] | what is said of each policy |
 //! | [`policies`] | which policies hold for which workload |
 //! | [`delegations`] | Argo Rollouts that run another object's template |
+//! | [`texts`] | names that many objects repeat, each kept once |
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::config::Sources;
@@ -39,6 +40,7 @@ mod sources;
 mod statuses;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod watches;
 mod waves;
 mod workloads;
@@ -49,6 +51,7 @@ use policies::PolicyBook;
 pub use policies::Touched;
 use sources::{Content, SourceEntry};
 pub use statuses::DueStatus;
+use texts::Texts;
 use watches::WatchState;
 pub use watches::{Feeds, WatchId};
 pub use waves::is_done;
@@ -118,8 +121,8 @@ pub struct Index {
     tally: HashMap<(KindId, State), usize>,
     held: HashMap<Reason, usize>,
     present_sources: HashMap<SourceKind, usize>,
-    /// Thousands of objects share a few namespaces, and most ask for the same; each is kept once.
-    known_namespaces: HashSet<Namespace>,
+    texts: Texts,
+    /// Most workloads ask for the same; each is kept once.
     known_opt_ins: Vec<Arc<OptIn>>,
     /// What has to be read from the API server, because no watch brings it.
     wanted: Vec<Wanted>,
@@ -194,14 +197,6 @@ impl Index {
     /// Who has to be decided again since the last call, because what they waited for is gone.
     pub fn take_called(&mut self) -> Vec<WorkloadRef> {
         std::mem::take(&mut self.called)
-    }
-
-    fn intern(&mut self, namespace: &mut Namespace) {
-        if let Some(known) = self.known_namespaces.get(namespace.as_str()) {
-            namespace.clone_from(known);
-        } else {
-            self.known_namespaces.insert(namespace.clone());
-        }
     }
 
     fn intern_opt_in(&mut self, opt_in: &mut Arc<OptIn>) {

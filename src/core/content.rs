@@ -30,6 +30,11 @@ impl Contents {
         self.0.iter().map(|(key, digest)| (key, digest))
     }
 
+    /// The keys, to have each replaced by an equal one.
+    pub fn keys_mut(&mut self) -> impl Iterator<Item = &mut Key> {
+        self.0.iter_mut().map(|(key, _)| key)
+    }
+
     /// The keys in which two states differ: changed, added or gone, in order.
     #[must_use]
     pub fn differing<'a>(&'a self, other: &'a Self) -> Vec<&'a Key> {

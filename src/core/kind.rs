@@ -215,6 +215,9 @@ impl PartialOrd for KindId {
 
 impl Ord for KindId {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        if std::ptr::eq(self.0, other.0) {
+            return std::cmp::Ordering::Equal;
+        }
         self.identity().cmp(&other.identity())
     }
 }

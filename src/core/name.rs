@@ -48,8 +48,9 @@ text!(
     Name(Arc<str>)
 );
 text!(
-    /// A key of a source: `data` and `binaryData` are one key space.
-    Key(Box<str>)
+    /// A key of a source: `data` and `binaryData` are one key space. Shared, because sources of one
+    /// application's many instances have the same.
+    Key(Arc<str>)
 );
 
 /// An object's `metadata.resourceVersion`.

@@ -29,6 +29,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const IDLE_CONNECTIONS: usize = 32;
 const IDLE_TIMEOUT: Duration = Duration::from_mins(15);
 
+/// What each connection reads at a time: a record of TLS has no more. By itself hyper's buffers grow to
+/// 400 KiB each while a list comes, and stay.
+const READ_BUFFER: usize = 16 * 1024;
+
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -129,6 +133,7 @@ pub fn client(config: &Config, observer: Observer, pulses: Pulses) -> Result<Cli
             .pool_timer(hyper_util::rt::TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
+            .http1_read_buf_exact_size(READ_BUFFER)
             .build(tls);
     let service = ServiceBuilder::new()
         .map_request(newest_list)
@@ -170,7 +175,7 @@ fn newest_list<B>(mut request: Request<B>) -> Request<B> {
 
 /// What the API server sends of each object when no more than its metadata is asked for
 /// (<https://kubernetes.io/docs/reference/using-api/api-concepts/#receiving-resources-as-partial-metadata>).
-const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+pub(super) const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 const METADATA_LIST: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 
 /// Of which resources nothing but metadata is ever listed or watched. For Secrets this is a promise:

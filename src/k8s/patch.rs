@@ -6,12 +6,15 @@
 
 use std::time::Duration;
 
+use http::HeaderValue;
+use http::header::ACCEPT;
 use kube::Client;
 use kube::api::{DynamicObject, Patch, PatchParams};
 use kube::core::{Request, Resource as _};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::client::METADATA;
 use super::error::{ApiError, send};
 use super::lean::workload_resource;
 use crate::core::annotation::{self, reloader, wave};
@@ -198,9 +201,11 @@ impl WorkloadPatch {
         } else {
             Patch::Merge(self.body())
         };
-        let request = Request::new(url)
+        let mut request = Request::new(url)
             .patch(self.workload.name.as_str(), &params, &patch)
             .map_err(|_| ApiError::Unexpected("the patch cannot be put into a request"))?;
+        // Its version is all that is of interest.
+        request.headers_mut().insert(ACCEPT, HeaderValue::from_static(METADATA));
         let answer: Answer = send(client, request, timeout).await?;
         Version::parse(&answer.metadata.resource_version).ok_or(ApiError::Unexpected("its version is no number"))
     }

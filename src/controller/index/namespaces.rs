@@ -72,7 +72,7 @@ impl Index {
         for source in sources {
             self.drop_source(&source);
         }
-        self.known_namespaces.remove(namespace.as_str());
+        self.texts.forget_namespace(namespace);
     }
 
     pub(super) fn has_sources_of(&self, namespace: &Namespace) -> bool {

@@ -169,7 +169,7 @@ impl Index {
 
     fn apply_metadata(&mut self, mut source: Source, seen: Seen, now: Timestamp) -> Vec<WorkloadRef> {
         let Seen { how, watch, .. } = seen;
-        self.intern(&mut source.reference.namespace);
+        self.share_texts_of_source(&mut source);
         if how == How::Watched {
             self.note_life(watch, now);
         }
@@ -247,8 +247,7 @@ impl Index {
 
     fn apply_whole(&mut self, mut source: Source, seen: Seen, now: Timestamp) -> Vec<WorkloadRef> {
         let Seen { how, watch, .. } = seen;
-        self.intern(&mut source.reference.namespace);
-        let started = self.started();
+        self.share_texts_of_source(&mut source);
         let Some(state) = self.watch(watch) else {
             return Vec::new();
         };
@@ -263,29 +262,16 @@ impl Index {
         let since = source.changed_at.unwrap_or_else(|| Second::from(now));
         let since = seen.skipped.map_or(since, |skipped| skipped.min(since));
         let Some(entry) = self.sources.get_mut(&reference) else {
-            let keys: Vec<Key> = source.contents.iter().map(|(key, _)| key.clone()).collect();
-            self.sources.insert(
-                reference.clone(),
-                Box::new(SourceEntry {
-                    source,
-                    gone: false,
-                    content: Content::Read,
-                    seen: None,
-                    content_version: version,
-                    unseen,
-                    generation,
-                }),
-            );
-            *self.present_sources.entry(reference.kind).or_default() += 1;
-            return match how {
-                // Nothing is decided before the first list is complete, and then everything is.
-                How::Listed if !started => Vec::new(),
-                // Seen only by a label that it now has: it was there before.
-                How::Watched | How::Listed if self.rules.selected_sources => {
-                    self.touch(&reference, &keys, since, now, Arrival::Unseen)
-                }
-                How::Listed | How::Watched => self.touch(&reference, &keys, since, now, Arrival::New),
+            let entry = SourceEntry {
+                source,
+                gone: false,
+                content: Content::Read,
+                seen: None,
+                content_version: version,
+                unseen,
+                generation,
             };
+            return self.first_see(reference, entry, how, since, now);
         };
         entry.generation = generation;
         let first_read = entry.content != Content::Read;
@@ -348,6 +334,33 @@ impl Index {
             (false, false, _) => Arrival::Changed,
             (false, true, How::Watched) if !skipped => return Vec::new(),
             (false, true, How::Watched) | (_, true, How::Listed) => Arrival::Unseen,
+        };
+        self.touch(&reference, &keys, since, now, arrival)
+    }
+
+    /// One that was not known before, with its content.
+    fn first_see(
+        &mut self,
+        reference: SourceRef,
+        entry: SourceEntry,
+        how: How,
+        since: Second,
+        now: Timestamp,
+    ) -> Vec<WorkloadRef> {
+        // Nothing is decided before the first list is complete, and then everything is.
+        let told = how == How::Watched || self.started();
+        let keys = entry.source.contents.iter().filter(|_| told);
+        let keys: Vec<Key> = keys.map(|(key, _)| key.clone()).collect();
+        self.sources.insert(reference.clone(), Box::new(entry));
+        *self.present_sources.entry(reference.kind).or_default() += 1;
+        if !told {
+            return Vec::new();
+        }
+        // Seen only by a label that it now has: it was there before.
+        let arrival = if self.rules.selected_sources {
+            Arrival::Unseen
+        } else {
+            Arrival::New
         };
         self.touch(&reference, &keys, since, now, arrival)
     }

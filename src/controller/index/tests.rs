@@ -12,6 +12,7 @@ mod delegations;
 mod elsewhere;
 mod secrets;
 mod standby;
+mod texts;
 mod waves;
 
 const NOW: i64 = 1_800_000_000;

@@ -14,7 +14,7 @@ impl Index {
         if !self.has_workloads_of(&workload.reference.namespace) {
             return false;
         }
-        self.intern(&mut workload.reference.namespace);
+        self.share_texts_of_workload(&mut workload.reference);
         let generation = self.watch(watch).map_or(0, |watch| watch.generation);
         let reference = workload.reference.clone();
         self.delegate(&mut workload);
@@ -47,7 +47,13 @@ impl Index {
             workload.observed.clone_from(&entry.remembered);
         }
         // Most events leave the uses as they are, and a source may have a thousand users.
-        let consequence = if entry.workload.uses == workload.uses && entry.opt_in == governing.opt_in {
+        let same_uses = entry.workload.uses == workload.uses;
+        if same_uses {
+            workload.uses.clone_from(&entry.workload.uses);
+        } else {
+            self.share_texts_of_uses(&reference.namespace, &mut workload.uses);
+        }
+        let consequence = if same_uses && entry.opt_in == governing.opt_in {
             entry.update(workload, governing, how, self.rules, now)
         } else {
             self.unlink(&entry);
@@ -59,8 +65,9 @@ impl Index {
         consequence
     }
 
-    fn insert_new(&mut self, workload: Workload, selected: bool, generation: u32) -> bool {
+    fn insert_new(&mut self, mut workload: Workload, selected: bool, generation: u32) -> bool {
         let reference = workload.reference.clone();
+        self.share_texts_of_uses(&reference.namespace, &mut workload.uses);
         let asked = workload.opt_in.as_ref().ok().cloned().flatten();
         let governing = self.govern(&workload, asked, selected);
         let entry = Box::new(WorkloadEntry::new(workload, governing, generation, self.rules));

@@ -1,0 +1,60 @@
+//! Texts that are the same are one, whichever came first, and stay so however often what has them is seen.
+
+use super::*;
+
+fn is_one(this: &str, other: &str) {
+    assert_eq!(this, other);
+    assert!(std::ptr::eq(this, other), "{this} is kept twice");
+}
+
+fn source<'a>(fed: &'a Fed, name: &str) -> &'a Source {
+    let reference = config_map(name, "u", 1, &[]).reference;
+    &fed.index.sources.get(&reference).expect("it is known").source
+}
+
+#[test]
+fn a_sources_name_is_that_of_its_users() {
+    let mut fed = Fed::new();
+    fed.see(config_map("first", "u", 5, &[("a", "1")]));
+    fed.workload(deployment("web", "1", 6, Value::Null, env("first", "a")));
+    fed.workload(deployment("api", "2", 7, Value::Null, env("second", "a")));
+    fed.see(config_map("second", "u", 8, &[("a", "1")]));
+    for _ in 0..2 {
+        for (user, used) in [("web", "first"), ("api", "second")] {
+            let name = source(&fed, used).reference.name.as_str();
+            is_one(name, fed.entry(user).uses[0].name.as_str());
+            is_one(name, fed.entry(user).workload.uses[0].name.as_str());
+        }
+        is_one(
+            fed.entry("web").workload.reference.namespace.as_str(),
+            source(&fed, "second").reference.namespace.as_str(),
+        );
+        fed.see(config_map("first", "u", 15, &[("a", "2")]));
+        fed.workload(deployment("api", "2", 17, Value::Null, env("second", "a")));
+    }
+}
+
+#[test]
+fn a_workloads_name_is_that_of_its_place() {
+    let mut fed = Fed::new();
+    for version in [6, 7] {
+        fed.workload(deployment("web", "1", version, Value::Null, env("first", "a")));
+        let (place, entry) = fed.index.workloads().next().expect("one");
+        is_one(place.name.as_str(), entry.workload.reference.name.as_str());
+    }
+}
+
+#[test]
+fn keys_are_shared_up_to_a_number_and_right_beyond_it() {
+    let mut fed = Fed::new();
+    let key = |fed: &Fed, name: &str| source(fed, name).contents.iter().next().expect("one").0.clone();
+    fed.see(config_map("first", "u", 1, &[("level", "1")]));
+    fed.see(config_map("second", "u", 2, &[("level", "1")]));
+    is_one(key(&fed, "first").as_str(), key(&fed, "second").as_str());
+    for number in 0..2_000 {
+        let own = format!("key-{number}");
+        fed.see(config_map(&own, "u", 3 + number, &[(&own, "1")]));
+        assert_eq!(key(&fed, &own).as_str(), own);
+    }
+    assert!(fed.index.texts.count() < 1_100, "{}", fed.index.texts.count());
+}

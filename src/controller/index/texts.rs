@@ -1,0 +1,85 @@
+//! Names that many objects repeat, each kept once.
+//!
+//! Thousands of objects share a few namespaces and keys, and a source's name stands in the source, in each
+//! template that reads it, and in the way back. Sixteen bytes of text take forty-eight of memory.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::Index;
+use crate::core::name::{Key, Namespace, SourceRef, WorkloadRef};
+use crate::core::reference::Use;
+use crate::core::workload::Source;
+
+/// Different keys that are kept to be shared; beyond them each source has its own. Nobody may fill the
+/// memory with keys of objects that are gone.
+const SHARED_KEYS: usize = 1024;
+
+/// What is shared.
+#[derive(Default)]
+pub(super) struct Texts {
+    namespaces: HashSet<Namespace>,
+    keys: HashSet<Key>,
+}
+
+impl Texts {
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        self.namespaces.len() + self.keys.len()
+    }
+
+    pub(super) fn forget_namespace(&mut self, namespace: &Namespace) {
+        self.namespaces.remove(namespace.as_str());
+    }
+
+    fn share_namespace(&mut self, namespace: &mut Namespace) {
+        if let Some(known) = self.namespaces.get(namespace.as_str()) {
+            namespace.clone_from(known);
+        } else {
+            self.namespaces.insert(namespace.clone());
+        }
+    }
+
+    fn share_key(&mut self, key: &mut Key) {
+        if let Some(known) = self.keys.get(key.as_str()) {
+            key.clone_from(known);
+        } else if self.keys.len() < SHARED_KEYS {
+            self.keys.insert(key.clone());
+        }
+    }
+}
+
+impl Index {
+    /// Of a source that came just now.
+    pub(super) fn share_texts_of_source(&mut self, source: &mut Source) {
+        self.texts.share_namespace(&mut source.reference.namespace);
+        if let Some(known) = self.known_source(&source.reference) {
+            source.reference = known.clone();
+        }
+        for key in source.contents.keys_mut() {
+            self.texts.share_key(key);
+        }
+    }
+
+    /// Of a workload that came just now.
+    pub(super) fn share_texts_of_workload(&mut self, reference: &mut WorkloadRef) {
+        self.texts.share_namespace(&mut reference.namespace);
+        if let Some((known, _)) = self.workloads.get_key_value(reference) {
+            reference.clone_from(known);
+        }
+    }
+
+    /// Of the sources that a workload uses, as long as nobody else holds the uses.
+    pub(super) fn share_texts_of_uses(&self, own: &Namespace, uses: &mut Arc<[Use]>) {
+        for used in Arc::get_mut(uses).into_iter().flatten() {
+            if let Some(known) = self.known_source(&used.source(own)) {
+                used.name.clone_from(&known.name);
+            }
+        }
+    }
+
+    fn known_source(&self, reference: &SourceRef) -> Option<&SourceRef> {
+        let used = self.used_by.get_key_value(reference).map(|(known, _)| known);
+        used.or_else(|| self.sources.get_key_value(reference).map(|(known, _)| known))
+    }
+}
