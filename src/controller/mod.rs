@@ -32,6 +32,7 @@ pub mod entry;
 mod event_writer;
 mod feed;
 pub mod gather;
+mod gauges;
 pub mod index;
 mod journeys;
 mod kinds;
@@ -50,6 +51,7 @@ mod startup;
 mod statuses;
 mod troubles;
 mod vocabulary;
+mod waits;
 mod watches;
 mod working;
 
@@ -323,12 +325,12 @@ async fn report(context: Arc<Context>, queue: Arc<Queue<WorkloadRef>>, metrics: 
         for turn in turns {
             queue.push(turn);
         }
-        observe::gauges(&metrics, &index);
+        gauges::of_all_kinds(&metrics, &index);
         for kind in [SourceKind::ConfigMap, SourceKind::Secret] {
             metrics.sources(kind.word(), index.source_count(kind));
         }
         metrics.write_queue_depth(queue.depth());
-        observe::ages(&metrics, &index, now);
+        gauges::ages(&metrics, &index, now);
     }
 }
 

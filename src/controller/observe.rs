@@ -1,6 +1,5 @@
 //! Observe: the one place where an outcome becomes a log line, an Event and a metric.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use tracing::{debug, info, warn};
 
 use super::entry::WorkloadEntry;
 use super::gather::{Context, Decided};
+use super::gauges::{self, since, word};
 use super::journeys::Journeys;
 use crate::core::baseline::Baseline;
 use crate::core::decide::{Action, Change, Plan};
@@ -17,10 +17,13 @@ use crate::core::kind::KindId;
 use crate::core::name::{Version, WorkloadRef};
 use crate::core::notice::Standing;
 use crate::core::policy::PolicyRef;
-use crate::core::reason::{REASONS, Reason, STATES, State};
+use crate::core::reason::{Reason, State};
 use crate::k8s::error::ApiError;
 use crate::k8s::events::{Severity, WorkloadEvent};
 use crate::ops::{InPlaceResult, Metrics, Notifier, RestartResult};
+
+#[cfg(test)]
+mod tests;
 
 /// What became of a plan.
 #[derive(Debug)]
@@ -199,7 +202,7 @@ impl Observer {
         if before != Some((state, reason)) {
             self.count_in_place(reason);
         }
-        gauge(&self.metrics, &index, workload.kind);
+        gauges::of_kind(&self.metrics, &index, workload.kind);
         drop(index);
 
         // Somebody who only observes wants to know of restarts; that nothing is recorded is the point.
@@ -313,7 +316,8 @@ impl Observer {
 
 /// What is said of it.
 fn sentence(plan: &Plan, restart: bool, state: State, reason: Reason, detail: &str) -> String {
-    let why = if restart && plan.reason != reason {
+    // Whatever led to a restart is called one, and explained as what it is.
+    let why = if restart && reason == Reason::Restarted {
         plan.reason
     } else {
         reason
@@ -392,140 +396,6 @@ fn standing(workload: &WorkloadRef, plan: &Plan, outcome: &Outcome) -> Option<(S
     })
 }
 
-/// Sets the gauges that follow from the index.
-pub fn gauge(metrics: &Metrics, index: &super::index::Index, kind: KindId) {
-    for state in STATES {
-        metrics.workloads(word(kind), state.word(), index.count(kind, *state));
-    }
-    for reason in REASONS.iter().filter(|reason| is_hold(**reason)) {
-        metrics.held(reason.word(), index.count_reason(*reason));
-    }
-}
-
-/// The same for every kind.
-pub fn gauges(metrics: &Metrics, index: &super::index::Index) {
-    for kind in index.counted_kinds() {
-        gauge(metrics, index, kind);
-    }
-}
-
-/// Sets how old the oldest change is that some workload does not run, in all and by reason.
-pub fn ages(metrics: &Metrics, index: &super::index::Index, now: Timestamp) {
-    let mut oldest = None;
-    let mut by_reason: HashMap<Reason, Timestamp> = HashMap::new();
-    for (since, status) in index
-        .workloads()
-        .filter_map(|(_, entry)| Some((entry.stale_since?, entry.status)))
-    {
-        oldest = oldest.map_or(Some(since), |oldest: Timestamp| Some(oldest.min(since)));
-        if let Some((state, reason)) = status
-            && state != State::Observed
-        {
-            debug_assert!(is_wait(reason), "no age is shown for {}", reason.word());
-            let oldest = by_reason.entry(reason).or_insert(since);
-            *oldest = since.min(*oldest);
-        }
-    }
-    let age = |since: Option<Timestamp>| since.map_or(Duration::ZERO, |since| self::since(since, now));
-    metrics.oldest_stale(age(oldest));
-    for reason in REASONS.iter().filter(|reason| is_wait(**reason)) {
-        metrics.oldest_stale_by_reason(reason.word(), age(by_reason.get(reason).copied()));
-    }
-}
-
-/// Who or what ends a hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ends {
-    /// It goes by itself.
-    Time,
-    /// It is tried again rarely.
-    Trials,
-    /// Whoever wanted it so.
-    Wanted,
-    /// Somebody has to do something.
-    Person,
-}
-
-impl Ends {
-    /// All of them, for the reference.
-    pub const ALL: [Self; 4] = [Self::Time, Self::Trials, Self::Wanted, Self::Person];
-
-    /// For the reference.
-    #[must_use]
-    pub fn sentence(self) -> &'static str {
-        match self {
-            Self::Time => "time; the workload goes by itself",
-            Self::Trials => "tried again rarely; somebody should look",
-            Self::Wanted => "somebody who has said so",
-            Self::Person => "a person",
-        }
-    }
-}
-
-/// Who ends it, of reasons for which a workload is not current and waits.
-#[must_use]
-pub fn ends(reason: Reason) -> Option<Ends> {
-    Some(match reason {
-        Reason::Budget
-        | Reason::OutsideWindow
-        | Reason::Frozen
-        | Reason::MinInterval
-        | Reason::EarlierWave
-        | Reason::Flapping => Ends::Time,
-        Reason::ChangeRefused | Reason::OtherController | Reason::Reverted => Ends::Trials,
-        Reason::Suspended
-        | Reason::Ignored
-        | Reason::OnDelete
-        | Reason::Partitioned
-        | Reason::AwaitsPromotion
-        | Reason::Paused => Ends::Wanted,
-        Reason::SourceMissing
-        | Reason::SourceUnreadable
-        | Reason::Undone
-        | Reason::Unproven
-        | Reason::Halted
-        | Reason::PolicyMissing
-        | Reason::PolicyInvalid
-        | Reason::InvalidAnnotation
-        | Reason::OtherInstallation
-        | Reason::ImmutableReplaced => Ends::Person,
-        _ => return None,
-    })
-}
-
-/// Reasons for which a workload is not current and waits for somebody or something.
-#[must_use]
-pub fn is_hold(reason: Reason) -> bool {
-    ends(reason).is_some()
-}
-
-/// Reasons for which a workload is not current yet, and nothing is said against it.
-#[must_use]
-pub fn is_on_its_way(reason: Reason) -> bool {
-    matches!(
-        reason,
-        Reason::Settling
-            | Reason::Reshaped
-            | Reason::Proving
-            | Reason::Restarted
-            | Reason::Resumed
-            | Reason::Rolling
-            | Reason::RollingLong
-            | Reason::Absorbing
-            | Reason::Propagating
-    )
-}
-
-/// All reasons for which a workload can be not current.
-#[must_use]
-pub fn is_wait(reason: Reason) -> bool {
-    let failed = matches!(
-        reason,
-        Reason::RolloutFailed | Reason::NotApplied | Reason::Forbidden | Reason::Rejected
-    );
-    is_hold(reason) || is_on_its_way(reason) || failed || reason == Reason::PausePeriod
-}
-
 /// How an Event for it is shown; `None`: no Event.
 fn severity(reason: Reason) -> Option<Severity> {
     match reason {
@@ -596,20 +466,6 @@ fn result_of(error: &ApiError) -> RestartResult {
         ApiError::Rejected(_) => RestartResult::Rejected,
         ApiError::Unavailable(_) | ApiError::Unexpected(_) => RestartResult::Unavailable,
     }
-}
-
-fn word(kind: KindId) -> &'static str {
-    kind.row().kind
-}
-
-/// The words of all kinds, for metrics that start at zero.
-#[must_use]
-pub fn kind_words() -> Vec<&'static str> {
-    KindId::built_in().map(|kind| kind.row().kind).collect()
-}
-
-fn since(from: Timestamp, now: Timestamp) -> Duration {
-    Duration::try_from(now.duration_since(from)).unwrap_or_default()
 }
 
 fn capitalised(text: &str) -> String {

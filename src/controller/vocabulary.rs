@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::observe::{self, Ends};
-use super::policies;
+use super::waits::{self, Ends};
+use super::{gauges, policies};
 use crate::core::kind::KindId;
 use crate::core::reason::{REASONS, Reason, STATES};
 use crate::k8s::client::{self, Answered};
@@ -25,7 +25,7 @@ pub fn metrics() -> Metrics {
 #[must_use]
 pub fn metrics_reference() -> String {
     let ended_by = |ends: Ends| Values {
-        values: words(|reason| observe::ends(reason) == Some(ends)),
+        values: words(|reason| waits::ends(reason) == Some(ends)),
         meaning: ends.sentence(),
     };
     let held = Ends::ALL.map(ended_by);
@@ -63,11 +63,11 @@ fn with<T>(make: impl FnOnce(&Vocabulary<'_>) -> T) -> T {
         .chain(policies::PLURALS.map(|plural| (Verb::Patch, plural)))
         .collect();
     make(&Vocabulary {
-        workload_kinds: &observe::kind_words(),
+        workload_kinds: &gauges::kind_words(),
         source_kinds: &["ConfigMap", "Secret"],
         states: &states,
-        held_reasons: &words(observe::is_hold),
-        stale_reasons: &words(observe::is_wait),
+        held_reasons: &words(waits::is_hold),
+        stale_reasons: &words(waits::is_wait),
         error_reasons: crate::k8s::error::WORDS,
         watched: &watched,
         requests: &requests,

@@ -118,7 +118,9 @@ async fn without_the_right_to_patch_it_says_so_and_does_not_insist(t: &Test) {
 
     let message = t.event("web", "Forbidden").await;
     assert!(
-        message.contains("patch") && message.contains("deployments"),
+        message.starts_with("The API server does not allow the write")
+            && message.contains("patch")
+            && message.contains("deployments"),
         "{message}"
     );
     // Nothing to wait for: what must not come would come within seconds.

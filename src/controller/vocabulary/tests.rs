@@ -20,7 +20,7 @@ fn each_hold_that_does_not_end_by_itself_raises_an_alert_or_is_wanted() {
             .any(|word| word == reason.word())
     };
     for reason in REASONS {
-        match observe::ends(*reason) {
+        match waits::ends(*reason) {
             Some(Ends::Person | Ends::Trials) => assert!(named(*reason), "{}", reason.word()),
             // A policy that was suspended and forgotten is worth knowing; the others are how somebody rolls.
             Some(Ends::Wanted) => assert_eq!(named(*reason), *reason == Reason::Suspended, "{}", reason.word()),
@@ -36,7 +36,7 @@ fn whatever_is_on_its_way_for_too_long_raises_an_alert() {
     let (_, listed) = alert.split_once("reason=~\"").expect("its reasons");
     let (listed, _) = listed.split_once('"').expect("their end");
     let mut listed: Vec<&str> = listed.split('|').collect();
-    let mut expected = words(observe::is_on_its_way);
+    let mut expected = words(waits::is_on_its_way);
     // These wait for others that roll, and go by themselves.
     expected.extend([Reason::Budget.word(), Reason::EarlierWave.word()]);
     listed.sort_unstable();

@@ -1,0 +1,93 @@
+use super::*;
+use crate::core::decide::{By, Restart};
+use crate::core::kind::DEPLOYMENT;
+use crate::core::name::{Name, Namespace};
+
+fn restart(reason: Reason) -> Plan {
+    Plan {
+        action: Action::Restart(Box::new(Restart {
+            observed: String::new(),
+            digest: String::new(),
+            cause: String::new(),
+            by: By::Template,
+            reloaded_from: None,
+            marks: None,
+            pause: None,
+            sources: Vec::new(),
+        })),
+        state: State::Rolling,
+        reason,
+        detail: "ConfigMap web (key level)".into(),
+        not_before: None,
+        answer: None,
+        files: None,
+    }
+}
+
+/// What is said of a workload after that.
+fn said(plan: &Plan, outcome: &Outcome) -> String {
+    let workload = WorkloadRef {
+        namespace: Namespace::from("shop"),
+        kind: DEPLOYMENT,
+        name: Name::from("web"),
+    };
+    let (state, reason, detail) = standing(&workload, plan, outcome).expect("something is said");
+    sentence(plan, true, state, reason, &detail)
+}
+
+#[test]
+fn a_restart_is_said_to_be_one_only_if_it_is() {
+    let written = || Outcome::Written {
+        version: Version::new(1),
+        change: None,
+    };
+    let waiting = Outcome::Waiting {
+        rolling: 5,
+        waiting: 7,
+        full: None,
+    };
+    let not_tried = Outcome::NotTried {
+        why: "quota".into(),
+        until: Timestamp::UNIX_EPOCH,
+    };
+    for (reason, outcome, expected) in [
+        (
+            Reason::Restarted,
+            written(),
+            "restarted to run new content: ConfigMap web (key level)",
+        ),
+        (
+            Reason::StartedMeanwhile,
+            written(),
+            "content changed and changed back, and a pod was started in between: ConfigMap web (key level)",
+        ),
+        (
+            Reason::Restarted,
+            Outcome::Observed(String::new()),
+            "would be restarted to run new content (observe-only): ConfigMap web (key level)",
+        ),
+        (
+            Reason::Restarted,
+            Outcome::Failed(ApiError::Forbidden("no right".into())),
+            "the API server does not allow the write: no right",
+        ),
+        (
+            Reason::StartedMeanwhile,
+            Outcome::Failed(ApiError::Rejected("quota".into())),
+            "the API server refused the write: quota",
+        ),
+        (
+            Reason::Restarted,
+            waiting,
+            "as many workloads roll at a time as may; it waits for its turn: --max-parallel; waiting: ConfigMap web \
+             (key level)",
+        ),
+        (
+            Reason::Restarted,
+            not_tried,
+            "the API server refused this change for others that were tried first: quota",
+        ),
+    ] {
+        assert_eq!(said(&restart(reason), &outcome), expected);
+    }
+}
