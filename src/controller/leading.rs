@@ -11,7 +11,7 @@ use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::Notify;
 use tracing::{debug, info, warn};
 
-use super::gather::Clock;
+use super::clock::Clock;
 use crate::core::lease::{Elector, Holder, Monotonic, Step, Times};
 use crate::k8s::error::ApiError;
 use crate::k8s::lease::{Lease, answer};

@@ -26,6 +26,7 @@ use crate::k8s::lease::Lease;
 use crate::k8s::pulse::Pulses;
 use crate::ops::{Admin, Liveness, Metrics, Notifier, Readiness, Shutdown};
 
+pub mod clock;
 mod config;
 mod definitions;
 pub mod entry;
@@ -55,9 +56,10 @@ mod waits;
 mod watches;
 mod working;
 
+use clock::Clock;
 pub use config::{ControllerConfig, Described, Sources, WorkloadKind};
 use feed::Feed;
-use gather::{Clock, Context};
+use gather::Context;
 use index::{Index, Rules, Wanted};
 use journeys::Journeys;
 use leading::{Election, Leading};

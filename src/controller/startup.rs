@@ -6,8 +6,9 @@ use std::time::Duration;
 use kube::Client;
 use tracing::{error, info, warn};
 
+use super::clock::Clock;
 use super::entry::WorkloadEntry;
-use super::gather::{Clock, Context};
+use super::gather::Context;
 use crate::core::baseline::Baseline;
 use crate::core::digest::KeyRing;
 use crate::core::kind::{DEPLOYMENT, History, Progress};

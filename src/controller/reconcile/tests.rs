@@ -4,7 +4,7 @@ use tokio::sync::mpsc;
 
 use super::super::leading::Leading;
 use super::*;
-use crate::controller::gather::Clock;
+use crate::controller::clock::Clock;
 use crate::controller::index::{Feeds, How, Index, Rules, WatchId};
 use crate::core::decide::{Presence, Settings};
 use crate::core::digest::KeyRing;

@@ -10,8 +10,9 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::super::clock::Clock;
 use super::super::feed::{Feed, apply};
-use super::super::gather::{Clock, Context};
+use super::super::gather::Context;
 use super::super::index::{Feeds, How, Index, Rules, Touched, WatchId};
 use super::super::leading::Leading;
 use super::super::observe::Observer;
