@@ -58,12 +58,6 @@ pub fn word(kind: KindId) -> &'static str {
     kind.row().kind
 }
 
-/// The words of all kinds, for metrics that start at zero.
-#[must_use]
-pub fn kind_words() -> Vec<&'static str> {
-    KindId::built_in().map(|kind| kind.row().kind).collect()
-}
-
 /// How long ago that was.
 #[must_use]
 pub fn since(from: Timestamp, now: Timestamp) -> Duration {

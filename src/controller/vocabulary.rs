@@ -63,7 +63,7 @@ fn with<T>(make: impl FnOnce(&Vocabulary<'_>) -> T) -> T {
         .chain(policies::PLURALS.map(|plural| (Verb::Patch, plural)))
         .collect();
     make(&Vocabulary {
-        workload_kinds: &gauges::kind_words(),
+        workload_kinds: &KindId::built_in().map(gauges::word).collect::<Vec<_>>(),
         source_kinds: &["ConfigMap", "Secret"],
         states: &states,
         held_reasons: &words(waits::is_hold),

@@ -55,6 +55,14 @@ async fn leads(controller: &Controller) {
     .await;
 }
 
+async fn ends(controller: &Controller) {
+    await_condition("the one that was halted to end", async || {
+        ensure!(!controller.runs(), "it runs still");
+        Ok(())
+    })
+    .await;
+}
+
 /// What it has written so far, its Lease aside.
 fn written(audit: &Audit) -> Vec<String> {
     audit
@@ -119,11 +127,7 @@ async fn a_leader_that_was_halted_ends_and_writes_nothing_more(t: &Test) {
     let of_first = t.audit("windlass");
     t.config("web", &[("level", "C")]).await;
     first.resume();
-    await_condition("the one that was halted to end", async || {
-        ensure!(!first.runs(), "it runs still");
-        Ok(())
-    })
-    .await;
+    ends(&first).await;
     assert_eq!(first.exit_code(), Some(1));
     t.rolls("web", 2).await;
     assert_eq!(written(&of_first), Vec::<String>::new(), "it led no more");
@@ -146,11 +150,7 @@ async fn a_write_that_is_not_over_in_time_comes_to_nothing(t: &Test) {
     webhook.end().await;
     t.rolls("web", 1).await;
     first.resume();
-    await_condition("the one that was halted to end", async || {
-        ensure!(!first.runs(), "it runs still");
-        Ok(())
-    })
-    .await;
+    ends(&first).await;
     t.rolls("web", 1).await;
     second.stop().await;
 }

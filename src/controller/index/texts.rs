@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::Index;
-use crate::core::name::{Key, Namespace, SourceRef, WorkloadRef};
+use crate::core::name::{Key, Namespace, SourceRef};
 use crate::core::reference::Use;
 use crate::core::workload::Source;
 
@@ -32,7 +32,7 @@ impl Texts {
         self.namespaces.remove(namespace.as_str());
     }
 
-    fn share_namespace(&mut self, namespace: &mut Namespace) {
+    pub(super) fn share_namespace(&mut self, namespace: &mut Namespace) {
         if let Some(known) = self.namespaces.get(namespace.as_str()) {
             namespace.clone_from(known);
         } else {
@@ -58,14 +58,6 @@ impl Index {
         }
         for key in source.contents.keys_mut() {
             self.texts.share_key(key);
-        }
-    }
-
-    /// Of a workload that came just now.
-    pub(super) fn share_texts_of_workload(&mut self, reference: &mut WorkloadRef) {
-        self.texts.share_namespace(&mut reference.namespace);
-        if let Some((known, _)) = self.workloads.get_key_value(reference) {
-            reference.clone_from(known);
         }
     }
 

@@ -14,7 +14,7 @@ impl Index {
         if !self.has_workloads_of(&workload.reference.namespace) {
             return false;
         }
-        self.share_texts_of_workload(&mut workload.reference);
+        self.texts.share_namespace(&mut workload.reference.namespace);
         let generation = self.watch(watch).map_or(0, |watch| watch.generation);
         let reference = workload.reference.clone();
         self.delegate(&mut workload);
@@ -26,9 +26,10 @@ impl Index {
         if let Ok(Some(opt_in)) = &mut workload.opt_in {
             self.intern_opt_in(opt_in);
         }
-        let Some(mut entry) = self.workloads.remove(&reference) else {
+        let Some((reference, mut entry)) = self.workloads.remove_entry(&reference) else {
             return self.insert_new(workload, selected, generation);
         };
+        workload.reference.clone_from(&reference);
         if entry.workload.uid != workload.uid {
             // Another object of the same name: nothing of the old one holds for it.
             self.unlink(&entry);
