@@ -12,6 +12,9 @@ use anyhow::{Context, Result};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+/// What the verb of a request that changes nothing begins with.
+const DRY_RUN: &str = "dry-run-";
+
 /// A user and a time in which its requests are counted.
 #[derive(Clone)]
 pub struct Window {
@@ -50,6 +53,11 @@ impl Requests {
     /// How many go to this resource.
     pub fn on(&self, resource: &str) -> u64 {
         self.sum(|_, found| found == resource)
+    }
+
+    /// How many only asked what would become of them.
+    pub fn dry_runs(&self) -> u64 {
+        self.sum(|verb, _| verb.starts_with(DRY_RUN))
     }
 
     /// How many would change this resource or a subresource of it.
@@ -137,6 +145,8 @@ struct Entry {
     user: User,
     #[serde(default)]
     object_ref: ObjectRef,
+    #[serde(default, rename = "requestURI")]
+    uri: String,
     #[serde(rename = "requestReceivedTimestamp")]
     received: Timestamp,
 }
@@ -162,7 +172,8 @@ impl Entry {
             name: _,
         } = &self.object_ref;
         let slash = if subresource.is_empty() { "" } else { "/" };
-        format!("{} {resource}{slash}{subresource}", self.verb)
+        let dry_run = if self.uri.contains("dryRun=All") { DRY_RUN } else { "" };
+        format!("{dry_run}{} {resource}{slash}{subresource}", self.verb)
     }
 }
 
@@ -188,6 +199,18 @@ mod tests {
             "stage":"ResponseComplete","requestReceivedTimestamp":"2026-11-21T10:00:00.123456Z"}"#;
         let entry: Entry = serde_json::from_str(line).expect("the line is an entry");
         assert_eq!(entry.name(), "patch deployments");
+    }
+
+    #[test]
+    fn a_dry_run_is_counted_by_itself() {
+        let line = r#"{"verb":"patch","user":{"username":"windlass"},
+            "requestURI":"/apis/apps/v1/namespaces/bench/deployments/x?&dryRun=All&fieldManager=windlass",
+            "objectRef":{"resource":"deployments","namespace":"bench","name":"x"},
+            "requestReceivedTimestamp":"2026-11-21T10:00:00.123456Z"}"#;
+        let mut requests = Requests::default();
+        requests.add(&serde_json::from_str(line).expect("the line is an entry"));
+        assert_eq!(requests.of("patch", "deployments"), 0);
+        assert_eq!(requests.dry_runs(), 1);
     }
 
     #[test]

@@ -45,6 +45,7 @@ pub async fn run(site: &Site<'_>) -> Result<Figures> {
     for number in 1..=site.sizes.rounds {
         let mut round = Pair::default();
         for subject in order(number) {
+            bench.changer(subject).tidy_up().await?;
             let phase = bench.begin(subject)?;
             *round.get_mut(subject) = bench.changer(subject).shared().await?;
             bench.calm(subject).await?;

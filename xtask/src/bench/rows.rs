@@ -191,6 +191,11 @@ fn request_rows(
         )
         .at_most(1.0),
     ]);
+    if sizes.set == Set::FanOut {
+        // Before a thousand are written, one of them is tried.
+        let tried = during.dry_runs() as f64 / sizes.rounds as f64;
+        rows.push(Row::one("dry runs per change of the ConfigMap", "", tried).at_most(1.0));
+    }
     if sizes.cronjobs > 0 {
         let writes = requests(WHOLE).writes_to("cronjobs");
         rows.push(Row::one("writes to CronJobs in the whole run", "", writes as f64).at_most(0.0));
