@@ -23,12 +23,23 @@ pub struct Governor {
     /// Who of them has given back the cluster's.
     lingering: HashSet<WorkloadRef>,
     taken: HashMap<PolicyRef, usize>,
+    /// How many places of the cluster each namespace has.
     taken_in: HashMap<Namespace, usize>,
     /// Who waits, in order of coming: by namespace, and by what they wait for, since those who wait
     /// for the same can be called or not alike.
-    waiting: BTreeMap<Group, VecDeque<WorkloadRef>>,
+    waiting: BTreeMap<Group, VecDeque<Waiter>>,
     /// The same, to look one up: most decisions are of workloads that do not wait.
     waits: HashMap<WorkloadRef, Group>,
+    /// When one of a namespace was called last, of those that were since anybody began to wait.
+    served: HashMap<Namespace, u64>,
+    /// Counts who comes and who is called.
+    ticket: u64,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    workload: WorkloadRef,
+    ticket: u64,
 }
 
 #[derive(Debug)]
@@ -81,7 +92,11 @@ impl Governor {
         if self.waits.get(workload) != Some(&group) {
             self.leave_queue(workload);
             self.waits.insert(workload.clone(), group.clone());
-            self.waiting.entry(group).or_default().push_back(workload.clone());
+            let waiter = Waiter {
+                workload: workload.clone(),
+                ticket: self.ticket(),
+            };
+            self.waiting.entry(group).or_default().push_back(waiter);
         }
         Turn::Later {
             rolling: self.slots.len(),
@@ -134,6 +149,7 @@ impl Governor {
     pub fn linger(&mut self, workload: &WorkloadRef) -> Vec<WorkloadRef> {
         let has_one = self.slots.contains_key(workload);
         if has_one && self.lingering.insert(workload.clone()) {
+            count_down(&mut self.taken_in, &workload.namespace);
             self.call()
         } else {
             Vec::new()
@@ -174,38 +190,56 @@ impl Governor {
         self.limit.is_none_or(|limit| rolling < limit) && !budgets.iter().any(|budget| self.is_full(budget))
     }
 
-    /// Calls as many as there is room for. The namespace with the fewest rolling comes first, so that
-    /// one tenant's shared Secret does not keep the others waiting.
+    /// Calls as many as there is room for. The namespace with the fewest places comes first, and of several
+    /// the one that was not called for longest, so that one tenant's shared Secret does not keep the others
+    /// waiting; within a namespace, whoever came first.
     fn call(&mut self) -> Vec<WorkloadRef> {
         let mut turns = Vec::new();
         loop {
-            let load = |(namespace, _): &&Group| self.taken_in.get(namespace).copied().unwrap_or(0);
-            let ready = self.waiting.keys().filter(|(_, budgets)| self.has_room(budgets));
-            let Some(group) = ready.min_by_key(load).cloned() else {
-                return turns;
+            let order = |(group, queue): &(&Group, &VecDeque<Waiter>)| {
+                let (namespace, _) = group;
+                let load = self.taken_in.get(namespace).copied().unwrap_or(0);
+                let served = self.served.get(namespace).copied();
+                (load, served, queue.front().map(|first| first.ticket))
+            };
+            let ready = self.waiting.iter().filter(|((_, budgets), _)| self.has_room(budgets));
+            let Some(group) = ready.min_by_key(order).map(|(group, _)| group.clone()) else {
+                break;
             };
             let queue = self.waiting.get_mut(&group);
             let next = queue.and_then(VecDeque::pop_front);
             if self.waiting.get(&group).is_none_or(VecDeque::is_empty) {
                 self.waiting.remove(&group);
             }
-            if let Some(workload) = next {
+            if let Some(Waiter { workload, .. }) = next {
                 self.waits.remove(&workload);
                 self.take(&workload, &group.1, false);
+                let ticket = self.ticket();
+                self.served.insert(group.0, ticket);
                 turns.push(workload);
             }
         }
+        if self.waits.is_empty() {
+            self.served.clear();
+        }
+        turns
+    }
+
+    fn ticket(&mut self) -> u64 {
+        self.ticket += 1;
+        self.ticket
     }
 
     fn vacate(&mut self, workload: &WorkloadRef) -> bool {
         let Some(slot) = self.slots.remove(workload) else {
             return false;
         };
-        self.lingering.remove(workload);
+        if !self.lingering.remove(workload) {
+            count_down(&mut self.taken_in, &workload.namespace);
+        }
         for budget in &slot.budgets {
             count_down(&mut self.taken, &budget.of);
         }
-        count_down(&mut self.taken_in, &workload.namespace);
         true
     }
 
@@ -214,7 +248,7 @@ impl Governor {
             return false;
         };
         if let Some(queue) = self.waiting.get_mut(&group) {
-            queue.retain(|waiting| waiting != workload);
+            queue.retain(|waiter| waiter.workload != *workload);
             if queue.is_empty() {
                 self.waiting.remove(&group);
             }

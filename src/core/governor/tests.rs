@@ -75,6 +75,76 @@ fn the_namespace_with_the_fewest_rolling_is_called_first() {
     assert_eq!(governor.release(&crowd[0]), [single], "although seven came before it");
 }
 
+/// Who is called, in order, when each one that rolls is complete at once.
+fn called(governor: &mut Governor, first: &WorkloadRef) -> Vec<String> {
+    let mut rolls = vec![first.clone()];
+    let mut called = Vec::new();
+    while let Some(one) = rolls.pop() {
+        for next in governor.release(&one) {
+            called.push(format!("{}/{}", next.namespace, next.name));
+            rolls.push(next);
+        }
+    }
+    called
+}
+
+#[test]
+fn namespaces_with_as_many_places_take_turns() {
+    let mut governor = Governor::new(1);
+    let first = workload("a", "0");
+    for namespace in ["a", "b"] {
+        for n in 0..4 {
+            governor.ask(&workload(namespace, &n.to_string()), &[]);
+        }
+    }
+    governor.ask(&workload("z", "late"), &[]);
+    let expected = ["a/1", "b/0", "z/late", "a/2", "b/1", "a/3", "b/2", "b/3"];
+    assert_eq!(called(&mut governor, &first), expected);
+}
+
+#[test]
+fn whoever_comes_again_and_again_does_not_overtake_those_who_wait() {
+    let mut governor = Governor::new(1);
+    let (hasty, patient) = (workload("a", "hasty"), workload("b", "patient"));
+    governor.ask(&workload("b", "rolls"), &[]);
+    governor.ask(&patient, &[]);
+    governor.ask(&workload("b", "patient-too"), &[]);
+    governor.ask(&hasty, &[]);
+    assert_eq!(
+        governor.release(&workload("b", "rolls")),
+        std::slice::from_ref(&patient)
+    );
+    assert_eq!(governor.release(&patient), std::slice::from_ref(&hasty));
+    governor.ask(&workload("a", "hasty-again"), &[]);
+    assert_eq!(governor.release(&hasty), [workload("b", "patient-too")]);
+}
+
+#[test]
+fn within_a_namespace_it_is_who_came_first_whatever_else_they_wait_for() {
+    let mut governor = Governor::new(1);
+    let names: Vec<WorkloadRef> = (0..4).map(|n| workload("a", &n.to_string())).collect();
+    governor.ask(&names[0], &[]);
+    governor.ask(&names[1], &[budget("z", 5)]);
+    governor.ask(&names[2], &[budget("a", 5)]);
+    governor.ask(&names[3], &[]);
+    assert_eq!(called(&mut governor, &names[0]), ["a/1", "a/2", "a/3"]);
+}
+
+#[test]
+fn a_rollout_that_hangs_does_not_make_its_namespace_wait_longer() {
+    let mut governor = Governor::new(1);
+    let hangs = workload("a", "hangs");
+    governor.ask(&hangs, &[]);
+    for n in 0..3 {
+        governor.ask(&workload("b", &n.to_string()), &[]);
+    }
+    governor.ask(&workload("a", "next"), &[]);
+    let mut rolls = governor.linger(&hangs);
+    assert_eq!(rolls, [workload("b", "0")]);
+    rolls = governor.release(&rolls[0]);
+    assert_eq!(rolls, [workload("a", "next")], "it has no more places than the other");
+}
+
 #[test]
 fn those_that_are_gone_or_changed_their_mind_give_back_what_they_have() {
     let mut governor = Governor::new(1);
