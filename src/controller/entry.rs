@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::index::{How, Rules};
 use super::propagation::Propagating;
-use crate::core::baseline::Baseline;
+use crate::core::baseline::{Baseline, Unsure};
 use crate::core::decide::{Change, Foreign, Trusted};
 use crate::core::kind::{Progress, RevisionFrom};
 use crate::core::name::{Key, Namespace, SourceKind, SourceRef, Version};
@@ -324,6 +324,13 @@ impl WorkloadEntry {
         last.checked_add(deadline).ok().filter(|until| now < *until)
     }
 
+    /// Whether somebody undid the rollout of our last restart.
+    #[must_use]
+    pub fn was_undone(&self) -> bool {
+        let baseline = self.workload.observed.as_deref().map(Baseline::parse);
+        baseline.is_some_and(|it| it.is_ok_and(|it| it.held == Some(Unsure::Undone)))
+    }
+
     /// Whether its own controller gave up a restart of ours.
     #[must_use]
     pub fn has_failed(&self) -> bool {
@@ -331,7 +338,8 @@ impl WorkloadEntry {
     }
 
     /// When we restarted it, in seconds since 1970, if nobody else rolled it since.
-    fn restarted_at(&self) -> Option<i64> {
+    #[must_use]
+    pub fn restarted_at(&self) -> Option<i64> {
         let baseline = Baseline::parse(self.workload.observed.as_deref()?).ok()?;
         let row = self.workload.reference.kind.row();
         let revision = self.workload.evidence.revision.unwrap_or(0);

@@ -147,7 +147,7 @@ pub fn decide_now(context: &Context, reference: &WorkloadRef, proof: Option<&Pro
         propagation: entry.propagation.as_ref().and_then(|it| it.progress.as_ref()),
         terms,
         failures: &index.failures_for(&reference.namespace),
-        ahead: index.ahead(entry),
+        ahead: index.ahead(entry, &counted),
         settings: &context.settings,
         ring: &context.ring,
         now,

@@ -9,10 +9,9 @@ use tracing::{error, info, warn};
 use super::clock::Clock;
 use super::entry::WorkloadEntry;
 use super::gather::Context;
-use crate::core::baseline::Baseline;
 use crate::core::digest::KeyRing;
 use crate::core::kind::{DEPLOYMENT, History, Progress};
-use crate::core::name::{Uid, WorkloadRef};
+use crate::core::name::Uid;
 use crate::core::reason::{Reason, State};
 use crate::core::terms::Terms;
 use crate::core::time::Second;
@@ -166,30 +165,36 @@ pub fn find_rolling(context: &Context) {
     find_failed(context);
 }
 
-/// Whatever failed because of us holds the others that wait for the same change: before anything is
-/// decided, since nobody knows in which order that will be. Should the decision see it otherwise, that
-/// is lifted again.
+/// Whatever failed because of us, or was taken back from our restart, holds the others that wait for the same
+/// change: before anything is decided, since nobody knows in which order that will be. Should the decision see
+/// it otherwise, that is lifted again.
 fn find_failed(context: &Context) {
     let now = context.clock.now();
     let mut index = context.index();
     let late = |entry: &WorkloadEntry, terms: &Terms| {
-        let baseline = entry.workload.observed.as_deref().map(Baseline::parse);
-        let last = baseline.and_then(Result::ok).and_then(|it| it.restarts.last().copied());
         let deadline = terms.deadline.as_secs();
+        let last = entry.restarted_at();
         last.is_some_and(|last| now.as_second() >= last.saturating_add(deadline))
     };
-    let failed: Vec<WorkloadRef> = index
-        .workloads()
-        .filter(|(_, entry)| match entry.workload.evidence.progress {
-            _ if entry.workload.cause().is_none() => false,
-            Progress::Failed => true,
-            Progress::Progressing => late(entry, index.terms(entry)),
-            Progress::Complete | Progress::Waiting(_) => false,
-        })
-        .map(|(reference, _)| reference.clone())
-        .collect();
-    for reference in failed {
+    let failed = |entry: &WorkloadEntry| match entry.workload.evidence.progress {
+        _ if entry.workload.cause().is_none() => false,
+        Progress::Failed => entry.has_failed(),
+        Progress::Progressing => late(entry, index.terms(entry)),
+        Progress::Complete | Progress::Waiting(_) => false,
+    };
+    let (mut given_up, mut undone) = (Vec::new(), Vec::new());
+    for (reference, entry) in index.workloads() {
+        if failed(entry) {
+            given_up.push(reference.clone());
+        } else if entry.was_undone() {
+            undone.push(reference.clone());
+        }
+    }
+    for reference in given_up {
         index.set_status(&reference, (State::Failed, Reason::RolloutFailed));
+        index.note_failure(&reference);
+    }
+    for reference in undone {
         index.note_failure(&reference);
     }
 }

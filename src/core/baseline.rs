@@ -3,16 +3,17 @@
 //! One compact JSON value in [`OBSERVED`](super::annotation::OBSERVED), below 1 KiB. It has no
 //! content and no plain digest of any, so reading it tells nothing about a Secret.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::cause::{Caused, WholeDigest};
 use super::class::Class;
 use super::digest::{Digest, Hint, ShapeTag, WorkloadKey};
-use super::name::{Namespace, SourceRef, Uid, Version};
+use super::name::{Name, Namespace, SourceKind, SourceRef, Uid, Version};
 
 #[cfg(test)]
 mod tests;
@@ -62,6 +63,11 @@ pub struct Baseline {
     pub in_place: Option<Timestamp>,
     /// The time of the last lever that was answered.
     pub answered: Option<Timestamp>,
+    /// Its last restart failed, and a person said that the others may go on all the same.
+    pub excused: bool,
+    /// What a person took it back from, if the rollout was undone: sources as they are called above, and
+    /// which content of each.
+    pub undone: BTreeMap<String, WholeDigest>,
 }
 
 /// Why a baseline does not vouch for the pods.
@@ -125,6 +131,8 @@ pub struct Difference {
     pub sorted_anew: Vec<usize>,
     /// Whether some source or key begins or ceases to count.
     pub reshaped: bool,
+    /// Whether a source or key that is on record does not count any more, as far as that can be told.
+    pub ceased: bool,
 }
 
 /// What a baseline knows of a source as it is used now.
@@ -142,8 +150,10 @@ impl Baseline {
     #[must_use]
     pub fn compare(&self, key: &WorkloadKey, namespace: &Namespace, present: &[Present<'_>]) -> Option<Difference> {
         let shape = key.whole_shape(present.iter().map(|p| (p.source, p.tag)));
+        let reshaped = shape != self.shape;
         let mut difference = Difference {
-            reshaped: shape != self.shape,
+            reshaped,
+            ceased: reshaped && self.recorded.has_others(key, namespace, present),
             ..Difference::default()
         };
         for (at, p) in present.iter().enumerate() {
@@ -239,6 +249,28 @@ impl Baseline {
         self.restarts.drain(..surplus);
     }
 
+    /// Adds what its rollout was undone from, as far as there is room.
+    pub fn undo<'a>(&mut self, namespace: &Namespace, sources: impl Iterator<Item = (&'a SourceRef, WholeDigest)>) {
+        for (source, digest) in sources {
+            let name = short_name(source, Class::Restart, namespace);
+            self.undone.insert(name.clone(), digest);
+            if self.print().len() > MAX_BYTES {
+                self.undone.remove(&name);
+                return;
+            }
+        }
+    }
+
+    /// What its rollout was undone from, for a workload of that namespace.
+    pub fn undone_from(&self, namespace: &Namespace) -> impl Iterator<Item = Caused> {
+        self.undone.iter().filter_map(|(name, digest)| {
+            Some(Caused {
+                source: source_of(name, namespace)?,
+                digest: *digest,
+            })
+        })
+    }
+
     /// The annotation's value.
     #[must_use]
     pub fn print(&self) -> String {
@@ -259,6 +291,8 @@ impl Baseline {
             flaps,
             in_place,
             answered,
+            excused,
+            undone,
         } = self;
         let (mut src, mut packed, mut all) = (None, None, None);
         match recorded {
@@ -300,6 +334,11 @@ impl Baseline {
             flaps: *flaps,
             in_place: in_place.map(millis),
             answered: answered.map(millis),
+            excused: *excused,
+            undone: undone
+                .iter()
+                .map(|(name, digest)| (name.clone(), BASE64.encode(digest)))
+                .collect(),
         };
         serde_json::to_string(&wire).expect("strings, numbers and maps of strings always have a JSON form")
     }
@@ -341,7 +380,32 @@ impl Baseline {
             flaps: wire.flaps,
             in_place: wire.in_place,
             answered: wire.answered,
+            excused: wire.excused,
+            undone: wire
+                .undone
+                .into_iter()
+                .map(|(name, digest)| Some((name, decode(&digest)?)))
+                .collect::<Option<_>>()
+                .ok_or(Unreadable::Malformed)?,
         })
+    }
+}
+
+impl Recorded {
+    /// Whether there is something besides what counts at present.
+    fn has_others(&self, key: &WorkloadKey, namespace: &Namespace, present: &[Present<'_>]) -> bool {
+        match self {
+            Self::Named(entries) => {
+                let known = |p: &Present<'_>| short_name(p.source, p.class, namespace);
+                let known: BTreeSet<String> = present.iter().map(known).collect();
+                entries.keys().any(|name| !known.contains(name))
+            }
+            Self::Packed(entries) => {
+                let known: BTreeSet<[u8; 4]> = present.iter().map(|p| key.label(p.source, p.tag)).collect();
+                entries.iter().any(|(label, _)| !known.contains(label))
+            }
+            Self::Combined(_) => true,
+        }
     }
 }
 
@@ -399,6 +463,25 @@ fn short_name(source: &SourceRef, class: Class, own: &Namespace) -> String {
     }
 }
 
+/// The source of that short name; that of a class that restarts.
+fn source_of(name: &str, own: &Namespace) -> Option<SourceRef> {
+    let mut parts = name.split('/');
+    let kind = parts.next()?;
+    let kind = [SourceKind::ConfigMap, SourceKind::Secret]
+        .into_iter()
+        .find(|known| known.word() == kind)?;
+    let (first, second) = (parts.next()?, parts.next());
+    let (namespace, name) = match second {
+        Some(name) => (Namespace::from(first), name),
+        None => (own.clone(), first),
+    };
+    parts.next().is_none().then(|| SourceRef {
+        namespace,
+        kind,
+        name: Name::from(name),
+    })
+}
+
 fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
     BASE64.decode(text).ok()?.try_into().ok()
 }
@@ -452,6 +535,15 @@ struct Wire {
     in_place: Option<Timestamp>,
     #[serde(default, rename = "lever", skip_serializing_if = "Option::is_none")]
     answered: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    excused: bool,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    undone: BTreeMap<String, String>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde hands over a reference.
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde hands over a reference.

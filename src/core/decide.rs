@@ -121,7 +121,7 @@ impl Default for Presence {
     }
 }
 
-/// A workload that failed after it was restarted for some content of a source.
+/// A workload that failed after it was restarted for some content of a source, or was taken back from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// Which workload.
@@ -132,6 +132,8 @@ pub struct Failure {
     pub key: Box<str>,
     /// Which content.
     pub digest: WholeDigest,
+    /// Its rollout was undone.
+    pub undone: bool,
 }
 
 /// Everything that a decision depends on.
@@ -161,7 +163,7 @@ pub struct Input<'a> {
     /// What its policies make of it.
     pub terms: &'a Terms,
     /// Workloads that failed after a restart, with what they were restarted for.
-    pub failures: &'a [Failure],
+    pub failures: &'a [&'a Failure],
     /// Workloads of an earlier wave that are not done, in words; `None`: there are none.
     pub ahead: Option<String>,
     /// What holds for all.
@@ -365,7 +367,7 @@ pub fn decide(input: &Input<'_>) -> Plan {
     };
     let case = Case { lever, ..case };
     if taken_as_they_are && difference.changed.is_empty() {
-        return adopt(&case, Reason::Reshaped);
+        return governed::follow(&case, adopt(&case, Reason::Reshaped));
     }
     let plan = CHECKS
         .iter()

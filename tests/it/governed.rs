@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::support::{
     CONFIG_DIGEST, Test, await_condition, await_condition_within,
     build::{Workload, deployment, env},
-    from,
+    from, next_second,
     policies::{cluster_policies, cluster_policy, condition, for_web, install, only_here, policy, unique_policy},
     template_annotation, tests,
 };
@@ -35,6 +35,7 @@ tests! {
     a_failure_halts_the_others_until_it_recovers: live, crashed;
     a_failure_halts_the_others_until_the_next_change: live;
     a_failure_halts_the_others_until_a_person_resumes: live, down;
+    a_failure_that_is_undone_goes_on_halting_the_others: live, crashed;
     a_rollout_that_takes_too_long_has_failed: live, down;
     the_next_wave_goes_when_the_one_before_is_complete: live, crashed;
     restart_now_does_not_wait: live, down;
@@ -310,6 +311,24 @@ async fn a_failure_halts_the_others_until_it_recovers(t: &Test) {
     t.complete_by_hand(&failed).await;
     restarted_are(t, 2).await;
     condition(t, "web", "Halted", "False").await;
+}
+
+async fn a_failure_that_is_undone_goes_on_halting_the_others(t: &Test) {
+    let failed = halted(t).await;
+    next_second().await;
+    t.undo(&failed).await;
+    t.complete(&failed).await;
+    t.event(&failed, "Undone").await;
+    t.meanwhile(async {}).await;
+    t.held("Undone", 1).await;
+    t.held("Halted", 3).await;
+    t.everything_before_is_done().await;
+    restarted_are(t, 0).await;
+    // Once it runs the new content they go on.
+    lever(t, &failed, "resume").await;
+    restarted_are(t, 1).await;
+    t.complete_by_hand(&failed).await;
+    restarted_are(t, 2).await;
 }
 
 async fn a_failure_halts_the_others_until_the_next_change(t: &Test) {

@@ -10,6 +10,7 @@ use crate::k8s::lean::{WatchedConfigMap, WatchedWorkload};
 
 mod delegations;
 mod elsewhere;
+mod failures;
 mod secrets;
 mod standby;
 mod texts;

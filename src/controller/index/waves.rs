@@ -1,20 +1,23 @@
 //! Order: the next wave of a policy goes when the one before is complete and healthy.
 
-use super::Index;
+use super::{Counted, Index};
 use crate::controller::entry::{Under, WorkloadEntry};
 use crate::core::labels::Labels;
 use crate::core::name::WorkloadRef;
 use crate::core::reason::{Reason, State};
 
 impl Index {
-    /// A workload of an earlier wave that uses one of the same sources and is not done, in words.
+    /// A workload of an earlier wave that uses one of the same sources and is not done, in words. `counted`:
+    /// what counts for the one that asks.
     #[must_use]
-    pub fn ahead(&self, entry: &WorkloadEntry) -> Option<String> {
+    pub fn ahead(&self, entry: &WorkloadEntry, counted: &Counted) -> Option<String> {
         let under = entry.under.as_ref()?;
         let own = wave(entry, under)?;
         let namespace = &entry.workload.reference.namespace;
-        entry.uses.iter().map(|used| used.source(namespace)).find_map(|source| {
-            self.users(&source).find_map(|other| {
+        counted.uses.iter().find_map(|(source, _)| {
+            // As with failures: whoever names another namespace's source must not keep anybody there waiting.
+            let concerns = |other: &&WorkloadRef| other.namespace == *namespace || other.namespace == source.namespace;
+            self.users(source).filter(concerns).find_map(|other| {
                 let known = self.workloads.get(other)?;
                 let of = known
                     .under

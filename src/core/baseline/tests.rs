@@ -42,6 +42,8 @@ fn recorded(present: &[Present<'_>]) -> Baseline {
     let mut baseline = Baseline {
         in_place: None,
         answered: None,
+        excused: true,
+        undone: BTreeMap::new(),
         installation: "windlass-system/windlass".into(),
         key: "k1795258662".into(),
         uid: Uid::from("b2f7dd88-6225-436d-bb56-003eff9ed922"),
@@ -85,7 +87,8 @@ fn every_form_tells_a_change() {
                 changed: vec![],
                 begun: vec![],
                 sorted_anew: vec![],
-                reshaped: false
+                reshaped: false,
+                ceased: false,
             }),
             "{count} sources"
         );
@@ -111,7 +114,8 @@ fn a_source_more_or_less_is_reshaped_and_hides_no_change() {
             changed: vec![0],
             begun: vec![],
             sorted_anew: vec![30],
-            reshaped: true
+            reshaped: true,
+            ceased: false,
         })
     );
 }
@@ -138,9 +142,43 @@ fn another_selection_of_keys_is_no_change_of_content() {
             changed: vec![],
             begun: vec![],
             sorted_anew: vec![0],
-            reshaped: true
+            reshaped: true,
+            ceased: false,
         })
     );
+}
+
+#[test]
+fn what_ceased_to_count_can_be_told_in_every_form() {
+    for count in [2, 30] {
+        let references = references(count);
+        let baseline = recorded(&present(&references, 1, 0));
+        let fewer = present(references.get(1..).expect("some"), 1, 0);
+        let difference = baseline.compare(&key(), &namespace(), &fewer).expect("comparable");
+        assert!(difference.reshaped && difference.ceased, "{count} sources");
+    }
+}
+
+#[test]
+fn what_it_was_taken_back_from_is_kept_as_far_as_there_is_room() {
+    for (count, kept) in [(1, 1), (2, 2), (30, 4), (200, 6)] {
+        let mut references = references(count);
+        if let Some(first) = references.first_mut() {
+            first.namespace = Namespace::from("elsewhere");
+        }
+        let mut baseline = recorded(&present(&references, 1, 0));
+        baseline.undo(&namespace(), references.iter().map(|source| (source, [7; 6])));
+        let text = baseline.print();
+        assert!(text.len() <= MAX_BYTES, "{count} sources take {} bytes", text.len());
+        let read = Baseline::parse(&text).expect("readable");
+        let mut from: Vec<_> = read.undone_from(&namespace()).map(|it| it.source).collect();
+        assert!(from.len() >= kept, "{count} sources: {}", from.len());
+        from.sort();
+        references.sort();
+        references.retain(|it| from.contains(it));
+        assert_eq!(from, references, "{count} sources");
+        assert_eq!(read, baseline);
+    }
 }
 
 #[test]

@@ -7,8 +7,9 @@ use super::make::{
     adopt, all_younger, changed, fresh, hold_stale, is_of_present, last_change, list, restart, stale_since, witness,
 };
 use super::{Action, Case, Input, Need, Plan, Reason, State, describe, in_place, reverts};
-use crate::core::baseline::Unsure;
+use crate::core::baseline::{Baseline, Unsure};
 use crate::core::class::Class;
+use crate::core::digest::KeyRing;
 use crate::core::kind::{Progress, RevisionFrom, Waiting};
 use crate::core::lever::Lever;
 use crate::core::optin::Strategy;
@@ -415,7 +416,7 @@ pub(super) fn undone(case: &Case<'_>) -> Option<Plan> {
         return Some(absorbing(case, evidence.progress));
     }
     if rolled_and_left {
-        return Some(hold_unsure(case, Unsure::Undone, 0, Reason::Undone, undone_advice()));
+        return Some(hold_undone(case));
     }
     let since = proof
         .present(evidence.revision)
@@ -424,13 +425,48 @@ pub(super) fn undone(case: &Case<'_>) -> Option<Plan> {
 }
 
 /// Records the present content as what is wanted, and that pods are not known to run it.
+/// Held, and on record what it was taken back from: others that wait for the same are told of it.
+pub(super) fn hold_undone(case: &Case<'_>) -> Plan {
+    let input = case.input;
+    let reference = &input.workload.reference;
+    let key = input.ring.newest();
+    let changed = case.difference.changed.iter().filter_map(|&at| input.sources.get(at));
+    // Where all is as recorded, it is what it was seen to fail with.
+    let failed = |view: &&super::View<'_>| {
+        let mut own = input.failures.iter().filter(|failure| failure.workload == *reference);
+        own.any(|failure| is_with(failure, view, input.ring))
+    };
+    let failed = input.sources.iter().filter(failed);
+    let from = changed.chain(failed).filter_map(|view| {
+        let contents = &view.source?.contents;
+        Some((view.reference, key.whole(view.reference, contents)))
+    });
+    let mut baseline = unsure_of(case, Unsure::Undone, 0);
+    baseline.undo(&reference.namespace, from);
+    Plan::new(Action::Adopt(baseline.print()), State::Held, Reason::Undone).about(undone_advice())
+}
+
+/// Whether it is the present content of that source which somebody failed with.
+pub(super) fn is_with(failure: &super::Failure, view: &super::View<'_>, ring: &KeyRing) -> bool {
+    *view.reference == failure.source
+        && view.source.is_some_and(|source| {
+            let key = ring.get(&failure.key);
+            key.is_some_and(|key| key.whole(view.reference, &source.contents) == failure.digest)
+        })
+}
+
 pub(super) fn hold_unsure(case: &Case<'_>, why: Unsure, reverts: u32, reason: Reason, detail: String) -> Plan {
+    let baseline = unsure_of(case, why, reverts);
+    Plan::new(Action::Adopt(baseline.print()), State::Held, reason).about(detail)
+}
+
+fn unsure_of(case: &Case<'_>, why: Unsure, reverts: u32) -> Baseline {
     let mut baseline = fresh(case.input, Some(case.baseline));
     baseline.held = Some(why);
     baseline.mark = None;
     baseline.reverts = reverts;
     baseline.stale = Some(case.baseline.stale.unwrap_or_else(|| stale_since(case.input)));
-    Plan::new(Action::Adopt(baseline.print()), State::Held, reason).about(detail)
+    baseline
 }
 
 fn replaced_advice(case: &Case<'_>) -> String {

@@ -2,9 +2,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::checks::is_with;
 use super::flapping::flapping;
 use super::make::{changed, hold_stale};
-use super::{Action, Case, Plan, Reason, State};
+use super::{Action, Case, Failure, Plan, Reason, State};
 use crate::core::lever::Lever;
 use crate::core::terms::Trouble;
 use crate::core::window::{Permit, Times};
@@ -20,6 +21,10 @@ pub(super) fn follow(case: &Case<'_>, plan: Plan) -> Plan {
             Some((reason, why)) => Plan::hold(reason, why),
             None => plan,
         },
+        // What a policy added and does not name at present is not given up: a change of it may be due.
+        Action::Adopt(_) if case.difference.ceased && matches!(plan.reason, Reason::Reshaped | Reason::Unaffected) => {
+            trouble(case).map_or(plan, |(reason, why)| Plan::hold(reason, why))
+        }
         Action::Nothing | Action::Adopt(_) | Action::Resume | Action::Hold | Action::Prove(_) => plan,
     }
 }
@@ -97,21 +102,18 @@ fn halted(case: &Case<'_>) -> Option<Plan> {
     if !input.terms.halt_on_failure || case.lever.is_some() {
         return None;
     }
-    let waits_for = |failure: &&super::Failure| {
+    let waits_for = |failure: &&Failure| {
         let changed = case.difference.changed.iter();
         let mut views = changed.filter_map(|&at| input.sources.get(at));
-        failure.workload != input.workload.reference
-            && views.any(|view| {
-                *view.reference == failure.source
-                    && view.source.is_some_and(|source| {
-                        let key = input.ring.get(&failure.key);
-                        key.is_some_and(|key| key.whole(view.reference, &source.contents) == failure.digest)
-                    })
-            })
+        failure.workload != input.workload.reference && views.any(|view| is_with(failure, view, input.ring))
     };
-    let failure = input.failures.iter().find(waits_for)?;
+    let failure = input.failures.iter().copied().find(waits_for)?;
     let who = format!("{} {}", failure.workload.kind.row().kind, failure.workload.name);
-    let detail = format!("{who} failed with {}", failure.source);
+    let detail = if failure.undone {
+        format!("{who} was taken back from {}", failure.source)
+    } else {
+        format!("{who} failed with {}", failure.source)
+    };
     Some(hold_stale(case, Reason::Halted, detail))
 }
 

@@ -28,6 +28,7 @@ pub(super) fn left_to_the_kubelet(case: &Case<'_>) -> Option<Plan> {
     baseline.revision = case.baseline.revision;
     baseline.mark = case.baseline.mark;
     baseline.held = case.baseline.held;
+    baseline.undone.clone_from(&case.baseline.undone);
     let suspect = suspect_since(case).and_then(|since| Timestamp::from_second(since.unix()).ok());
     baseline.stale = case.baseline.stale.or(suspect);
     let plan = Plan::new(Action::Adopt(baseline.print()), State::Propagating, Reason::Propagating);

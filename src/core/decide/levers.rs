@@ -67,7 +67,9 @@ pub(super) fn answered(case: &Case<'_>, plan: Plan) -> Plan {
             ..plan
         },
         Action::Nothing if !matches!(plan.state, State::Settling | State::Rolling) => {
-            let baseline = answering(case, case.baseline.clone());
+            let mut baseline = answering(case, case.baseline.clone());
+            // Who asks for anything else has not said that the others may go on.
+            baseline.excused |= lever == Lever::Resume && plan.state == State::Failed;
             Plan {
                 action: Action::Adopt(baseline.print()),
                 answer: answer("done, nothing was waiting"),

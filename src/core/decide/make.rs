@@ -1,5 +1,7 @@
 //! Making plans: what is written, and the words for it.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::checks::suspect_since;
@@ -29,6 +31,7 @@ pub(super) fn restart_again(case: &Case<'_>, reverts: u32) -> Plan {
     let mut baseline = answering(case, fresh(input, Some(case.baseline)));
     baseline.reverts = reverts;
     baseline.in_place = None;
+    baseline.excused = false;
     if case.difference.changed.iter().any(|&at| replaced(case, at)) {
         baseline.held = Some(Unsure::Replaced);
     }
@@ -148,6 +151,8 @@ pub(super) fn fresh(input: &Input<'_>, before: Option<&Baseline>) -> Baseline {
         in_place: before.and_then(|baseline| baseline.in_place),
         answered: before.and_then(|baseline| baseline.answered),
         flaps: before.map_or(0, |baseline| baseline.flaps),
+        excused: before.is_some_and(|baseline| baseline.excused),
+        undone: BTreeMap::new(),
     };
     let present = present(input, &key, HintDetail::All);
     baseline.record(&key, &input.workload.reference.namespace, &present);

@@ -4,7 +4,7 @@
 //! leaves alone; so does whoever generates the whole object. Pods that had not been replaced by then
 //! still run the old content, and only they can tell.
 
-use super::checks::{absorbing, hold_unsure, undone_advice};
+use super::checks::{absorbing, hold_undone, hold_unsure};
 use super::make::{adopt, all_younger, changed, hold_stale, mark_of, restart_again};
 use super::{Action, Case, Need, Plan, Reason, State};
 use crate::core::baseline::Unsure;
@@ -38,9 +38,9 @@ pub(super) fn reverted(case: &Case<'_>) -> Option<Plan> {
         return Some(adopt(case, Reason::Proven));
     }
     if workload.owner().is_none() {
-        return Some(hold_unsure(case, Unsure::Undone, 0, Reason::Undone, undone_advice()));
+        return Some(hold_undone(case));
     }
-    let reverts = recent_reverts(case) + 1;
+    let reverts = recent_reverts(case).saturating_add(1);
     if reverts < PATIENCE {
         return Some(restart_again(case, reverts));
     }

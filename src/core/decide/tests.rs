@@ -185,7 +185,7 @@ impl World {
             proof: self.proof.as_ref(),
             propagation: self.propagation.as_ref(),
             terms: &self.terms,
-            failures: &self.failures,
+            failures: &self.failures.iter().collect::<Vec<_>>(),
             ahead: self.ahead.clone(),
             settings: &Settings {
                 installation: self.installation.into(),

@@ -1,5 +1,7 @@
 //! What a replica keeps of the changes that it sees while another one writes.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::core::baseline::{Baseline, Recorded};
 
@@ -21,6 +23,8 @@ fn baseline(horizon: u64, stale: Option<Timestamp>) -> Value {
         flaps: 0,
         in_place: None,
         answered: None,
+        excused: false,
+        undone: BTreeMap::new(),
     };
     json!({ "windlass.dev/enabled": "true", "windlass.dev/observed": baseline.print() })
 }

@@ -25,10 +25,14 @@ fn fed() -> Fed {
 }
 
 fn labelled(name: &str, container: Value) -> Workload {
+    with_annotations(name, container, json!({ "windlass.dev/enabled": "true" }))
+}
+
+fn with_annotations(name: &str, container: Value, annotations: Value) -> Workload {
     let object = json!({
         "metadata": {
             "name": name, "namespace": "shop", "uid": name, "resourceVersion": "10",
-            "labels": { "tier": name }, "annotations": { "windlass.dev/enabled": "true" },
+            "labels": { "tier": name }, "annotations": annotations,
         },
         "spec": { "template": { "spec": { "containers": [container] } } },
     });
@@ -49,7 +53,8 @@ fn stand(fed: &mut Fed, name: &str, status: (State, Reason)) {
 }
 
 fn ahead_of_last(fed: &Fed) -> Option<String> {
-    fed.index.ahead(fed.entry("last"))
+    let last = fed.entry("last");
+    fed.index.ahead(last, &fed.index.counted(last))
 }
 
 #[test]
@@ -59,6 +64,20 @@ fn a_change_that_an_earlier_wave_does_not_use_is_not_waited_for() {
         fed.see(config_map("app", "u", 6, &[("one", "A"), ("two", "B")])),
         ["last"]
     );
+    assert_eq!(ahead_of_last(&fed), None);
+}
+
+#[test]
+fn an_earlier_wave_that_uses_it_by_a_pattern_only_is_waited_for() {
+    let mut fed = fed();
+    let named = json!({ "windlass.dev/configmaps": "flags-*" });
+    for name in ["first", "last"] {
+        fed.workload(with_annotations(name, env("app", "other"), named.clone()));
+        stand(&mut fed, name, (State::Current, Reason::Unchanged));
+    }
+    fed.see(config_map("flags-x", "u", 20, &[("a", "A")]));
+    assert!(ahead_of_last(&fed).is_some());
+    stand(&mut fed, "first", (State::Current, Reason::Unchanged));
     assert_eq!(ahead_of_last(&fed), None);
 }
 

@@ -192,6 +192,7 @@ fn the_failure_of_another_with_the_same_content_holds_it() {
             digest: world.ring.newest().whole(&source.reference, &source.contents),
             source: source.reference,
             key: "k1".into(),
+            undone: false,
         }
     };
     let mut world = due();
@@ -290,6 +291,85 @@ fn resume_goes_on_with_what_was_held() {
     pull(&mut world, Lever::Resume, 1125);
     world.now = 1126;
     assert!(is_restart(&world.decide()));
+}
+
+#[test]
+fn only_who_resumes_what_failed_says_that_the_others_may_go_on() {
+    for (lever, excused) in [(Lever::Resume, true), (Lever::Skip, false), (Lever::RestartNow, false)] {
+        let mut world = due();
+        let plan = world.decide();
+        world.apply(&plan);
+        world.workload.evidence.progress = Progress::Failed;
+        world.now = 1120;
+        let plan = world.decide();
+        assert_eq!(plan.reason, Reason::RolloutFailed, "{plan:?}");
+        pull(&mut world, lever, 1125);
+        world.now = 1126;
+        let plan = world.decide();
+        world.apply(&plan);
+        assert_eq!(world.baseline().excused, excused, "{lever:?}: {plan:?}");
+        // The next restart is another matter.
+        world.write("C", 30, 1130);
+        world.now = 1140;
+        let plan = world.decide();
+        assert!(is_restart(&plan), "{lever:?}: {plan:?}");
+        world.apply(&plan);
+        assert!(!world.baseline().excused, "{lever:?}");
+    }
+}
+
+#[test]
+fn what_a_wrong_policy_had_added_is_not_given_up() {
+    let trouble = || Some(Trouble::Invalid(policy(Some("shop"), "own"), "x".into()));
+    let mut world = World::new();
+    let added = world.sources.first().cloned().expect("one");
+    let extra = SourceRef {
+        name: Name::from("extra"),
+        ..added.0.clone()
+    };
+    let flags = |content: &str, version, second| {
+        let there = source(&extra, &[("level", content)], version, second);
+        (extra.clone(), added.1.clone(), Some(there), Version::new(version), None)
+    };
+    world.sources.push(flags("A", 11, 600));
+    let plan = world.decide();
+    world.apply(&plan);
+
+    // Also where a change of it waits already.
+    for waits in [false, true] {
+        let mut world = World {
+            sources: world.sources.clone(),
+            workload: world.workload.clone(),
+            ..World::new()
+        };
+        world.now = 1110;
+        if waits {
+            world.sources[1] = flags("B", 20, 1100);
+            world.terms.times = freeze("* * * * *", 60);
+            let plan = world.decide();
+            assert_eq!(plan.reason, Reason::Frozen, "{plan:?}");
+            world.apply(&plan);
+            world.terms = Terms::default();
+        }
+        world.sources.truncate(1);
+        world.terms.trouble = trouble();
+        for _ in 0..2 {
+            let plan = world.decide();
+            if let Action::Prove(_) = plan.action {
+                world.pods(&[990]);
+                continue;
+            }
+            assert_eq!(
+                (plan.state, plan.reason),
+                (State::Held, Reason::PolicyInvalid),
+                "{plan:?}"
+            );
+            assert_eq!(plan.action, Action::Hold);
+        }
+        world.sources.push(flags("B", 20, 1100));
+        world.terms.trouble = None;
+        assert!(is_restart(&world.decide()), "{waits}");
+    }
 }
 
 #[test]

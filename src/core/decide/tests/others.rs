@@ -113,6 +113,33 @@ fn an_undo_by_nobody_who_owns_it_is_held() {
 }
 
 #[test]
+fn what_it_was_taken_back_from_is_put_on_record() {
+    let from = |world: &World| {
+        let plan = world.decide();
+        let Action::Adopt(observed) = plan.action else {
+            panic!("{plan:?}");
+        };
+        let baseline = Baseline::parse(&observed).expect("readable");
+        let from: Vec<_> = baseline.undone_from(&Namespace::from("shop")).collect();
+        from
+    };
+    // What has changed since the baseline that the undo brought back.
+    let found = from(&undone(&[990, 1103]));
+    assert_eq!(found.len(), 1, "{found:?}");
+    // Where the baseline stays, it is what the workload was seen to fail with.
+    let mut world = taken_back(None, &[990, 1104]);
+    assert_eq!(from(&world), []);
+    world.failures = vec![Failure {
+        workload: world.workload.reference.clone(),
+        source: found[0].source.clone(),
+        key: "k1".into(),
+        digest: found[0].digest,
+        undone: false,
+    }];
+    assert_eq!(from(&world), found);
+}
+
+#[test]
 fn an_owner_is_outdone_once_and_then_left_alone() {
     let mut world = taken_back(Some("Shop web"), &[990, 1104]);
     let plan = world.decide();
