@@ -320,7 +320,8 @@ impl WorkloadEntry {
         if self.workload.evidence.progress != Progress::Progressing {
             return None;
         }
-        let last = Timestamp::from_second(self.restarted_at()?).ok()?;
+        // Our clock may have been set back, and anybody may write there who may write to the workload.
+        let last = Timestamp::from_second(self.restarted_at()?).ok()?.min(now);
         last.checked_add(deadline).ok().filter(|until| now < *until)
     }
 

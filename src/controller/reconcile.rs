@@ -7,7 +7,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::gather::{Context, Decided, Undecided, decide_now, prove};
 use super::index::{Wanted, is_done};
@@ -253,8 +253,14 @@ impl Reconciler {
     /// Gives its slot back when it does not roll, and calls whose turn it is then.
     fn give_back(&self, workload: &WorkloadRef, decided: &Decided, outcome: &Outcome) {
         let rolls = self.rolls_until(workload).is_some();
+        let now = self.context.clock.now();
+        let (deadline, of_cluster) = self.deadlines(workload);
         let turns = {
             let mut governor = self.context.governor();
+            let is_over = |since: Option<Timestamp>, limit: SignedDuration| {
+                let until = since.and_then(|since| since.checked_add(limit).ok());
+                until.is_some_and(|until| now >= until)
+            };
             match (outcome, &decided.plan.action) {
                 // One that failed may have been carried out all the same; the next decision will know.
                 (Outcome::Waiting { .. }, _)
@@ -264,14 +270,23 @@ impl Reconciler {
                     Action::Restart(_),
                 ) => return,
                 (Outcome::Nothing, _) if decided.plan.reason == Reason::Rolling => {
-                    governor.occupy(workload, &decided.budgets);
-                    return;
+                    governor.confirm(workload, &decided.budgets, now);
+                    if is_over(governor.last_since(workload), deadline) {
+                        governor.release(workload)
+                    } else if is_over(governor.rolls_since(workload), of_cluster) {
+                        governor.linger(workload)
+                    } else {
+                        return;
+                    }
                 }
                 (Outcome::Nothing, _) if decided.plan.reason == Reason::RollingLong => governor.linger(workload),
                 // Something else came while it rolls, and has to wait.
                 _ if rolls => {
-                    governor.move_to(workload, &decided.budgets);
-                    return;
+                    governor.move_to(workload, &decided.budgets, now);
+                    if !is_over(governor.rolls_since(workload), of_cluster) {
+                        return;
+                    }
+                    governor.linger(workload)
                 }
                 _ => governor.release(workload),
             }
@@ -279,6 +294,23 @@ impl Reconciler {
         for turn in turns {
             self.queue.push(turn);
         }
+    }
+
+    /// How long it may take, and how long it may keep everybody waiting.
+    fn deadlines(&self, workload: &WorkloadRef) -> (SignedDuration, SignedDuration) {
+        let index = self.context.index();
+        let entry = index.workload(workload);
+        entry.map_or_else(Default::default, |entry| {
+            let terms = index.terms(entry);
+            (terms.deadline, terms.cluster_deadline)
+        })
+    }
+
+    /// When it gives back the place that it has among those of the cluster, while it rolls.
+    fn lingers_at(&self, workload: &WorkloadRef, now: Timestamp) -> Option<Timestamp> {
+        let since = self.context.governor().rolls_since(workload)?;
+        let (_, of_cluster) = self.deadlines(workload);
+        since.checked_add(of_cluster).ok().filter(|at| now < *at)
     }
 
     /// Until when it occupies its place for a restart that is under way.
@@ -423,7 +455,8 @@ impl Reconciler {
         let after = match outcome {
             Outcome::NotTried { until, .. } => until.duration_since(now).unsigned_abs(),
             Outcome::Nothing => {
-                let place = self.rolls_until(workload);
+                let place = [self.rolls_until(workload), self.lingers_at(workload, now)];
+                let place = place.into_iter().flatten();
                 let Some(at) = decided.plan.not_before.into_iter().chain(place).min() else {
                     return;
                 };

@@ -157,8 +157,9 @@ pub fn find_rolling(context: &Context) {
     let mut governor = context.governor();
     for (reference, entry) in index.workloads() {
         let terms = index.terms(entry);
-        if entry.rolls_until(terms.deadline, now).is_some() {
-            governor.occupy(reference, &terms.budgets);
+        if let Some(until) = entry.rolls_until(terms.deadline, now) {
+            let since = until.checked_sub(terms.deadline).unwrap_or(now);
+            governor.occupy(reference, &terms.budgets, since);
         }
     }
     drop((governor, index));

@@ -2,9 +2,12 @@
 //!
 //! Pure state and no clock: who rolls is told to it, and can be told anew after a crash. A slot is
 //! taken before the write of a restart and given back when the rollout is complete, has failed, or
-//! waits for somebody.
+//! waits for somebody. What a workload has on record of itself anybody may write who may write to it, so
+//! it makes nobody else wait: a place of the cluster is asked for, and how long it is taken is counted here.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+
+use jiff::Timestamp;
 
 use super::name::{Namespace, WorkloadRef};
 use super::policy::PolicyRef;
@@ -45,8 +48,10 @@ struct Waiter {
 #[derive(Debug)]
 struct Slot {
     budgets: Box<[Budget]>,
-    /// It was seen to roll; else it may, and has not begun yet.
-    rolls: bool,
+    /// Since when it has been seen to roll; `None`: it may, and has not begun yet.
+    since: Option<Timestamp>,
+    /// The same for its last restart: one may follow another while it rolls.
+    last: Option<Timestamp>,
 }
 
 type Group = (Namespace, Box<[Budget]>);
@@ -79,13 +84,14 @@ impl Governor {
 
     /// Asks for a slot of these budgets and of the cluster's. Whoever has one keeps it.
     pub fn ask(&mut self, workload: &WorkloadRef, budgets: &[Budget]) -> Turn {
-        if self.slots.contains_key(workload) {
+        if let Some(slot) = self.slots.get_mut(workload) {
+            slot.last = None;
             return Turn::Now;
         }
         if self.has_room(budgets) {
             // Whoever waits for no more than this was called when the room came about.
             self.leave_queue(workload);
-            self.take(workload, budgets, false);
+            self.take(workload, budgets, None);
             return Turn::Now;
         }
         let group = (workload.namespace.clone(), budgets.into());
@@ -108,38 +114,64 @@ impl Governor {
         }
     }
 
-    /// It rolls, whoever let it: so it was found after a start.
-    pub fn occupy(&mut self, workload: &WorkloadRef, budgets: &[Budget]) {
-        self.take(workload, budgets, true);
+    /// It has rolled since then, whoever let it: so it was found at a start.
+    pub fn occupy(&mut self, workload: &WorkloadRef, budgets: &[Budget], since: Timestamp) {
+        self.take(workload, budgets, Some(since));
     }
 
-    /// Other budgets may hold for it now, if it has a slot.
-    pub fn move_to(&mut self, workload: &WorkloadRef, budgets: &[Budget]) {
-        if let Some(slot) = self.slots.get(workload) {
-            self.take(workload, budgets, slot.rolls);
+    /// It is seen to roll. Without a slot it has one of the cluster's places only if there is one left.
+    pub fn confirm(&mut self, workload: &WorkloadRef, budgets: &[Budget], now: Timestamp) {
+        let may = self.slots.contains_key(workload) || self.has_room(&[]);
+        self.take(workload, budgets, Some(now));
+        if !may && self.lingering.insert(workload.clone()) {
+            count_down(&mut self.taken_in, &workload.namespace);
         }
+    }
+
+    /// It is seen to roll, and other budgets may hold for it now, if it has a slot.
+    pub fn move_to(&mut self, workload: &WorkloadRef, budgets: &[Budget], now: Timestamp) {
+        if self.slots.contains_key(workload) {
+            self.take(workload, budgets, Some(now));
+        }
+    }
+
+    /// Since when it has been seen to roll, however often it was restarted meanwhile.
+    #[must_use]
+    pub fn rolls_since(&self, workload: &WorkloadRef) -> Option<Timestamp> {
+        self.slots.get(workload)?.since
+    }
+
+    /// Since when it has been seen to roll for its last restart.
+    #[must_use]
+    pub fn last_since(&self, workload: &WorkloadRef) -> Option<Timestamp> {
+        self.slots.get(workload)?.last
     }
 
     /// It does not roll, and wants to. The slot of a rollout that is over is not one for the next: since
     /// it was taken a limit may have been lowered. Gives those whose turn it is now.
     pub fn end(&mut self, workload: &WorkloadRef) -> Vec<WorkloadRef> {
-        let over = self.slots.get(workload).is_some_and(|slot| slot.rolls);
+        let over = self.rolls_since(workload).is_some();
         if over { self.release(workload) } else { Vec::new() }
     }
 
-    fn take(&mut self, workload: &WorkloadRef, budgets: &[Budget], rolls: bool) {
-        if let Some(slot) = self.slots.get_mut(workload).filter(|slot| *slot.budgets == *budgets) {
-            slot.rolls |= rolls;
-            return;
+    fn take(&mut self, workload: &WorkloadRef, budgets: &[Budget], since: Option<Timestamp>) {
+        let before = self.slots.remove(workload);
+        match &before {
+            Some(slot) => {
+                for budget in &slot.budgets {
+                    count_down(&mut self.taken, &budget.of);
+                }
+            }
+            None => *self.taken_in.entry(workload.namespace.clone()).or_default() += 1,
         }
-        self.vacate(workload);
         for budget in budgets {
             *self.taken.entry(budget.of.clone()).or_default() += 1;
         }
-        *self.taken_in.entry(workload.namespace.clone()).or_default() += 1;
+        let (first, last) = before.map_or((None, None), |slot| (slot.since, slot.last));
         let slot = Slot {
             budgets: budgets.into(),
-            rolls,
+            since: first.or(since),
+            last: last.or(since),
         };
         self.slots.insert(workload.clone(), slot);
     }
@@ -213,7 +245,7 @@ impl Governor {
             }
             if let Some(Waiter { workload, .. }) = next {
                 self.waits.remove(&workload);
-                self.take(&workload, &group.1, false);
+                self.take(&workload, &group.1, None);
                 let ticket = self.ticket();
                 self.served.insert(group.0, ticket);
                 turns.push(workload);

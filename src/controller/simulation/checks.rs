@@ -29,8 +29,10 @@ pub struct Ours {
     pub complete_since: Option<Millis>,
     /// Its own controller gave it up at some time since.
     pub failed: bool,
-    /// By the controller's clock, in seconds since 1970.
+    /// When it was restarted last, by the controller's clock, in seconds since 1970.
     pub(super) recorded: i64,
+    /// The same for the first of those restarts since which it rolls without end.
+    pub(super) rolls_since: i64,
     /// The policies that held.
     pub(super) governed: Vec<PolicyRef>,
     /// When each restart was decided.
@@ -293,6 +295,9 @@ impl Checks {
             let ours = &mut known.ours;
             ours.restarts.push(decided);
             ours.complete_since = None;
+            if !ours.rolling {
+                ours.rolls_since = recorded;
+            }
             (ours.rolling, ours.failed, ours.disturbed, ours.excused) = (true, false, false, false);
             (ours.recorded, ours.governed, ours.of, ours.causes) = (recorded, governed, of, causes);
         }

@@ -89,9 +89,12 @@ impl Question<'_> {
         }
         let counts = |it: &&Deployment| it.reference != self.known.reference && self.occupies(it);
         let others = || self.cluster.deployments.values().filter(counts);
-        let all = others().count() + 1;
+        // Nobody keeps everybody waiting for longer, however often it is restarted meanwhile.
+        let now = self.checks.clock(self.decided);
+        let of_cluster = others().filter(|it| now - it.ours.rolls_since < 600);
+        let names: Vec<_> = of_cluster.map(|it| it.reference.name.as_str()).collect();
+        let all = names.len() + 1;
         if all > self.checks.max_parallel {
-            let names: Vec<_> = others().map(|it| it.reference.name.as_str()).collect();
             found.push(format!(
                 "{all} roll, --max-parallel is {}: {names:?}",
                 self.checks.max_parallel

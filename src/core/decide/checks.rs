@@ -174,7 +174,9 @@ fn was_complete(case: &Case<'_>) -> bool {
 /// of the cluster not even if its own policy gives it more time.
 fn rolling(case: &Case<'_>) -> Plan {
     let terms = case.input.terms;
+    // A later one is of a clock that was set back since, or by somebody else.
     let last = case.baseline.restarts.last().copied().unwrap_or(0);
+    let last = last.min(case.input.now.as_second());
     let after = |deadline| Timestamp::from_second(last).ok()?.checked_add(deadline).ok();
     let is_over = |until: Option<Timestamp>| until.is_some_and(|until| case.input.now >= until);
     let (until, of_cluster) = (after(terms.deadline), after(terms.cluster_deadline));

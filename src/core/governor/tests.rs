@@ -22,6 +22,11 @@ fn later(rolling: usize, waiting: usize) -> Turn {
     }
 }
 
+/// So many seconds after the beginning.
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).expect("a time of these tests")
+}
+
 fn is_now(turn: Turn) -> bool {
     turn == Turn::Now
 }
@@ -161,7 +166,7 @@ fn those_that_are_gone_or_changed_their_mind_give_back_what_they_have() {
 fn what_rolls_at_a_start_counts_even_beyond_the_limit() {
     let mut governor = Governor::new(1);
     for n in 0..3 {
-        governor.occupy(&workload("a", &n.to_string()), &[]);
+        governor.occupy(&workload("a", &n.to_string()), &[], at(0));
     }
     let next = workload("b", "1");
     assert!(!is_now(governor.ask(&next, &[])));
@@ -175,12 +180,12 @@ fn the_slot_of_a_rollout_that_is_over_is_not_one_for_the_next() {
     let mut governor = Governor::new(0);
     let (one, two, three) = (workload("a", "1"), workload("a", "2"), workload("a", "3"));
     for name in [&one, &two] {
-        governor.occupy(name, &[budget("web", 2)]);
+        governor.occupy(name, &[budget("web", 2)], at(0));
     }
     // The limit is lowered while both roll, and then the second is done and wants to roll again.
     let lower = [budget("web", 1)];
     for name in [&one, &two] {
-        governor.occupy(name, &lower);
+        governor.confirm(name, &lower, at(1));
     }
     assert_eq!(governor.end(&two), []);
     assert!(!is_now(governor.ask(&two, &lower)));
@@ -189,6 +194,49 @@ fn the_slot_of_a_rollout_that_is_over_is_not_one_for_the_next() {
     assert_eq!(governor.release(&one), std::slice::from_ref(&two));
     assert_eq!(governor.end(&two), []);
     assert!(is_now(governor.ask(&two, &lower)));
+}
+
+#[test]
+fn what_only_says_that_it_rolls_takes_nobodys_place() {
+    let mut governor = Governor::new(2);
+    let (asked, waits) = (workload("a", "asked"), workload("b", "waits"));
+    for says in ["1", "2", "3"] {
+        governor.confirm(&workload("evil", says), &[budget("own", 9)], at(1));
+    }
+    assert!(
+        !is_now(governor.ask(&asked, &[])),
+        "there was room for two, and they say that they roll"
+    );
+    assert_eq!(governor.linger(&workload("evil", "1")), std::slice::from_ref(&asked));
+    governor.ask(&waits, &[]);
+    // It says that it is complete, and then that it rolls again.
+    assert_eq!(governor.release(&workload("evil", "2")), std::slice::from_ref(&waits));
+    governor.confirm(&workload("evil", "2"), &[budget("own", 9)], at(2));
+    assert_eq!(governor.release(&asked), []);
+    assert!(is_now(governor.ask(&asked, &[])), "the place of one that asked");
+}
+
+#[test]
+fn how_long_it_rolls_is_counted_from_when_that_was_seen() {
+    let mut governor = Governor::new(2);
+    let one = workload("a", "1");
+    governor.ask(&one, &[]);
+    assert_eq!(governor.rolls_since(&one), None);
+    governor.confirm(&one, &[budget("web", 2)], at(5));
+    governor.confirm(&one, &[], at(9));
+    governor.move_to(&one, &[budget("web", 1)], at(12));
+    assert_eq!(governor.rolls_since(&one), Some(at(5)));
+    governor.linger(&one);
+    governor.confirm(&one, &[], at(20));
+    assert_eq!(governor.rolling(), 1);
+    for n in 0..2 {
+        assert!(
+            is_now(governor.ask(&workload("b", &n.to_string()), &[])),
+            "it lingers still"
+        );
+    }
+    governor.release(&one);
+    assert_eq!(governor.rolls_since(&one), None);
 }
 
 fn budget(name: &str, limit: usize) -> Budget {
