@@ -21,11 +21,34 @@ pub struct Queue<K> {
 }
 
 struct State<K> {
-    due: HashMap<K, Instant>,
-    /// Entries whose time is not the one in `due` are leftovers and skipped.
+    due: HashMap<K, Due>,
+    /// Entries whose serial is not the one in `due` are leftovers and skipped.
     order: BinaryHeap<Reverse<(Instant, u64, K)>>,
     handling: HashSet<K>,
     serial: u64,
+}
+
+#[derive(Clone, Copy)]
+struct Due {
+    at: Instant,
+    /// Of its entry in the order.
+    serial: u64,
+}
+
+/// Leftovers that are kept however few keys wait: fewer are not worth the work.
+const LEFTOVERS: usize = 64;
+
+impl<K: Eq + Hash + Ord> State<K> {
+    /// A leftover goes by itself only when its time has come. A workload that waits for weeks is decided
+    /// again with each resync, and each of these leaves one behind. At least half of the entries go each
+    /// time, so that this costs no push more than a constant.
+    fn drop_leftovers(&mut self) {
+        let Self { due, order, .. } = self;
+        if order.len() > 2 * due.len() + LEFTOVERS {
+            order.retain(|Reverse((_, serial, key))| due.get(key).is_some_and(|due| due.serial == *serial));
+            order.shrink_to(2 * due.len() + LEFTOVERS);
+        }
+    }
 }
 
 impl<K: Clone + Eq + Hash + Ord> Default for Queue<K> {
@@ -55,13 +78,14 @@ impl<K: Clone + Eq + Hash + Ord> Queue<K> {
 
     fn push_at(&self, key: K, at: Instant) {
         let mut state = self.lock();
-        if state.due.get(&key).is_some_and(|due| *due <= at) {
+        if state.due.get(&key).is_some_and(|due| due.at <= at) {
             return;
         }
-        state.due.insert(key.clone(), at);
         state.serial += 1;
         let serial = state.serial;
+        state.due.insert(key.clone(), Due { at, serial });
         state.order.push(Reverse((at, serial, key)));
+        state.drop_leftovers();
         drop(state);
         self.changed.notify_one();
     }
@@ -95,7 +119,7 @@ impl<K: Clone + Eq + Hash + Ord> Queue<K> {
         let mut busy = Vec::new();
         let mut found = Err(None);
         while let Some(Reverse((at, serial, key))) = state.order.pop() {
-            if state.due.get(&key) != Some(&at) {
+            if state.due.get(&key).is_none_or(|due| due.serial != serial) {
                 continue;
             }
             if at > Instant::now() {
@@ -131,7 +155,7 @@ impl<K: Clone + Eq + Hash + Ord> Queue<K> {
     pub fn depth(&self) -> usize {
         let state = self.lock();
         let now = Instant::now();
-        state.handling.len() + state.due.values().filter(|due| **due <= now).count()
+        state.handling.len() + state.due.values().filter(|due| due.at <= now).count()
     }
 
     /// A panic elsewhere leaves the maps whole: each step on them is complete by itself.

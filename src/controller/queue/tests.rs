@@ -61,3 +61,27 @@ async fn every_worker_that_waits_is_woken_for_a_key_of_its_own() {
     assert_eq!(popped, (0..8).collect::<Vec<_>>());
     assert_eq!(queue.depth(), 8, "all are being handled");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_weeks_and_is_looked_at_every_ten_minutes_takes_no_more_room_by_it() {
+    let queue = Queue::default();
+    let end = Instant::now() + Duration::from_hours(14 * 24);
+    for turn in 0..2_000 {
+        for key in 0..20 {
+            queue.push(key);
+        }
+        for _ in 0..20 {
+            let key = queue.pop().await;
+            queue.push_at(key, end);
+            queue.done(&key);
+        }
+        let entries = queue.lock().order.len();
+        assert!(entries <= 2 * 20 + LEFTOVERS, "{entries} entries after {turn} turns");
+        tokio::time::advance(Duration::from_mins(10)).await;
+    }
+    tokio::time::advance(end - Instant::now()).await;
+    for _ in 0..20 {
+        timeout(SOON, queue.pop()).await.expect("each is still due");
+    }
+    assert!(timeout(SOON, queue.pop()).await.is_err(), "and once");
+}
