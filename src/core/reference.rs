@@ -350,7 +350,7 @@ impl<'a> MountedPath<'a> {
         let expression = text(mount, "subPathExpr").filter(|path| !path.is_empty());
         match literal.or(expression) {
             Some(path) if literal.is_none() && path.contains("$(") => Self::Unknown,
-            Some(path) => Self::Under(path.trim_matches('/')),
+            Some(path) => Self::Under(path),
             None => Self::All,
         }
     }
@@ -359,10 +359,25 @@ impl<'a> MountedPath<'a> {
         match self {
             Self::All | Self::Unknown => true,
             Self::Under(part) => {
-                path == *part || path.strip_prefix(part).is_some_and(|rest| rest.starts_with('/')) || *part == "."
+                let mut path = steps(path);
+                steps(part).all(|step| path.next() == Some(step))
             }
         }
     }
+
+    /// The file at the volume's root that is all that it shows. `None`: it shows more.
+    fn file(&self) -> Option<String> {
+        match self {
+            Self::All | Self::Unknown => None,
+            Self::Under(part) => Some(steps(part).collect::<Vec<_>>().join("/")).filter(|file| !file.is_empty()),
+        }
+    }
+}
+
+/// A path as the kubelet goes it: it joins paths, so that `./app.conf`, `app.conf/` and `app.conf` are one.
+/// `..data` is its own link to all files of the volume.
+fn steps(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|step| !matches!(*step, "" | "." | "..data"))
 }
 
 fn walk_volume(volume: &Value, path: &MountedPath, channel: Channel, uses: &mut Uses) {
@@ -406,10 +421,10 @@ fn walk_files(
     draft.channels.insert(channel);
     let mut listed = items(source, "items").peekable();
     if listed.peek().is_none() {
-        match path {
-            // Without items a key is a file of its own name at the volume's root.
-            MountedPath::Under(part) if *part != "." => draft.one(part, channel),
-            _ => draft.all(channel),
+        // Without items a key is a file of its own name at the volume's root.
+        match path.file() {
+            Some(key) => draft.one(&key, channel),
+            None => draft.all(channel),
         }
         return;
     }
@@ -422,7 +437,7 @@ fn walk_files(
         if required {
             draft.required_keys.insert(Key::from(key));
         }
-        if path.shows(file.trim_matches('/')) {
+        if path.shows(file) {
             draft.one(key, channel);
         }
     }

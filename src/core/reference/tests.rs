@@ -50,6 +50,47 @@ fn with(container: Value) -> Value {
 }
 
 #[test]
+fn a_path_is_gone_as_the_kubelet_goes_it() {
+    let keys = |sub_path: &str, items: Value| {
+        let found = uses(&json!({
+            "containers": [{ "volumeMounts": [{ "name": "v", "subPath": sub_path }] }],
+            "volumes": [{ "name": "v", "configMap": { "name": "web", "items": items } }],
+        }));
+        let keys = found
+            .iter()
+            .filter_map(|line| line.split(' ').find_map(|word| word.strip_prefix("keys=")));
+        keys.collect::<Vec<_>>().join(" ")
+    };
+    for path in [
+        "app.conf",
+        "./app.conf",
+        "app.conf/",
+        "app.conf/.",
+        "././/app.conf",
+        "..data/app.conf",
+    ] {
+        assert_eq!(keys(path, Value::Null), "app.conf", "{path}");
+    }
+    for path in [".", "./", "./."] {
+        assert_eq!(keys(path, Value::Null), "*", "{path}: the whole volume");
+    }
+    let item = |path: &str| json!([{ "key": "k", "path": path }]);
+    for (sub_path, path) in [
+        ("d/a", "./d/a"),
+        ("./d/a", "d/a"),
+        ("d//a", "d/./a"),
+        ("./d", "d//a"),
+        ("d/", "d/a"),
+        (".", "d/a"),
+    ] {
+        assert_eq!(keys(sub_path, item(path)), "k", "{sub_path} of {path}");
+    }
+    for (sub_path, path) in [("d/a", "d/ab"), ("./d", "dd/a"), ("d/a/b", "d/a"), (".d", "d")] {
+        assert_eq!(keys(sub_path, item(path)), "", "{sub_path} of {path}");
+    }
+}
+
+#[test]
 #[allow(clippy::too_many_lines)] // A table.
 fn each_way_of_using_a_source() {
     let volume =
@@ -440,7 +481,7 @@ impl Shape {
             self.object([("name", self.text(VOLUMES))]),
             self.object([
                 ("name", self.text(VOLUMES)),
-                ("subPath", self.text(&["a", "d", "d/b", "."]))
+                ("subPath", self.text(&["a", "d", "d/b", ".", "./a", "d/."]))
             ]),
             self.object([
                 ("name", self.text(VOLUMES)),
@@ -459,7 +500,7 @@ impl Shape {
     fn volume(self) -> BoxedStrategy<Value> {
         let item = self.object([
             ("key", self.text(&["a", "b", "c"])),
-            ("path", self.text(&["a", "d/b", "d/c"])),
+            ("path", self.text(&["a", "d/b", "./d/c"])),
         ]);
         let files = |name: &'static str| {
             self.object([
