@@ -202,7 +202,13 @@ impl Index {
     fn intern_opt_in(&mut self, opt_in: &mut Arc<OptIn>) {
         if let Some(known) = self.known_opt_ins.iter().find(|known| *known == opt_in) {
             opt_in.clone_from(known);
-        } else if self.known_opt_ins.len() < SHARED_OPT_INS {
+            return;
+        }
+        if self.known_opt_ins.len() == SHARED_OPT_INS {
+            // Nobody asks for these any more.
+            self.known_opt_ins.retain(|known| Arc::strong_count(known) > 1);
+        }
+        if self.known_opt_ins.len() < SHARED_OPT_INS {
             self.known_opt_ins.push(opt_in.clone());
         }
     }

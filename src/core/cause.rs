@@ -9,6 +9,12 @@ use serde::{Deserialize, Serialize};
 use super::name::{Key, Name, Namespace, SourceKind, SourceRef};
 use super::text::NAMED;
 
+/// Bytes of the annotation: eight sources with eight keys each, all names as long as names may be.
+const MAX_BYTES: usize = 32 * 1024;
+
+/// Bytes of a key's name.
+const KEY_BYTES: usize = 64;
+
 /// A digest of a whole source, the same for all workloads of an installation.
 pub type WholeDigest = [u8; 6];
 
@@ -90,10 +96,18 @@ pub fn print<'a>(
     serde_json::to_string(&wire).expect("names and a time always have a JSON form")
 }
 
-/// Reads it. `None`: it names no content.
+/// Reads it. `None`: it names no content, or is longer than what we write: whoever may edit a pod template
+/// may write anything there.
 #[must_use]
 pub fn parse(text: &str, own: &Namespace) -> Option<Box<Cause>> {
+    if text.len() > MAX_BYTES {
+        return None;
+    }
     let wire: Wire<'_> = serde_json::from_str(text).ok()?;
+    let key = wire.key.unwrap_or_default();
+    if key.len() > KEY_BYTES {
+        return None;
+    }
     let sources: Box<[Caused]> = wire
         .sources
         .iter()
@@ -114,7 +128,7 @@ pub fn parse(text: &str, own: &Namespace) -> Option<Box<Cause>> {
         .collect();
     (!sources.is_empty()).then(|| {
         Box::new(Cause {
-            key: wire.key.unwrap_or_default().into(),
+            key: key.into(),
             sources,
         })
     })
@@ -156,6 +170,30 @@ mod tests {
         assert_eq!(&*cause.key, "k1");
         let digests: Vec<_> = cause.sources.iter().map(|it| (it.source.clone(), it.digest)).collect();
         assert_eq!(digests, [(here, [1; 6]), (elsewhere, [2; 6])]);
+    }
+
+    #[test]
+    fn the_longest_that_we_write_is_read_and_a_longer_one_is_not() {
+        let own = Namespace::from("shop");
+        let long = |text: &str| text.repeat(253);
+        let source = SourceRef {
+            namespace: Namespace::from(&*long("n")),
+            kind: SourceKind::ConfigMap,
+            name: Name::from(&*long("s")),
+        };
+        let keys = vec![Key::from(&*long("k")); 2 * NAMED];
+        let text = |key: &str| {
+            let because = (0..2 * NAMED).map(|_| Because {
+                source: &source,
+                keys: &keys,
+                digest: Some([1; 6]),
+            });
+            print(Timestamp::UNIX_EPOCH, "Restarted", key, &own, because)
+        };
+        assert!(parse(&text(&"k".repeat(KEY_BYTES)), &own).is_some());
+        assert_eq!(parse(&text(&"k".repeat(KEY_BYTES + 1)), &own), None, "its key");
+        let padded = format!("{}{}", text("k1"), " ".repeat(MAX_BYTES));
+        assert_eq!(parse(&padded, &own), None, "all of it");
     }
 
     #[test]

@@ -9,7 +9,8 @@ use super::annotation::{reloader, wave};
 use super::kind::{DEPLOYMENT, KindId};
 use super::name::{Namespace, SourceKind};
 use super::optin::{
-    Annotations, InvalidAnnotation, OptIn, Origin, Reading, Referenced, Selection, entries, name_pattern, unusable_name,
+    Annotations, InvalidAnnotation, OptIn, Origin, Reading, Referenced, Selection, entries_within_limits, name_pattern,
+    unusable_name,
 };
 use super::pattern::Pattern;
 
@@ -50,6 +51,9 @@ pub(super) fn read(
     }
 }
 
+/// Regular expressions of one workload. Each may take as much memory as [`Pattern::expression`] allows.
+const EXPRESSIONS: usize = 64;
+
 /// How Reloader calls what it has for one kind of source.
 struct Words {
     auto: &'static str,
@@ -74,8 +78,9 @@ fn words(kind: SourceKind) -> Words {
 
 fn reloader(annotations: &Annotations<'_>, kind: KindId, all: bool) -> Option<OptIn> {
     let mut left_out = Vec::new();
-    let configmaps = reloader_selection(annotations, SourceKind::ConfigMap, all, &mut left_out);
-    let secrets = reloader_selection(annotations, SourceKind::Secret, all, &mut left_out);
+    let mut room = EXPRESSIONS;
+    let mut selection = |kind| reloader_selection(annotations, kind, all, &mut room, &mut left_out);
+    let (configmaps, secrets) = (selection(SourceKind::ConfigMap), selection(SourceKind::Secret));
     // Who names nothing but what cannot be read has asked all the same, and is told.
     if configmaps.is_nothing() && secrets.is_nothing() && left_out.is_empty() {
         return None;
@@ -125,6 +130,7 @@ fn reloader_selection(
     annotations: &Annotations<'_>,
     kind: SourceKind,
     all: bool,
+    room: &mut usize,
     left_out: &mut Vec<InvalidAnnotation>,
 ) -> Selection {
     let words = words(kind);
@@ -144,26 +150,35 @@ fn reloader_selection(
     } else {
         Referenced::None
     };
-    let named = entries(get(words.reload))
-        .filter_map(|entry| {
-            let pattern = Pattern::expression(entry);
-            if pattern.is_none() {
-                let accepted = "a comma-separated list of names or regular expressions; this entry is left out";
-                left_out.push(InvalidAnnotation::new(words.reload, entry, accepted));
-            }
-            pattern
-        })
-        .collect();
-    let excluded = entries((annotations.workload)(words.exclude))
+    let mut expression = |entry: &str| {
+        let pattern = Pattern::expression(entry).ok_or(USABLE)?;
+        if pattern.name().is_none() {
+            *room = room.checked_sub(1).ok_or(FEW_EXPRESSIONS)?;
+        }
+        Ok(pattern)
+    };
+    let mut named = Vec::new();
+    for entry in entries_within_limits(words.reload, get(words.reload), left_out) {
+        match expression(entry) {
+            Ok(pattern) => named.push(pattern),
+            Err(accepted) => left_out.push(InvalidAnnotation::new(words.reload, entry, accepted)),
+        }
+    }
+    let excluded = entries_within_limits(words.exclude, (annotations.workload)(words.exclude), left_out);
+    let excluded = excluded
+        .into_iter()
         .filter_map(|name| Pattern::glob(None, name).filter(|pattern| pattern.name().is_some()))
         .collect();
     Selection {
         included: None,
         referenced,
-        named,
+        named: named.into(),
         excluded,
     }
 }
+
+const USABLE: &str = "a comma-separated list of names or regular expressions; this entry is left out";
+const FEW_EXPRESSIONS: &str = "at most 64 regular expressions on one workload; this one is left out";
 
 /// As Go's `strconv.ParseBool`.
 fn is_true(text: &str) -> bool {
@@ -177,7 +192,8 @@ fn wave(annotations: &Annotations<'_>, namespace: &Namespace, cross_namespace: b
     }
     let mut left_out = Vec::new();
     let mut selection = |annotation: &str| {
-        let named = entries(get(annotation))
+        let named = entries_within_limits(annotation, get(annotation), &mut left_out)
+            .into_iter()
             .filter_map(|entry| {
                 let pattern = name_pattern(entry, namespace, cross_namespace).filter(|it| it.name().is_some());
                 if pattern.is_none() {

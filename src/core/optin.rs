@@ -314,6 +314,13 @@ impl Strategy {
     }
 }
 
+/// Entries of a list in one annotation. The API server lets through 256 KiB, which are sixty thousand names,
+/// and each is compared with each source that the workload uses.
+pub const LIST_ENTRIES: usize = 256;
+/// Bytes of such a list.
+pub const LIST_BYTES: usize = 16 * 1024;
+pub(super) const LIST_LIMITS: &str = "a list of at most 256 entries and 16 KiB";
+
 const OWN_NAMES: &str = "a comma-separated list of names of this namespace, * and ? as wildcards; names of other \
                          namespaces need --allow-cross-namespace";
 const ALL_NAMES: &str = "a comma-separated list of NAME or NAMESPACE/NAME, * and ? as wildcards in NAME";
@@ -325,6 +332,9 @@ pub(super) fn names(
     own: &Namespace,
     cross_namespace: bool,
 ) -> Result<Box<[Pattern]>, InvalidAnnotation> {
+    if let Some(long) = value.filter(|value| is_long(value)) {
+        return Err(InvalidAnnotation::new(annotation, long, LIST_LIMITS));
+    }
     entries(value)
         .map(|entry| {
             name_pattern(entry, own, cross_namespace).ok_or_else(|| unusable_name(annotation, entry, cross_namespace))
@@ -343,6 +353,43 @@ pub(super) fn entries(value: Option<&str>) -> impl Iterator<Item = &str> {
         .split(',')
         .map(str::trim)
         .filter(|entry| !entry.is_empty())
+}
+
+fn is_long(list: &str) -> bool {
+    list.len() > LIST_BYTES || entries(Some(list)).nth(LIST_ENTRIES).is_some()
+}
+
+/// Of a comma list that somebody else's rules read, as much as is within the limits; the rest is said to be
+/// left out.
+pub(super) fn entries_within_limits<'a>(
+    annotation: &str,
+    value: Option<&'a str>,
+    left_out: &mut Vec<InvalidAnnotation>,
+) -> Vec<&'a str> {
+    let mut bytes = 0;
+    let kept: Vec<&str> = entries(value)
+        .take(LIST_ENTRIES)
+        .take_while(|entry| {
+            bytes += entry.len();
+            bytes <= LIST_BYTES
+        })
+        .collect();
+    if let Some(beyond) = entries(value).nth(kept.len()) {
+        let accepted = "at most 256 entries and 16 KiB; this entry and those after it are left out";
+        left_out.push(InvalidAnnotation::new(annotation, beyond, accepted));
+    }
+    kept
+}
+
+/// The namespaces that a source allows. One that names too many allows none: to allow some of them would be
+/// to choose. What can be no namespace is none.
+#[must_use]
+pub fn allowed_namespaces(list: &str) -> Box<[Namespace]> {
+    if is_long(list) {
+        return Box::default();
+    }
+    let named = entries(Some(list)).filter(|name| is_namespace(name));
+    named.map(Namespace::from).collect()
 }
 
 pub(super) fn name_pattern(entry: &str, own: &Namespace, cross_namespace: bool) -> Option<Pattern> {

@@ -8,7 +8,7 @@ mod tests;
 
 /// Bytes of a compiled expression: it comes from whoever may annotate a workload, and one that
 /// repeats itself a million times would take as much memory.
-const EXPRESSION_BYTES: usize = 64 * 1024;
+const EXPRESSION_BYTES: usize = 16 * 1024;
 
 /// Names one source or several.
 #[derive(Clone, Debug)]

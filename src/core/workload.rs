@@ -204,6 +204,14 @@ impl Source {
         self.has(|marks| marks.matched)
     }
 
+    /// Takes its consent to others for not given: it need not be kept where nobody may ask for it.
+    pub fn disregard_consent(&mut self) {
+        if let Some(marks) = self.marks.take() {
+            let allow_from = Box::default();
+            self.marks = SourceMarks { allow_from, ..*marks }.boxed();
+        }
+    }
+
     /// Whether workloads of another namespace may name it.
     #[must_use]
     pub fn allows(&self, namespace: &Namespace) -> bool {

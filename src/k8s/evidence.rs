@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::error::{ApiError, send};
-use super::lean::resource;
+use super::lean::{BASELINE_BYTES, WITNESS_BYTES, resource};
 use super::read;
 use crate::core::annotation;
 use crate::core::kind::History;
@@ -158,10 +158,10 @@ pub async fn all_observed(
     list(client, &url, "", timeout, |kept: WireRevision| {
         let number = kept.number(history);
         let owner = kept.metadata.owner().map(|owner| owner.uid.clone());
-        if let (Some(owner), Some(observed)) = (owner, kept.metadata.annotations.get(annotation::OBSERVED)) {
+        if let (Some(owner), Some(observed)) = (owner, kept.observed()) {
             let newest = found.entry(Uid::from(&*owner)).or_default();
             if newest.1.is_empty() || number > newest.0 {
-                *newest = (number, observed.as_str().into());
+                *newest = (number, observed.into());
             }
         }
     })
@@ -403,18 +403,25 @@ impl WireRevision {
         }
     }
 
+    /// The copy of the baseline, if it can be one.
+    fn observed(&self) -> Option<&str> {
+        let text = self.metadata.annotations.get(annotation::OBSERVED)?;
+        (text.len() <= BASELINE_BYTES).then_some(text)
+    }
+
     fn revision(mut self, history: History) -> Revision {
         let template = match history {
             History::ReplicaSets(_) | History::Nowhere => &mut self.spec.template,
             History::ControllerRevisions => &mut self.data.spec.template,
         };
         let witness = template.metadata.annotations.remove(annotation::CONFIG_DIGEST);
+        let witness = witness.filter(|text| text.len() <= WITNESS_BYTES);
         Revision {
             number: self.number(history),
             newest: None,
             created: Second::parse(&self.metadata.creation_timestamp).unwrap_or(Second::new(0)),
             witness: witness.map(Into::into),
-            observed: self.metadata.annotations.remove(annotation::OBSERVED).map(Into::into),
+            observed: self.observed().map(Into::into),
         }
     }
 }

@@ -26,6 +26,7 @@ mod workload;
 
 pub use policy::{About, WatchedPolicy, since};
 pub use source::{ReadSecret, Watched, WatchedConfigMap, WatchedSecret};
+pub(super) use workload::{BASELINE_BYTES, WITNESS_BYTES};
 pub use workload::{Delegation, Role, WatchedWorkload};
 
 /// The metadata that we read.

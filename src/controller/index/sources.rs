@@ -167,9 +167,17 @@ impl Index {
         known.is_some_and(|entry| entry.content == Content::Read)
     }
 
+    /// What nobody asks for is not kept, and what others have as well is theirs.
+    fn keep_little(&mut self, source: &mut Source) {
+        if !self.rules.reading.cross_namespace {
+            source.disregard_consent();
+        }
+        self.share_texts_of_source(source);
+    }
+
     fn apply_metadata(&mut self, mut source: Source, seen: Seen, now: Timestamp) -> Vec<WorkloadRef> {
         let Seen { how, watch, .. } = seen;
-        self.share_texts_of_source(&mut source);
+        self.keep_little(&mut source);
         if how == How::Watched {
             self.note_life(watch, now);
         }
@@ -247,7 +255,7 @@ impl Index {
 
     fn apply_whole(&mut self, mut source: Source, seen: Seen, now: Timestamp) -> Vec<WorkloadRef> {
         let Seen { how, watch, .. } = seen;
-        self.share_texts_of_source(&mut source);
+        self.keep_little(&mut source);
         let Some(state) = self.watch(watch) else {
             return Vec::new();
         };

@@ -874,6 +874,54 @@ fn a_list_that_cannot_be_read_at_all_counts_nothing_but_is_said() {
 }
 
 #[test]
+fn of_a_list_that_is_too_long_the_beginning_counts_and_the_rest_is_said_to_be_left_out() {
+    let asks = |words: &[(&str, &str)]| {
+        let get = |name: &str| words.iter().find(|(it, _)| *it == name).map(|(_, value)| *value);
+        let annotations = Annotations {
+            workload: &get,
+            template: &|_| None,
+        };
+        let asked = read(&annotations, DEPLOYMENT, &own(), bears(&[]).reading).expect("none of ours is invalid");
+        let OptIn {
+            configmaps,
+            secrets,
+            left_out,
+            ..
+        } = asked.expect("it asks for something");
+        let said: Vec<_> = left_out.iter().map(ToString::to_string).collect();
+        (
+            configmaps.named.len() + secrets.named.len(),
+            configmaps.excluded.len(),
+            said,
+        )
+    };
+    let names = |count: usize, end: &str| -> String { (0..count).map(|at| format!("n{at}{end},")).collect() };
+    let (few, many) = (names(256, ""), names(60_000, ""));
+    let expressions = names(40, ".*");
+    let wave = |list| [(wave::UPDATE, "true"), (wave::EXTRA_SECRETS, list)];
+    assert_eq!(asks(&[(CONFIGMAPS_NAMED, &few)]), (256, 0, vec![]));
+    assert_eq!(asks(&wave(&few)), (256, 0, vec![]));
+    for words in [[(CONFIGMAPS_NAMED, &*many), (SEARCH, "true")], wave(&many)] {
+        let (named, _, said) = asks(&words);
+        assert_eq!((named, said.len()), (256, 1));
+        assert!(
+            said[0].contains("\"n256\"") && said[0].contains("those after it are left out"),
+            "{said:?}"
+        );
+    }
+    let (_, excluded, said) = asks(&[(AUTO, "true"), (CONFIGMAPS_EXCLUDED, &many)]);
+    assert_eq!((excluded, said.len()), (256, 1));
+    let (named, _, said) = asks(&[(CONFIGMAPS_NAMED, &expressions), (SECRETS_NAMED, &expressions)]);
+    assert_eq!((named, said.len()), (64, 16), "40 of the one kind and 24 of the other");
+    assert!(
+        said[0].contains("\"n24.*\"") && said[0].contains("at most 64 regular expressions"),
+        "{said:?}"
+    );
+    let (named, _, said) = asks(&[(CONFIGMAPS_NAMED, &"a".repeat(200_000))]);
+    assert_eq!((named, said.len()), (0, 1), "no name is that long");
+}
+
+#[test]
 fn what_can_be_read_is_not_complained_about() {
     let quiet = [
         bears(&[(AUTO, "yes"), (CONFIGMAPS_NAMED, " a ,,b.*")]),

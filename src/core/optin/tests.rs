@@ -312,3 +312,40 @@ fn by_recursion(pattern: &[u8], name: &[u8]) -> bool {
         _ => false,
     }
 }
+
+fn list(entries: usize, bytes: usize) -> String {
+    (0..entries)
+        .map(|at| format!("{at:0bytes$}"))
+        .collect::<Vec<_>>()
+        .join(",")
+}
+
+#[test]
+fn a_list_is_taken_up_to_its_limits_and_refused_beyond_them() {
+    for annotation in [CONFIGMAPS, SECRETS, EXCLUDE_CONFIGMAPS, EXCLUDE_SECRETS] {
+        let read = |value: &str| read_all(&[(ENABLED, "true"), (annotation, value)]).map(|_| ());
+        assert_eq!(read(&list(LIST_ENTRIES, 8)), Ok(()));
+        assert_eq!(read(&list(LIST_BYTES / 64, 63)), Ok(()), "16 KiB");
+        for long in [
+            list(LIST_ENTRIES + 1, 3),
+            list(LIST_BYTES / 64 + 1, 63),
+            " ".repeat(LIST_BYTES + 1),
+        ] {
+            let said = read(&long).expect_err("it is too long").to_string();
+            assert!(
+                said.contains(annotation) && said.ends_with("a list of at most 256 entries and 16 KiB"),
+                "{said}"
+            );
+            assert!(said.len() < 300, "{said}");
+        }
+    }
+}
+
+#[test]
+fn a_source_allows_each_of_a_few_namespaces_and_of_too_many_none() {
+    assert_eq!(*allowed_namespaces(" a, b-2 ,,"), ["a", "b-2"].map(Namespace::from));
+    assert_eq!(*allowed_namespaces("*,A,a/b,-,a.b,ok"), ["ok"].map(Namespace::from));
+    assert_eq!(allowed_namespaces(&list(LIST_ENTRIES, 8)).len(), LIST_ENTRIES);
+    assert!(allowed_namespaces(&list(LIST_ENTRIES + 1, 3)).is_empty());
+    assert!(allowed_namespaces(&format!("a{}", " ".repeat(LIST_BYTES))).is_empty());
+}

@@ -71,9 +71,21 @@ fn parentheses_that_close_ours_are_refused() {
 
 #[test]
 fn an_expression_that_would_take_much_memory_is_refused() {
-    for text in ["(?:a{1000}){1000}", "(((a{100}){100}){100}){100}", r"[a-z]{100000}"] {
+    for text in [
+        "(?:a{1000}){1000}",
+        "(((a{100}){100}){100}){100}",
+        r"[a-z]{100000}",
+        "(?:web-){200}",
+    ] {
         assert_eq!(Pattern::expression(text), None, "{text}");
     }
+}
+
+#[test]
+fn an_expression_of_a_few_long_names_is_none_that_takes_much() {
+    let name = "orders-service-configuration-production-eu-central";
+    let text = format!("(?:{name}|{name}-(?:blue|green)|[a-z0-9]+-{name})-v[0-9]{{1,3}}");
+    assert!(matches(&expression(&text), &format!("{name}-blue-v12")));
 }
 
 /// A backtracking matcher would need longer than the universe is old.

@@ -12,7 +12,8 @@ use sha2::{Digest as _, Sha256};
 use super::{WireMeta, WireMetadata};
 use crate::core::annotation;
 use crate::core::content::{Contents, ValueDigest};
-use crate::core::name::{Key, Namespace, SourceKind, SourceRef};
+use crate::core::name::{Key, SourceKind, SourceRef};
+use crate::core::optin::allowed_namespaces;
 use crate::core::time::Second;
 use crate::core::workload::{Source, SourceMarks};
 
@@ -133,14 +134,7 @@ impl WireMeta {
                 ignored: is(annotation::IGNORE),
                 ignored_by_reloader: is(annotation::reloader::IGNORE),
                 matched: is(annotation::reloader::MATCH),
-                allow_from: self
-                    .annotation(annotation::ALLOW_FROM)
-                    .unwrap_or_default()
-                    .split(',')
-                    .map(str::trim)
-                    .filter(|name| !name.is_empty())
-                    .map(Namespace::from)
-                    .collect(),
+                allow_from: allowed_namespaces(self.annotation(annotation::ALLOW_FROM).unwrap_or_default()),
                 immutable: created.filter(|_| immutable),
             }
             .boxed(),

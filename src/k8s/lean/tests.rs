@@ -207,6 +207,40 @@ fn marks_and_consent_are_read_off_a_source() {
     assert!(allows("a") && allows("b") && !allows(""));
 }
 
+#[test]
+fn a_source_that_allows_thousands_allows_none() {
+    let mut meta = meta();
+    meta["annotations"] = json!({ "windlass.dev/allow-from": "a,".repeat(100_000) });
+    let decoded = source(&json!({ "metadata": meta }));
+    assert_eq!(decoded.marks, None);
+}
+
+#[test]
+fn what_is_too_long_to_be_ours_is_not_kept() {
+    let read = |bytes: usize| {
+        let long = "x".repeat(bytes);
+        let mut meta = meta();
+        meta["annotations"] = json!({ "windlass.dev/enabled": "true", "windlass.dev/observed": long });
+        meta["ownerReferences"] = json!([{ "kind": "App", "name": long, "controller": true }]);
+        let template = json!({ "metadata": { "annotations": { "windlass.dev/config-digest": long } } });
+        let object = json!({ "metadata": meta, "spec": { "template": template } });
+        let workload = serde_json::from_str::<WatchedWorkload>(&object.to_string())
+            .expect("it decodes")
+            .workload(DEPLOYMENT, Reading::default());
+        let length = |text: Option<&str>| text.map(str::len);
+        let owner = length(workload.owner());
+        (
+            length(workload.observed.as_deref()),
+            length(workload.witness.as_deref()),
+            owner,
+        )
+    };
+    assert_eq!(read(128), (Some(128), Some(128), Some(132)));
+    assert_eq!(read(4096), (Some(4096), None, Some(320)));
+    // There is one, and it cannot be read.
+    assert_eq!(read(4097), (Some(0), None, Some(320)));
+}
+
 fn rollout(spec: &Value) -> Role {
     let object = json!({
         "metadata": {

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::WireMeta;
 use crate::core::annotation;
+use crate::core::baseline;
 use crate::core::cause;
 use crate::core::kind::{Evidence, KindId, Object, Progress};
 use crate::core::lever::Levers;
@@ -21,6 +22,14 @@ use crate::core::reference;
 use crate::core::template::{self, Fingerprint};
 use crate::core::time::Second;
 use crate::core::workload::{IfSelected, Rare, RunsFor, Workload};
+
+/// The longest text that may be a baseline. Ours are shorter; room is left for those of a later version.
+pub(in crate::k8s) const BASELINE_BYTES: usize = 4 * baseline::MAX_BYTES;
+
+/// The longest text on a template that may be a digest of ours: a key's id, a dot, and 22 letters.
+pub(in crate::k8s) const WITNESS_BYTES: usize = 128;
+
+const OWNER_CHARS: usize = 320;
 
 /// A workload as it is watched: the parts that its row in the table of kinds is asked about.
 #[derive(Clone, Debug)]
@@ -208,8 +217,10 @@ impl WatchedWorkload {
             uid: self.wire.uid(),
             version: self.wire.version(),
             opt_in,
-            observed: self.wire.annotation(annotation::OBSERVED).map(Into::into),
-            witness: template_annotation(template, annotation::CONFIG_DIGEST).map(Into::into),
+            observed: self.wire.annotation(annotation::OBSERVED).map(observed),
+            witness: template_annotation(template, annotation::CONFIG_DIGEST)
+                .filter(|text| text.len() <= WITNESS_BYTES)
+                .map(Into::into),
             uses: reference::discover(template).into(),
             fingerprint: Fingerprint::of(
                 template,
@@ -221,7 +232,7 @@ impl WatchedWorkload {
             ),
             evidence,
             rare: Rare {
-                owner: owner.map(|owner| format!("{} {}", owner.kind, owner.name).into()),
+                owner: owner.map(|owner| short(&format!("{} {}", owner.kind, owner.name))),
                 marks: stands_in
                     .then(|| Marks::of(template, |name| self.wire.annotation(name)))
                     .flatten(),
@@ -243,6 +254,18 @@ impl WatchedWorkload {
             reference: self.reference(kind),
         }
     }
+}
+
+/// A baseline that somebody else wrote may be of any length. One that is too long to be ours is as good as any
+/// other that cannot be read, and not kept.
+fn observed(text: &str) -> Arc<str> {
+    let readable = text.len() <= BASELINE_BYTES;
+    Arc::from(if readable { text } else { "" })
+}
+
+/// A kind and a name as long as they may be; in the metadata of another object neither is checked.
+fn short(owner: &str) -> Box<str> {
+    owner.chars().take(OWNER_CHARS).collect::<String>().into()
 }
 
 fn template_annotation<'a>(template: &'a Value, name: &str) -> Option<&'a str> {

@@ -71,6 +71,20 @@ fn without_the_flag_consent_is_worth_nothing() {
 }
 
 #[test]
+fn without_the_flag_consent_is_not_even_kept() {
+    for (flag, kept) in [(true, true), (false, false)] {
+        let mut fed = across();
+        fed.index.rules.reading.cross_namespace = flag;
+        for allowed in ["shop", "shop,bank"] {
+            let source = shared(allowed.len() as u64, "A", Some(allowed));
+            let reference = source.reference.clone();
+            fed.see(source);
+            assert_eq!(fed.index.sources[&reference].source.marks.is_some(), kept);
+        }
+    }
+}
+
+#[test]
 fn a_namespace_is_taken_up_in_two_steps() {
     let mut fed = Fed::new();
     fed.index.select_namespaces();

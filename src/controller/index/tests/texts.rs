@@ -58,3 +58,37 @@ fn keys_are_shared_up_to_a_number_and_right_beyond_it() {
     }
     assert!(fed.index.texts.count() < 1_100, "{}", fed.index.texts.count());
 }
+
+/// Those that nobody asks for any more do not keep others from being shared.
+#[test]
+fn what_many_ask_for_is_kept_once_whatever_others_asked_for_before() {
+    let mut fed = Fed::new();
+    let asking = |name: &str, strategy: &str, list: &str| {
+        let annotations =
+            json!({ "windlass.dev/enabled": "true", "windlass.dev/strategy": strategy, "windlass.dev/secrets": list });
+        let object = json!({
+            "metadata": { "name": name, "namespace": "shop", "uid": name, "resourceVersion": "6", "annotations": annotations },
+            "spec": { "template": {} },
+        });
+        serde_json::from_str::<WatchedWorkload>(&object.to_string())
+            .expect("it decodes")
+            .workload(DEPLOYMENT, crate::core::optin::Reading::default())
+    };
+    for at in 0..100 {
+        let odd = format!("odd-{at}");
+        fed.workload(asking(&odd, "Auto", &odd));
+        fed.index.forget(&reference(&odd));
+    }
+    fed.workload(asking("web", "Ignore", ""));
+    fed.workload(asking("api", "Ignore", ""));
+    let asked = |name: &str| {
+        fed.entry(name)
+            .workload
+            .opt_in
+            .clone()
+            .expect("valid")
+            .expect("it asks")
+    };
+    assert!(Arc::ptr_eq(&asked("web"), &asked("api")));
+    assert!(fed.index.known_opt_ins.len() <= SHARED_OPT_INS);
+}
