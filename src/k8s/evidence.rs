@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::error::{ApiError, send};
-use super::lean::{BASELINE_BYTES, WITNESS_BYTES, resource};
+use super::lean::{BASELINE_BYTES, Json, WITNESS_BYTES, resource};
 use super::read;
 use crate::core::annotation;
 use crate::core::kind::History;
@@ -184,14 +184,15 @@ async fn get(
     template: &WorkloadRef,
     timeout: Duration,
 ) -> Result<Found, ApiError> {
-    let object: Value = read::workload(client, workload, timeout).await?;
+    let Json(object) = read::workload(client, workload, timeout).await?;
     let meta = Meta::deserialize(object.get("metadata").unwrap_or(&Value::Null)).unwrap_or_default();
     if Uid::from(&*meta.uid) != *uid {
         return Err(ApiError::Replaced);
     }
     let mut selector = selector_of(workload, &object);
     if selector.is_none() && template != workload {
-        selector = selector_of(template, &read::workload(client, template, timeout).await?);
+        let Json(object) = read::workload(client, template, timeout).await?;
+        selector = selector_of(template, &object);
     }
     Ok(Found {
         created: Second::parse(&meta.creation_timestamp),

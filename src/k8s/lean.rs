@@ -18,12 +18,14 @@ use crate::core::labels::Labels;
 use crate::core::name::{Name, Namespace, SourceKind, Uid, Version};
 use crate::core::time::Second;
 
+mod json;
 mod policy;
 mod source;
 #[cfg(test)]
 mod tests;
 mod workload;
 
+pub(super) use json::Json;
 pub use policy::{About, WatchedPolicy, since};
 pub use source::{ReadSecret, Watched, WatchedConfigMap, WatchedSecret};
 pub(super) use workload::{BASELINE_BYTES, WITNESS_BYTES};

@@ -241,6 +241,73 @@ fn what_is_too_long_to_be_ours_is_not_kept() {
     assert_eq!(read(4097), (Some(0), None, Some(320)));
 }
 
+/// What the API server keeps and `serde_json` refuses, each as a value in a JSON text.
+fn refused() -> [String; 4] {
+    let deep = |open: &str, close: &str| format!("{}1{}", open.repeat(1000), close.repeat(1000));
+    [
+        deep("[", "]"),
+        deep(r#"{"a":"#, "}"),
+        deep(r#"[{"a":"#, "}]"),
+        r#"{"$serde_json::private::RawValue":"{"}"#.to_owned(),
+    ]
+}
+
+/// A Deployment that uses one `ConfigMap`, with that value in a field and in its template.
+fn with(odd: &str, name: &str) -> String {
+    let template = format!(
+        r#"{{"odd":{odd},"spec":{{"odd":{odd},"containers":[{{"envFrom":[{{"configMapRef":{{"name":"web"}}}}]}}]}}}}"#
+    );
+    let meta = format!(r#"{{"name":"{name}","namespace":"shop","uid":"u","resourceVersion":"7"}}"#);
+    format!(r#"{{"odd":{odd},"spec":{{"template":{template}}},"metadata":{meta},"status":{{"odd":{odd}}}}}"#)
+}
+
+#[test]
+fn one_odd_object_does_not_end_a_list_or_a_watch() {
+    for odd in refused() {
+        serde_json::from_str::<Value>(&odd).expect_err("else this test shows nothing");
+        let list = format!(
+            r#"{{"kind":"DeploymentList","apiVersion":"apps/v1","metadata":{{}},"items":[{},{}]}}"#,
+            with(&odd, "odd"),
+            with("1", "plain"),
+        );
+        let list: kube::core::ObjectList<WatchedWorkload> = serde_json::from_str(&list).expect("a list");
+        let event = format!(r#"{{"type":"MODIFIED","object":{}}}"#, with(&odd, "odd"));
+        let event: kube::core::WatchEvent<WatchedWorkload> = serde_json::from_str(&event).expect("an event");
+        let kube::core::WatchEvent::Modified(object) = event else {
+            panic!("it is a change")
+        };
+        let names: Vec<_> = list.items.iter().map(|it| it.reference(DEPLOYMENT).name).collect();
+        assert_eq!(names, ["odd", "plain"].map(Name::from));
+        for object in list.items.iter().chain([&object]) {
+            let uses = object.workload(DEPLOYMENT, Reading::default()).uses;
+            assert_eq!(uses.len(), 1, "all that is known is read");
+        }
+    }
+}
+
+#[test]
+fn a_change_of_what_is_too_deep_to_be_read_is_seen() {
+    let deep = |innermost: u8| format!("{}{innermost}{}", "[".repeat(200), "]".repeat(200));
+    let print = |odd: &str| {
+        let object: WatchedWorkload = serde_json::from_str(&with(odd, "web")).expect("it decodes");
+        object.workload(DEPLOYMENT, Reading::default()).fingerprint
+    };
+    assert_eq!(print(&deep(1)), print(&deep(1)));
+    assert_ne!(print(&deep(1)), print(&deep(2)));
+}
+
+#[test]
+fn what_is_read_is_what_is_there() {
+    let value = json!({
+        "a": [null, true, -3, 18_446_744_073_709_551_615_u64, 1.5, "text \u{1F600}\n\"", {}, []],
+        "b": { "c": { "d": [[{ "e": "f" }]] } },
+    });
+    for text in [value.to_string(), format!("{value:#}")] {
+        let Json(read) = serde_json::from_str(&text).expect("it decodes");
+        assert_eq!(read, value);
+    }
+}
+
 fn rollout(spec: &Value) -> Role {
     let object = json!({
         "metadata": {

@@ -10,6 +10,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::WireMeta;
+use super::json::Json;
 use crate::core::annotation;
 use crate::core::baseline;
 use crate::core::cause;
@@ -60,7 +61,8 @@ impl<'de> Deserialize<'de> for WatchedWorkload {
                             map.next_value::<IgnoredAny>()?;
                         }
                         _ => {
-                            fields.insert(name.into_owned(), map.next_value()?);
+                            let Json(field) = map.next_value()?;
+                            fields.insert(name.into_owned(), field);
                         }
                     }
                 }
