@@ -18,6 +18,7 @@ use crate::core::name::{Version, WorkloadRef};
 use crate::core::notice::Standing;
 use crate::core::policy::PolicyRef;
 use crate::core::reason::{Reason, State};
+use crate::core::text::{NAMED, one_line};
 use crate::k8s::error::ApiError;
 use crate::k8s::events::{Severity, WorkloadEvent};
 use crate::ops::{InPlaceResult, Metrics, Notifier, RestartResult};
@@ -211,7 +212,7 @@ impl Observer {
         let going_on = reason == Reason::Propagating && matches!(outcome, Outcome::Nothing);
         let silent = unwritten || going_on;
         if news && going_on && !detail.is_empty() {
-            info!(workload = %Named(workload), "{detail}");
+            info!(workload = %Named(workload), "{}", one_line(&detail));
         }
         let note = || sentence(&plan, restart, state, reason, &detail);
         if news && !silent {
@@ -230,7 +231,7 @@ impl Observer {
         }
         if new_complaints {
             // They are not where the workload stands, which goes on with whatever can be used.
-            for (reason, text) in complaints {
+            for (reason, text) in few(complaints) {
                 self.say(workload, &uid, State::Held, reason, &text, None, now);
             }
         }
@@ -281,6 +282,8 @@ impl Observer {
         before: Option<(State, Reason)>,
         now: Timestamp,
     ) {
+        // Annotations and names that others wrote are in it, and could say a line of their own.
+        let note = &*one_line(note);
         let (state_word, reason_word) = (state.word(), reason.word());
         let workload_name = Named(workload);
         let Some(severity) = severity(reason) else {
@@ -312,6 +315,21 @@ impl Observer {
             self.metrics.event_dropped();
         }
     }
+}
+
+/// The first few complaints, and how many more there are: each is an Event and a line of the log, and one list of
+/// names may give rise to hundreds. What is answered to a person is always said.
+fn few(complaints: Vec<(Reason, String)>) -> Vec<(Reason, String)> {
+    let (mut said, mut complaints): (Vec<_>, Vec<_>) = complaints
+        .into_iter()
+        .partition(|(reason, _)| *reason == Reason::Answered);
+    let more = complaints.len().saturating_sub(NAMED);
+    complaints.truncate(NAMED);
+    said.append(&mut complaints);
+    if let Some((reason, _)) = said.last().filter(|_| more > 0) {
+        said.push((*reason, format!("{more} more like these")));
+    }
+    said
 }
 
 /// What is said of it.

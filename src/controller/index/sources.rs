@@ -481,11 +481,11 @@ impl Index {
                 continue;
             };
             let own = &entry.workload.reference.namespace;
+            let used = entry.uses.iter().find(|used| used.is_of(own, reference)).cloned();
             // One that uses it directly comes once, by that.
-            if !is_direct && direct.contains(workload) {
+            if !is_direct && used.is_some() {
                 continue;
             }
-            let used = entry.uses.iter().find(|used| used.is_of(own, reference)).cloned();
             let patterned = entry.matches_pattern(reference);
             let counts = entry.means(reference, used.is_some(), marked) && self.is_shared_with(own, reference);
             // Beginning and ceasing to count concern those, too, for whom it does not count now.

@@ -91,3 +91,62 @@ fn a_restart_is_said_to_be_one_only_if_it_is() {
         assert_eq!(said(&restart(reason), &outcome), expected);
     }
 }
+
+#[test]
+fn of_many_complaints_a_few_are_said_and_how_many_more_there_are() {
+    let complaints = |count: usize| -> Vec<_> {
+        let each = (0..count).map(|at| (Reason::InvalidAnnotation, format!("entry {at}")));
+        each.chain([(Reason::Answered, "skipped".into())]).collect()
+    };
+    let texts = |count| -> Vec<_> { few(complaints(count)).into_iter().map(|(_, text)| text).collect() };
+    let first: Vec<_> = ["skipped".to_owned()]
+        .into_iter()
+        .chain((0..NAMED).map(|at| format!("entry {at}")))
+        .collect();
+    assert_eq!(texts(0), first[..1]);
+    assert_eq!(texts(NAMED), first);
+    let many = texts(500);
+    assert_eq!(
+        (&many[..first.len()], &*many[first.len()]),
+        (&*first, "492 more like these")
+    );
+    assert_eq!(many.len(), first.len() + 1);
+}
+
+#[test]
+fn no_text_of_others_can_begin_a_line_of_its_own() {
+    let workload = WorkloadRef {
+        namespace: Namespace::from("shop"),
+        kind: DEPLOYMENT,
+        name: Name::from("web"),
+    };
+    let (sender, mut events) = mpsc::channel(1);
+    let observer = Observer::new(metrics(), sender);
+    let note = "installation x\n2026-01-01T00:00:00Z  INFO all is well\u{1b}[2K\u{202e}";
+    let uid = crate::core::name::Uid::from("u");
+    observer.say(
+        &workload,
+        &uid,
+        State::Held,
+        Reason::OtherInstallation,
+        note,
+        None,
+        Timestamp::UNIX_EPOCH,
+    );
+    // The line of the log has the same text.
+    let event = events.try_recv().expect("an Event");
+    assert_eq!(event.note, "Installation x 2026-01-01T00:00:00Z INFO all is well [2K");
+}
+
+fn metrics() -> Metrics {
+    Metrics::new(&crate::ops::Vocabulary {
+        workload_kinds: &["Deployment"],
+        source_kinds: &["ConfigMap"],
+        states: &[],
+        held_reasons: &[],
+        stale_reasons: &[],
+        error_reasons: &[],
+        watched: &[],
+        requests: &[],
+    })
+}
