@@ -21,6 +21,9 @@ use crate::k8s::heartbeat::Heartbeat;
 use crate::k8s::keyring::{self, KeptIn, KeyError};
 use crate::ops::Metrics;
 
+#[cfg(test)]
+mod tests;
+
 /// Between two tries at the start: an API server that is away, a right that is missing.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
@@ -126,8 +129,9 @@ pub async fn recover_baselines(context: &Context, namespaces: &[String]) {
                     }
                     break;
                 }
-                // Each workload will ask for itself, and its own report will say what is missing.
-                Err(problem @ ApiError::Forbidden(_)) => {
+                // No later answer will be another one. Each workload will ask for itself, and its own report
+                // will say what is missing.
+                Err(problem @ (ApiError::Forbidden(_) | ApiError::Rejected(_) | ApiError::Unexpected(_))) => {
                     warn!(error = %problem, "earlier baselines cannot be looked for");
                     break;
                 }

@@ -9,6 +9,7 @@ use kube::core::{Request, Resource as _};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::error::{ApiError, send};
 use super::lean::{BASELINE_BYTES, Json, WITNESS_BYTES, resource};
@@ -18,6 +19,9 @@ use crate::core::kind::History;
 use crate::core::name::{Namespace, Uid, WorkloadRef};
 use crate::core::proof::{Pod, Proof, Revision};
 use crate::core::time::Second;
+
+#[cfg(test)]
+mod tests;
 
 /// Objects a page. A `ReplicaSet` is about 3 KB of JSON, a pod 5 KB.
 const PAGE: u32 = 100;
@@ -313,6 +317,12 @@ fn or_default<'de, D: serde::Deserializer<'de>, T: Default + Deserialize<'de>>(f
     Option::deserialize(from).map(Option::unwrap_or_default)
 }
 
+/// What is shaped otherwise is as good as nothing.
+fn or_odd<'de, D: serde::Deserializer<'de>, T: Default + DeserializeOwned>(from: D) -> Result<T, D::Error> {
+    let text = Box::<RawValue>::deserialize(from)?;
+    Ok(serde_json::from_str(text.get()).unwrap_or_default())
+}
+
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Owner {
@@ -368,7 +378,9 @@ struct WireRevision {
     metadata: Meta,
     /// Of a `ReplicaSet`.
     spec: WireSpec,
-    /// Of a `ControllerRevision`: the part of the workload that it would put back.
+    /// Of a `ControllerRevision`: the part of the workload that it would put back. Those of others hold
+    /// anything.
+    #[serde(deserialize_with = "or_odd")]
     data: WireData,
     /// Of a `ControllerRevision`.
     revision: u64,

@@ -1,0 +1,78 @@
+use serde_json::json;
+
+use super::*;
+use crate::controller::index::{Feeds, How, Index, Rules};
+use crate::controller::leading::Leading;
+use crate::core::decide::{Presence, Settings};
+use crate::core::governor::Governor;
+use crate::core::optin::Reading;
+use crate::k8s::lean::WatchedWorkload;
+use crate::k8s::mock::{Answer, Api};
+
+const LIST: &str = "GET /apis/apps/v1/replicasets?&limit=100";
+
+/// Knows a Deployment `web` without a baseline.
+fn context(api: &Api) -> Context {
+    let mut index = Index::new(Rules::default());
+    let watch = index.add_watch(Feeds::Workloads(DEPLOYMENT), None, None);
+    let object = json!({
+        "metadata": {
+            "name": "web", "namespace": "shop", "uid": "u", "resourceVersion": "7", "generation": 1,
+            "annotations": { "windlass.dev/enabled": "true", "deployment.kubernetes.io/revision": "1" },
+        },
+        "spec": { "template": {} },
+    });
+    let object: WatchedWorkload = serde_json::from_str(&object.to_string()).expect("it decodes");
+    let clock = Clock::start();
+    index.apply_workload(
+        watch,
+        object.workload(DEPLOYMENT, Reading::default()),
+        How::Listed,
+        clock.now(),
+    );
+    Context {
+        index: std::sync::Mutex::new(index),
+        settings: Settings {
+            installation: "ops/windlass".into(),
+            presence: Presence::default(),
+        },
+        ring: KeyRing::new([("k1".into(), [1; 32])]).expect("one key"),
+        governor: std::sync::Mutex::new(Governor::new(20)),
+        client: api.client(),
+        timeout: Duration::from_secs(5),
+        clock,
+        leading: Leading::alone(),
+    }
+}
+
+fn searched(context: &Context) -> bool {
+    let index = context.index();
+    index.workloads().all(|(_, entry)| entry.searched)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_of_revisions_that_makes_no_sense_is_not_waited_for() {
+    for (code, body) in [(200, json!({ "items": 7 })), (403, json!({ "message": "no right" }))] {
+        let api = Api::expecting([(LIST, Answer { code, body })]);
+        let context = context(&api);
+        recover_baselines(&context, &[]).await;
+        assert!(!searched(&context), "it asks for itself");
+        drop(context);
+        api.finish().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_api_server_that_is_away_is_waited_for() {
+    let away = Answer {
+        code: 503,
+        body: json!({ "message": "etcd leader changed" }),
+    };
+    let list = Answer::ok(json!({ "metadata": {}, "items": [] }));
+    let api = Api::expecting([(LIST, away), (LIST, list)]);
+    let context = context(&api);
+    recover_baselines(&context, &[]).await;
+    assert!(searched(&context));
+    drop(context);
+    api.finish().await;
+}
