@@ -61,23 +61,30 @@ pub async fn appears<T, F: Future<Output = Found<T>>>(
     }
 }
 
-/// Asks a few times: an API server that has just started may not know its definitions yet.
+/// Asks a few times: an API server that has just started may not know its definitions yet. `None`: it said each
+/// time that the kind is not served.
 pub async fn soon<T, F: Future<Output = Found<T>>>(find: impl Fn() -> F) -> Option<T> {
+    // Whoever asks was told just now that it is not.
+    tokio::time::sleep(FIRST_PAUSE).await;
     try_for(TRIES, &find).await
 }
 
 async fn try_for<T, F: Future<Output = Found<T>>>(tries: u32, find: &impl Fn() -> F) -> Option<T> {
     let mut pause = FIRST_PAUSE;
-    for left in (0..tries).rev() {
-        if let Ok(Some(found)) = find().await {
-            return Some(found);
+    let mut left = tries;
+    loop {
+        match find().await {
+            Ok(Some(found)) => return Some(found),
+            Ok(None) => left = left.saturating_sub(1),
+            // An API server that is away says nothing of its kinds.
+            Err(_) => {}
         }
-        if left > 0 {
-            tokio::time::sleep(pause).await;
-            pause *= 2;
+        if left == 0 {
+            return None;
         }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(POLL);
     }
-    None
 }
 
 /// What is known of the definitions of custom resources.
@@ -126,5 +133,38 @@ pub async fn watch(feed: &Feed, groups: &[String], changed: &watch::Sender<Defin
             // The other end would take a sender that is gone for a change.
             std::future::pending::<()>().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    /// What comes of asking soon, and which answers were not needed.
+    async fn answered(answers: &[Found<()>]) -> (Option<()>, usize) {
+        let left = RefCell::new(answers.iter().cloned());
+        let found = soon(async || left.borrow_mut().next().expect("it is asked too often")).await;
+        (found, left.into_inner().count())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_kind_is_gone_when_the_server_says_so_several_times() {
+        let no = || Ok(None);
+        assert_eq!(answered(&[Ok(Some(()))]).await, (Some(()), 0));
+        assert_eq!(
+            answered(&[no(), no(), no(), no(), no(), Ok(Some(()))]).await,
+            (Some(()), 0)
+        );
+        assert_eq!(answered(&[no(), no(), no(), no(), no(), no(), no()]).await, (None, 1));
+    }
+
+    /// A definition that is there says no more that it is: nobody would ask again.
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_is_away_for_long_says_nothing() {
+        let mut answers = vec![Err(ApiError::Unavailable("away".into())); 50];
+        answers.push(Ok(Some(())));
+        assert_eq!(answered(&answers).await, (Some(()), 0));
     }
 }

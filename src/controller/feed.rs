@@ -7,6 +7,7 @@ use tokio::sync::Notify;
 
 use super::gather::Context;
 use super::index::{Feeds, How, Index, Wanted, WatchId};
+use super::kinds::is_custom;
 use super::queue::Queue;
 use super::troubles::Troubles;
 use crate::core::kind::KindId;
@@ -16,7 +17,7 @@ use crate::k8s::lean::{
     Role, Watched, WatchedConfigMap, WatchedSecret, WatchedWorkload, source_resource, workload_resource,
 };
 use crate::k8s::pulse::Pulses;
-use crate::k8s::watch::{Seen, Watching, follow};
+use crate::k8s::watch::{Seen, Served, Watching, follow};
 use crate::ops::Metrics;
 
 /// Releases of Helm are Secrets, large and many, and no pod uses one.
@@ -106,7 +107,16 @@ impl Feed {
                     .await;
             }
             Feeds::Workloads(kind) => {
-                self.workloads(watch, kind, scope, watching(kind.row().plural)).await;
+                let served = if is_custom(kind) {
+                    Served::ByDefinition
+                } else {
+                    Served::Always
+                };
+                let watching = Watching {
+                    served,
+                    ..watching(kind.row().plural)
+                };
+                self.workloads(watch, kind, scope, watching).await;
             }
             // Followed by whoever announces them.
             Feeds::Policies { .. } | Feeds::Namespaces => {}

@@ -140,6 +140,6 @@ impl Kinds {
 }
 
 /// Whether a built-in kind is a custom resource.
-fn is_custom(kind: KindId) -> bool {
+pub(super) fn is_custom(kind: KindId) -> bool {
     kind.row().group.contains('.')
 }

@@ -24,7 +24,10 @@ use crate::core::policy::PolicyRef;
 use crate::k8s::discovery;
 use crate::k8s::error::ApiError;
 use crate::k8s::lean::{WatchedName, WatchedPolicy, resource};
-use crate::k8s::watch::{Seen, Trouble, Watching, follow};
+use crate::k8s::watch::{Seen, Served, Trouble, Watching, follow};
+
+#[cfg(test)]
+mod tests;
 
 /// The group of the definitions.
 pub const GROUP: &str = "windlass.dev";
@@ -74,6 +77,7 @@ pub struct Policies {
 }
 
 /// A watch that has been announced.
+#[derive(Clone)]
 struct Announced {
     watch: WatchId,
     what: What,
@@ -191,8 +195,8 @@ impl Policies {
         loop {
             if let Some(announced) = watches.take() {
                 let mut running = JoinSet::new();
-                for announced in announced {
-                    running.spawn(self.clone().watch(announced));
+                for announced in &announced {
+                    running.spawn(self.clone().watch(announced.clone()));
                 }
                 // Each ends by itself when its kind is not served any more, or may not be watched where
                 // nobody expects it to be.
@@ -200,6 +204,9 @@ impl Policies {
                     if matches!(ended, Ok(Ended::NotServed)) {
                         running.abort_all();
                     }
+                }
+                for announced in &announced {
+                    self.let_go(announced);
                 }
                 info!(kind = kind.plural(), "let go: it is not served any more");
             }
@@ -210,14 +217,13 @@ impl Policies {
     }
 
     async fn watch(self: Arc<Self>, announced: Announced) -> Ended {
-        let Announced { watch, what, scope } = announced;
+        let Announced { watch, what, ref scope } = announced;
         let ended = match what {
-            What::Policies(kind) => self.policies(watch, kind, scope).await,
+            What::Policies(kind) => self.policies(watch, kind, scope.clone()).await,
             What::Namespaces => self.namespaces(watch).await,
         };
-        self.feed.context.index().end_watch(watch);
-        self.feed.progress.notify_one();
         if ended == Ended::Forbidden {
+            self.let_go(&announced);
             let resource = match what {
                 What::Policies(kind) => kind.plural(),
                 What::Namespaces => "namespaces",
@@ -229,6 +235,23 @@ impl Policies {
             return std::future::pending().await;
         }
         ended
+    }
+
+    /// What is not served does not exist.
+    fn let_go(&self, announced: &Announced) {
+        let Announced { watch, what, scope } = announced;
+        let mut index = self.feed.context.index();
+        if let What::Policies(kind) = *what {
+            let all = index.policies().map(|(policy, _)| policy.reference.clone());
+            let gone: Vec<PolicyRef> = all.filter(|known| in_scope(known, kind, scope.as_ref())).collect();
+            for gone in gone {
+                let touched = index.remove_policy(&gone);
+                self.go_on(&index, touched);
+            }
+        }
+        index.end_watch(*watch);
+        drop(index);
+        self.feed.progress.notify_one();
     }
 
     /// Whether doing without is right where a right is missing: whoever gave us some namespaces only
@@ -244,63 +267,68 @@ impl Policies {
         let forbidden = Notify::new();
         let watching = Watching {
             fields: self.feed.excluded.clone().filter(|_| kind == Kind::OfNamespaces),
+            served: Served::ByDefinition,
             ..self.feed.watching(kind.plural())
         };
-        let following = follow(api, watching, |seen| {
-            let mut index = self.feed.context.index();
-            match seen {
-                Seen::ListStart => {
-                    listed.clear();
-                    index.list_start(watch);
-                }
-                Seen::Listed(policy) => {
-                    listed.insert(policy.reference());
-                    let touched = index.apply_policy(policy.policy(), policy.about());
-                    self.go_on(&index, touched);
-                }
-                Seen::ListEnd => {
-                    troubles.over();
-                    let gone = |known: &&PolicyRef| !listed.contains(*known) && in_scope(known, kind, scope.as_ref());
-                    let gone: Vec<PolicyRef> = index
-                        .policies()
-                        .map(|(policy, _)| &policy.reference)
-                        .filter(gone)
-                        .cloned()
-                        .collect();
-                    for gone in gone {
-                        let touched = index.remove_policy(&gone);
+        let mut had = false;
+        loop {
+            let following = follow(api.clone(), watching.clone(), |seen| {
+                let mut index = self.feed.context.index();
+                match seen {
+                    Seen::ListStart => {
+                        listed.clear();
+                        index.list_start(watch);
+                    }
+                    Seen::Listed(policy) => {
+                        listed.insert(policy.reference());
+                        let touched = index.apply_policy(policy.policy(), policy.about());
                         self.go_on(&index, touched);
                     }
-                    index.list_end(watch, self.feed.context.clock.now());
-                    self.feed.progress.notify_one();
+                    Seen::ListEnd => {
+                        troubles.over();
+                        let gone =
+                            |known: &&PolicyRef| !listed.contains(*known) && in_scope(known, kind, scope.as_ref());
+                        let gone: Vec<PolicyRef> = index
+                            .policies()
+                            .map(|(policy, _)| &policy.reference)
+                            .filter(gone)
+                            .cloned()
+                            .collect();
+                        for gone in gone {
+                            let touched = index.remove_policy(&gone);
+                            self.go_on(&index, touched);
+                        }
+                        index.list_end(watch, self.feed.context.clock.now());
+                        self.feed.progress.notify_one();
+                        had = true;
+                    }
+                    Seen::Changed(policy) => {
+                        troubles.over();
+                        let touched = index.apply_policy(policy.policy(), policy.about());
+                        self.go_on(&index, touched);
+                    }
+                    Seen::Gone(policy) => {
+                        troubles.over();
+                        let touched = index.remove_policy(&policy.reference());
+                        self.go_on(&index, touched);
+                    }
+                    // What was known once goes on to hold: a right may be missing for a moment.
+                    Seen::Trouble(Trouble::Forbidden(_)) if !had && self.may_do_without(scope.as_ref()) => {
+                        forbidden.notify_one();
+                    }
+                    Seen::Trouble(trouble) => troubles.report(&trouble),
                 }
-                Seen::Changed(policy) => {
-                    troubles.over();
-                    let touched = index.apply_policy(policy.policy(), policy.about());
-                    self.go_on(&index, touched);
-                }
-                Seen::Gone(policy) => {
-                    troubles.over();
-                    let touched = index.remove_policy(&policy.reference());
-                    self.go_on(&index, touched);
-                }
-                Seen::Trouble(Trouble::Forbidden(_)) if self.may_do_without(scope.as_ref()) => forbidden.notify_one(),
-                Seen::Trouble(trouble) => troubles.report(&trouble),
+            });
+            tokio::select! {
+                () = following => {}
+                () = forbidden.notified() => return Ended::Forbidden,
             }
-        });
-        let ended = tokio::select! {
-            () = following => Ended::NotServed,
-            () = forbidden.notified() => Ended::Forbidden,
-        };
-        // What is not served does not exist.
-        let mut index = self.feed.context.index();
-        let all = index.policies().map(|(policy, _)| policy.reference.clone());
-        let gone: Vec<PolicyRef> = all.filter(|known| in_scope(known, kind, scope.as_ref())).collect();
-        for gone in gone {
-            let touched = index.remove_policy(&gone);
-            self.go_on(&index, touched);
+            // One answer may be a proxy's, or that of a server that has just started. Without its policies a
+            // workload restarts that a freeze holds back.
+            if definitions::soon(|| self.find(kind)).await.is_none() {
+                return Ended::NotServed;
+            }
         }
-        ended
     }
 
     async fn namespaces(&self, watch: WatchId) -> Ended {
@@ -308,6 +336,7 @@ impl Policies {
         let api = api::<WatchedName>(self.feed.context.client.clone(), None, &row);
         let mut troubles = Troubles::new("namespaces", None, self.feed.metrics.clone());
         let forbidden = Notify::new();
+        let mut had = false;
         let following = follow(api, self.feed.watching("namespaces"), |seen| {
             let mut index = self.feed.context.index();
             match seen {
@@ -322,13 +351,14 @@ impl Policies {
                     troubles.over();
                     index.list_end(watch, self.feed.context.clock.now());
                     self.feed.progress.notify_one();
+                    had = true;
                 }
                 Seen::Gone(object) => {
                     troubles.over();
                     // With all that is in it.
                     index.set_namespace_labels(&Namespace::from(object.name()), None);
                 }
-                Seen::Trouble(Trouble::Forbidden(_)) if self.may_do_without(None) => forbidden.notify_one(),
+                Seen::Trouble(Trouble::Forbidden(_)) if !had && self.may_do_without(None) => forbidden.notify_one(),
                 Seen::Trouble(trouble) => troubles.report(&trouble),
             }
         });

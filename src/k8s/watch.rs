@@ -68,6 +68,16 @@ pub enum Trouble {
     Interrupted(String),
 }
 
+/// For how long a server knows a kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Served {
+    /// For ever: a 404 is the word of somebody in between, or of a server that has just started.
+    #[default]
+    Always,
+    /// While there is a definition of it.
+    ByDefinition,
+}
+
 /// How the list is made.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Listing {
@@ -93,6 +103,8 @@ pub struct Watching {
     pub labels: Option<String>,
     /// Makes the list again when it is told to.
     pub relist: Option<Arc<Notify>>,
+    /// For how long there is something to watch.
+    pub served: Served,
     /// Where it is noted that it is to be open, under this resource.
     pub pulse: Option<(Pulses, &'static str)>,
 }
@@ -120,8 +132,8 @@ impl Watching {
     }
 }
 
-/// Watches and hands over what is seen, in order. Ends when the server knows no such kind, else only
-/// when dropped.
+/// Watches and hands over what is seen, in order. Ends when the server does not know a kind that is served by
+/// its definition, else only when dropped.
 pub async fn follow<K>(api: Api<K>, watching: Watching, mut sink: impl FnMut(Seen<K>))
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
@@ -149,7 +161,7 @@ where
                 Ok(Event::Apply(object)) => sink(Seen::Changed(object)),
                 Ok(Event::Delete(object)) => sink(Seen::Gone(object)),
                 Err(error) => {
-                    let (trouble, after) = judge(&error, listing, listed);
+                    let (trouble, after) = judge(&error, listing, listed, watching.served);
                     sink(Seen::Trouble(trouble));
                     match after {
                         After::Continue => {}
@@ -169,11 +181,13 @@ where
     }
 }
 
-fn judge(error: &watcher::Error, listing: Listing, listed: bool) -> (Trouble, After) {
+fn judge(error: &watcher::Error, listing: Listing, listed: bool, served: Served) -> (Trouble, After) {
     use watcher::Error;
     let of_kube = |error: &kube::Error, starting: bool| match error {
         kube::Error::Api(status) if status.code == 410 => (Trouble::Expired, After::Continue),
-        kube::Error::Api(status) if status.code == 404 => (Trouble::NotServed, After::End),
+        kube::Error::Api(status) if status.code == 404 && served == Served::ByDefinition => {
+            (Trouble::NotServed, After::End)
+        }
         // 400 and 422: before 1.34, or with the feature switched off, the server refuses the parameters.
         kube::Error::Api(status)
             if starting && listing == Listing::Streaming && !listed && matches!(status.code, 400 | 422) =>

@@ -46,6 +46,10 @@ fn expired() -> Value {
 
 /// Plays the steps and gives what was seen, a word each, until the last step is reached.
 async fn play(steps: Vec<Step>) -> Vec<String> {
+    play_watching(Watching::default(), steps).await
+}
+
+async fn play_watching(watching: Watching, steps: Vec<Step>) -> Vec<String> {
     let (service, mut handle) = mock::pair::<Request<Body>, Response<Body>>();
     let (done, finished) = tokio::sync::oneshot::channel::<()>();
     let server = tokio::spawn(async move {
@@ -79,7 +83,7 @@ async fn play(steps: Vec<Step>) -> Vec<String> {
         &resource("", "v1", "ConfigMap", "configmaps"),
     );
     let mut seen = Vec::new();
-    let watching = follow(api, Watching::default(), |what| {
+    let watching = follow(api, watching, |what| {
         seen.push(match what {
             Seen::ListStart => "list".to_owned(),
             Seen::Listed(object) => format!("listed {}", object.source.reference.name),
@@ -254,4 +258,43 @@ async fn an_event_that_cannot_be_decoded_leads_to_a_new_list() {
     ])
     .await;
     assert_eq!(seen, ["list", "end", "Undecodable", "list", "listed a", "end"]);
+}
+
+/// A proxy, or an API server that has just started.
+#[tokio::test(start_paused = true)]
+async fn a_kind_of_kubernetes_own_is_watched_again_after_a_404() {
+    let steps = || {
+        vec![
+            Step {
+                query: STREAMING,
+                not: &[],
+                code: 200,
+                lines: vec![bookmark(5, true)],
+            },
+            Step {
+                query: &["resourceVersion=5"],
+                not: STREAMING,
+                code: 404,
+                lines: vec![not_found()],
+            },
+            Step {
+                query: &["resourceVersion=5"],
+                not: STREAMING,
+                code: 200,
+                lines: vec![event("ADDED", object("a", 6))],
+            },
+        ]
+    };
+    assert_eq!(play(steps()).await, ["list", "end", "Interrupted", "changed a"]);
+    let by_definition = Watching {
+        served: Served::ByDefinition,
+        ..Watching::default()
+    };
+    let seen = play_watching(by_definition, steps()).await;
+    assert_eq!(seen, ["list", "end", "NotServed"], "and one that may go is let go");
+}
+
+fn not_found() -> Value {
+    json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": 404,
+        "reason": "NotFound", "message": "the server could not find the requested resource" })
 }
