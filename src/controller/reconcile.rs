@@ -14,7 +14,7 @@ use super::index::{Wanted, is_done};
 use super::observe::{Observer, Outcome};
 use super::propagation::Propagator;
 use super::queue::Queue;
-use super::rehearsal::{Change, Part, Rehearsals};
+use super::rehearsal::{Change, Of, Part, Rehearsals};
 use crate::core::baseline::Baseline;
 use crate::core::decide::{Action, Plan, Trusted, mark_of};
 use crate::core::governor::Turn;
@@ -199,12 +199,12 @@ impl Reconciler {
     async fn rehearse(&self, patch: &WorkloadPatch, sources: &[SourceRef]) -> Option<Outcome> {
         let workload = &patch.workload;
         let (source, version) = self.context.index().shared(workload, sources)?;
-        let change = Change {
+        let of = Of {
             namespace: workload.namespace.clone(),
             kind: workload.kind,
             source,
-            version,
         };
+        let change = Change { of, version };
         match self.rehearsals.part(&change, workload, self.context.clock.now()) {
             Part::Go => None,
             Part::Wait => Some(Outcome::Postponed),

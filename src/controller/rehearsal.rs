@@ -13,6 +13,9 @@ use crate::core::kind::KindId;
 use crate::core::name::{Namespace, SourceRef, Version, WorkloadRef};
 use crate::k8s::error::ApiError;
 
+#[cfg(test)]
+mod tests;
+
 /// One refusal may be about the one workload that was tried; this many are about the change.
 const REFUSALS: u32 = 3;
 
@@ -20,20 +23,28 @@ const REFUSALS: u32 = 3;
 const FIRST_PAUSE: SignedDuration = SignedDuration::from_mins(1);
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(30);
 
-/// Changes that passed and are kept: beyond them all are forgotten, and may be tried again.
+/// For how many sources it is kept what came of the last change. Beyond them it costs dry runs that
+/// might have been saved.
 const KEPT: usize = 256;
 
 /// One change, as far as the same answer is to be expected.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
+    /// What changed, for whom,
+    pub of: Of,
+    /// and when.
+    pub version: Version,
+}
+
+/// Whose changes: only the last one of each is kept, for nobody asks for one before it again.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Of {
     /// Rules of admission differ by namespace,
     pub namespace: Namespace,
     /// and by kind.
     pub kind: KindId,
-    /// What changed,
+    /// The source.
     pub source: SourceRef,
-    /// and when.
-    pub version: Version,
 }
 
 /// What to do with a patch.
@@ -69,159 +80,122 @@ enum Tried {
     },
 }
 
+/// What is known of a source's last change.
+#[derive(Clone, Debug)]
+struct Last {
+    version: Version,
+    tried: Tried,
+}
+
 /// What came of the dry runs so far.
 #[derive(Debug, Default)]
-pub struct Rehearsals(Mutex<HashMap<Change, Tried>>);
+pub struct Rehearsals(Mutex<HashMap<Of, Last>>);
 
 impl Rehearsals {
     /// What to do with a patch that is for this change.
     pub fn part(&self, change: &Change, workload: &WorkloadRef, now: Timestamp) -> Part {
-        let mut tried = self.lock();
-        let refusals = match tried.get_mut(change) {
-            Some(Tried::Passed) => return Part::Go,
-            Some(Tried::UnderWay { waiting, .. }) => {
-                waiting.insert(workload.clone());
-                return Part::Wait;
+        let Change { of, version } = change;
+        let mut lasts = self.lock();
+        let (refusals, waiting) = match lasts.get_mut(of) {
+            Some(last) if last.version == *version => match &mut last.tried {
+                Tried::Passed => return Part::Go,
+                Tried::UnderWay { waiting, .. } => {
+                    waiting.insert(workload.clone());
+                    return Part::Wait;
+                }
+                Tried::Refused { refusals, why, until } if *refusals >= REFUSALS && now < *until => {
+                    return Part::Refused {
+                        why: why.clone(),
+                        until: *until,
+                    };
+                }
+                Tried::Refused { refusals, .. } => (*refusals, BTreeSet::new()),
+            },
+            // Those that wait for the change before are called after this one.
+            Some(Last {
+                tried: Tried::UnderWay { waiting, .. },
+                ..
+            }) => (0, std::mem::take(waiting)),
+            Some(_) => (0, BTreeSet::new()),
+            None => {
+                make_room(&mut lasts);
+                (0, BTreeSet::new())
             }
-            Some(Tried::Refused { refusals, why, until }) if *refusals >= REFUSALS && now < *until => {
-                return Part::Refused {
-                    why: why.clone(),
-                    until: *until,
-                };
-            }
-            Some(Tried::Refused { refusals, .. }) => *refusals,
-            None => 0,
         };
-        if tried.len() >= KEPT {
-            tried.retain(|_, known| !matches!(known, Tried::Passed));
-        }
-        let under_way = Tried::UnderWay {
-            refusals,
-            waiting: BTreeSet::new(),
+        let last = Last {
+            version: *version,
+            tried: Tried::UnderWay { refusals, waiting },
         };
-        tried.insert(change.clone(), under_way);
+        lasts.insert(of.clone(), last);
         Part::Rehearse
     }
 
     /// What came of a dry run. Gives those that waited for it.
     pub fn done(&self, change: &Change, result: Result<(), &ApiError>, now: Timestamp) -> BTreeSet<WorkloadRef> {
-        let mut tried = self.lock();
-        let (before, waited) = match tried.remove(change) {
-            Some(Tried::UnderWay { refusals, waiting }) => (refusals, waiting),
-            _ => (0, BTreeSet::new()),
+        let Change { of, version } = change;
+        let mut lasts = self.lock();
+        let Some(Last {
+            version: last,
+            tried: Tried::UnderWay { refusals, waiting },
+        }) = lasts.get_mut(of)
+        else {
+            return BTreeSet::new();
         };
-        match result {
-            Ok(()) => {
-                tried.insert(change.clone(), Tried::Passed);
-            }
+        if last != version {
+            return BTreeSet::new();
+        }
+        let (before, waited) = (*refusals, std::mem::take(waiting));
+        let tried = match result {
+            Ok(()) => Some(Tried::Passed),
             Err(ApiError::Rejected(why) | ApiError::Forbidden(why)) => {
                 let refusals = before + 1;
                 let doubled = 1_i32.checked_shl(refusals.saturating_sub(REFUSALS)).unwrap_or(i32::MAX);
                 let pause = FIRST_PAUSE.saturating_mul(doubled).min(LONGEST_PAUSE);
-                let refused = Tried::Refused {
+                Some(Tried::Refused {
                     refusals,
                     why: why.clone(),
                     until: now.saturating_add(pause).unwrap_or(Timestamp::MAX),
-                };
-                tried.insert(change.clone(), refused);
+                })
             }
             // That says nothing about the change.
-            Err(_) if before > 0 => {
-                let refused = Tried::Refused {
-                    refusals: before.min(REFUSALS - 1),
-                    why: String::new(),
-                    until: now,
-                };
-                tried.insert(change.clone(), refused);
+            Err(_) => (before > 0).then(|| Tried::Refused {
+                refusals: before.min(REFUSALS - 1),
+                why: String::new(),
+                until: now,
+            }),
+        };
+        match tried {
+            Some(tried) => {
+                let version = *version;
+                lasts.insert(of.clone(), Last { version, tried });
             }
-            Err(_) => {}
+            None => {
+                lasts.remove(of);
+            }
         }
         waited
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Change, Tried>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Of, Last>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::core::kind::DEPLOYMENT;
-    use crate::core::name::{Name, SourceKind};
-
-    fn change() -> Change {
-        Change {
-            namespace: Namespace::from("shop"),
-            kind: DEPLOYMENT,
-            source: SourceRef {
-                namespace: Namespace::from("shop"),
-                kind: SourceKind::ConfigMap,
-                name: Name::from("web"),
-            },
-            version: Version::new(7),
-        }
+/// Forgets what costs least to find out again: what passed, else the refusal that is over first. What is
+/// under way stays: somebody waits for it, and there are no more of it than writers.
+fn make_room(lasts: &mut HashMap<Of, Last>) {
+    if lasts.len() < KEPT {
+        return;
     }
-
-    fn web() -> WorkloadRef {
-        WorkloadRef {
-            namespace: Namespace::from("shop"),
-            kind: DEPLOYMENT,
-            name: Name::from("web"),
-        }
+    lasts.retain(|_, last| !matches!(last.tried, Tried::Passed));
+    if lasts.len() < KEPT {
+        return;
     }
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).expect("a time")
-    }
-
-    fn refused() -> ApiError {
-        ApiError::Rejected("by a rule".into())
-    }
-
-    #[test]
-    fn one_goes_first_and_the_others_wait_for_it() {
-        let rehearsals = Rehearsals::default();
-        assert_eq!(rehearsals.part(&change(), &web(), at(0)), Part::Rehearse);
-        assert!(matches!(rehearsals.part(&change(), &web(), at(0)), Part::Wait));
-        assert_eq!(
-            rehearsals.done(&change(), Ok(()), at(0)),
-            BTreeSet::from([web()]),
-            "it is called"
-        );
-        assert_eq!(rehearsals.part(&change(), &web(), at(0)), Part::Go);
-        let another = Change {
-            version: Version::new(8),
-            ..change()
-        };
-        assert_eq!(rehearsals.part(&another, &web(), at(0)), Part::Rehearse);
-    }
-
-    #[test]
-    fn three_refusals_hold_the_rest_and_one_is_tried_again_later() {
-        let rehearsals = Rehearsals::default();
-        for _ in 0..3 {
-            assert_eq!(rehearsals.part(&change(), &web(), at(0)), Part::Rehearse);
-            rehearsals.done(&change(), Err(&refused()), at(0));
-        }
-        let expected = Part::Refused {
-            why: "by a rule".into(),
-            until: at(60),
-        };
-        assert_eq!(rehearsals.part(&change(), &web(), at(0)), expected);
-        assert_eq!(rehearsals.part(&change(), &web(), at(60)), Part::Rehearse);
-        rehearsals.done(&change(), Err(&refused()), at(60));
-        assert!(matches!(rehearsals.part(&change(), &web(), at(60)), Part::Refused { until, .. } if until == at(180)));
-        assert_eq!(rehearsals.part(&change(), &web(), at(180)), Part::Rehearse);
-        rehearsals.done(&change(), Ok(()), at(180));
-        assert_eq!(rehearsals.part(&change(), &web(), at(180)), Part::Go);
-    }
-
-    #[test]
-    fn what_says_nothing_about_the_change_counts_for_nothing() {
-        let rehearsals = Rehearsals::default();
-        rehearsals.part(&change(), &web(), at(0));
-        rehearsals.done(&change(), Err(&ApiError::Conflict), at(0));
-        assert_eq!(rehearsals.part(&change(), &web(), at(0)), Part::Rehearse);
+    let refused = lasts.iter().filter_map(|(of, last)| match &last.tried {
+        Tried::Refused { until, .. } => Some((until, of)),
+        Tried::UnderWay { .. } | Tried::Passed => None,
+    });
+    if let Some(of) = refused.min_by_key(|(until, _)| **until).map(|(_, of)| of.clone()) {
+        lasts.remove(&of);
     }
 }
