@@ -10,7 +10,7 @@ use crate::controller::entry::{Governing, Under};
 use crate::core::labels::Labels;
 use crate::core::name::{Namespace, WorkloadRef};
 use crate::core::optin::OptIn;
-use crate::core::policy::{By, Governed, Policies, Policy, PolicyRef, Subject};
+use crate::core::policy::{By, Governed, Policies, Policy, PolicyRef, Selects, Subject};
 use crate::core::terms::Terms;
 use crate::core::workload::{Rare, Workload};
 use crate::k8s::lean::About;
@@ -23,6 +23,8 @@ pub(super) struct PolicyBook {
     /// Something was noted that a status may be about.
     pub(super) news: bool,
     policies: Policies,
+    /// Those of them that may opt in whom they select.
+    opting_in: Policies,
     pub(super) about: HashMap<PolicyRef, About>,
     /// The same policies make the same terms.
     terms: HashMap<Governed, Arc<Terms>>,
@@ -47,18 +49,27 @@ impl Index {
     /// A policy as it is now.
     pub fn apply_policy(&mut self, policy: Policy, about: About) -> Touched {
         let reference = policy.reference.clone();
+        let before = self.selected_by(&reference);
+        let opts_in = about.selection_known && !policy.is_floor_only();
         self.book.about.insert(reference.clone(), about);
         self.book.news = true;
-        let selects = |policy: &Policy| policy.selects.clone().filter(|_| !policy.is_floor_only());
-        let after = selects(&policy);
-        let before = self.book.policies.get(&reference).and_then(|policy| selects(policy));
-        if !self.book.policies.set(policy) {
+        let opts_in_anew = if opts_in {
+            self.book.opting_in.set(policy.clone())
+        } else {
+            self.book.opting_in.remove(&reference)
+        };
+        if !self.book.policies.set(policy) && !opts_in_anew {
             return Touched::default();
         }
+        let after = self.selected_by(&reference);
         Touched {
             relist: after.is_some() && after != before,
             workloads: self.govern_anew(&reference),
         }
+    }
+
+    fn selected_by(&self, policy: &PolicyRef) -> Option<Selects> {
+        self.book.opting_in.get(policy)?.selects.clone()
     }
 
     /// Statuses have to be looked at again.
@@ -69,6 +80,7 @@ impl Index {
     /// A policy is gone.
     pub fn remove_policy(&mut self, reference: &PolicyRef) -> Touched {
         self.book.about.remove(reference);
+        self.book.opting_in.remove(reference);
         if !self.book.policies.remove(reference) {
             return Touched::default();
         }
@@ -97,7 +109,7 @@ impl Index {
         }
     }
 
-    /// The policies, and what their status is about.
+    /// The policies, and what is known of them besides.
     pub fn policies(&self) -> impl Iterator<Item = (&Arc<Policy>, &About)> {
         let policies = self.book.policies.iter();
         policies.filter_map(|policy| Some((policy, self.book.about.get(&policy.reference)?)))
@@ -145,21 +157,22 @@ impl Index {
         touched
     }
 
-    fn governed(&self, workload: &Workload, asked: Option<&OptIn>) -> Governed {
+    fn subject<'a>(&'a self, workload: &'a Workload, asked: Option<&'a OptIn>) -> Subject<'a> {
         const NONE: &Labels = &Labels::none();
-        self.book.policies.govern(&Subject {
+        Subject {
             namespace: &workload.reference.namespace,
             kind: workload.reference.kind,
             labels: workload.labels().unwrap_or(NONE),
             namespace_labels: self.book.namespaces.get(&workload.reference.namespace),
             named: asked.and_then(|asked| asked.policy.as_deref()),
-        })
+        }
     }
 
     /// Whether a policy opts it in although it asks for nothing.
     fn is_selected(&self, workload: &Workload) -> bool {
         let hands_off = workload.rare.as_ref().is_some_and(|rare| rare.hands_off);
-        !hands_off && matches!(self.governed(workload, None).by, By::Policy(_))
+        let governed = || self.book.opting_in.govern(&self.subject(workload, None));
+        !hands_off && matches!(governed().by, By::Policy(_))
     }
 
     /// Has a policy's selector opt a workload in that asks for nothing. Gives whether it does.
@@ -189,7 +202,7 @@ impl Index {
 
     /// Which policies hold for a workload that asks for this, and what follows.
     pub(super) fn govern(&mut self, workload: &Workload, asked: Option<Arc<OptIn>>, selected: bool) -> Governing {
-        let governed = self.governed(workload, asked.as_deref());
+        let governed = self.book.policies.govern(&self.subject(workload, asked.as_deref()));
         if governed == Governed::default() {
             return Governing {
                 opt_in: asked,

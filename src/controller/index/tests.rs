@@ -11,6 +11,7 @@ use crate::k8s::lean::{WatchedConfigMap, WatchedWorkload};
 mod delegations;
 mod elsewhere;
 mod failures;
+mod policies;
 mod secrets;
 mod standby;
 mod texts;

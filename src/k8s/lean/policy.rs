@@ -2,8 +2,8 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::core::ObjectMeta;
-use serde::Deserialize;
 use serde::de::Deserializer;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::WireMeta;
@@ -41,15 +41,17 @@ impl<'de> Deserialize<'de> for WatchedPolicy {
     }
 }
 
-/// What of a policy its status is about.
+/// What of a policy is known besides what the rules need.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct About {
     /// Which one of that name.
     pub uid: Option<Uid>,
     /// Which generation of it.
     pub generation: i64,
-    /// What stands there.
+    /// The status that stands there.
     pub status: PolicyStatus,
+    /// Whether it can be told whom it selects; else it opts nobody in.
+    pub selection_known: bool,
 }
 
 impl WatchedPolicy {
@@ -62,13 +64,14 @@ impl WatchedPolicy {
         }
     }
 
-    /// What its status is about.
+    /// What is known of it besides.
     #[must_use]
     pub fn about(&self) -> About {
         About {
             uid: self.wire.uid.is_some().then(|| self.wire.uid()),
             generation: self.wire.generation.unwrap_or(0),
             status: PolicyStatus::deserialize(&self.status).unwrap_or_default(),
+            selection_known: self.selects().is_ok(),
         }
     }
 
@@ -76,44 +79,40 @@ impl WatchedPolicy {
     #[must_use]
     pub fn policy(&self) -> Policy {
         let reference = self.reference();
-        let (selects, spec) = if reference.namespace.is_some() {
-            read(RolloutPolicySpec::deserialize(&self.spec), |spec| {
-                (spec.selects(), spec.policy)
-            })
+        let spec = if reference.namespace.is_some() {
+            RolloutPolicySpec::deserialize(&self.spec).map(|spec| spec.policy)
         } else {
-            read(ClusterRolloutPolicySpec::deserialize(&self.spec), |spec| {
-                (Some(spec.selects()), spec.policy)
-            })
+            ClusterRolloutPolicySpec::deserialize(&self.spec).map(|spec| spec.policy)
         };
+        let spec = spec.map_err(|why| format!("spec: {why}").chars().take(256).collect::<String>().into());
         let created = self.wire.creation_timestamp.as_deref().and_then(Second::parse);
         Policy {
             reference,
             priority: spec.as_ref().map_or(0, |spec| spec.priority),
             created: created.unwrap_or(Second::new(0)),
-            selects,
+            // It might select anything of its scope, so it holds all of that.
+            selects: self.selects().unwrap_or_else(|_| Some(Selects::default())),
             // One that cannot be read must not opt in a whole cluster.
             says_what: spec
                 .as_ref()
                 .is_ok_and(|spec| spec.strategy.is_some() || !spec.rules.is_empty()),
-            says: spec.and_then(|spec| spec.says().map_err(|why| why.to_string().into())),
+            says: spec.and_then(|spec: PolicySpec| spec.says().map_err(|why| why.to_string().into())),
         }
     }
-}
 
-/// One that cannot be read might select anything of its scope, so it holds all of that.
-fn read<S>(
-    spec: Result<S, serde_json::Error>,
-    parts: impl FnOnce(S) -> (Option<Selects>, PolicySpec),
-) -> (Option<Selects>, Result<PolicySpec, Box<str>>) {
-    match spec {
-        Ok(spec) => {
-            let (selects, spec) = parts(spec);
-            (selects, Ok(spec))
+    /// Whom it selects: read by itself, for that may be clear where something else is not.
+    fn selects(&self) -> Result<Option<Selects>, serde_json::Error> {
+        #[derive(Deserialize, Serialize)]
+        struct Alone {
+            #[serde(default, skip_serializing_if = "Value::is_null")]
+            workloads: Value,
         }
-        Err(why) => (
-            Some(Selects::default()),
-            Err(format!("spec: {why}").chars().take(256).collect::<String>().into()),
-        ),
+        let alone = serde_json::to_value(Alone::deserialize(&self.spec)?)?;
+        if self.wire.namespace.is_some() {
+            RolloutPolicySpec::deserialize(alone).map(|spec| spec.selects())
+        } else {
+            ClusterRolloutPolicySpec::deserialize(alone).map(|spec| Some(spec.selects()))
+        }
     }
 }
 
