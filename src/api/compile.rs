@@ -17,12 +17,16 @@ use crate::core::in_place;
 use crate::core::labels::{Must, Requirement, Selector};
 use crate::core::name::SourceKind;
 use crate::core::optin;
-use crate::core::pattern::Pattern;
+use crate::core::pattern::{Pattern, is_key_or_glob};
 use crate::core::policy::{self, Says, Selects};
 use crate::core::window::Schedule;
 
 /// Twice as long as the kubelet takes from the touch on.
 const NOTIFY_DELAY: SignedDuration = SignedDuration::from_secs(2);
+
+const NO_SUCH_NAME: &str = "no object can have such a name; accepted: a name, * and ? as wildcards";
+const NO_SUCH_KEY: &str = "no ConfigMap or Secret can have such a key; accepted: letters, digits, '-', '_' and '.', \
+                           not '.' alone nor '..' at its beginning, * and ? as wildcards";
 
 /// What is wrong with a policy: the field, and what it accepts.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -152,7 +156,7 @@ impl PolicySpec {
         Ok(Says {
             sources: sources.as_ref().map(Sources::compile).transpose()?.unwrap_or_default(),
             strategy: strategy.map(Into::into),
-            rules: rules.iter().map(Rule::compile).collect(),
+            rules: compiled(rules)?,
             in_place: in_place.compile()?.into(),
             settle: length("restart.settle", *settle)?,
             min_interval: length("restart.minInterval", *min_interval)?.unwrap_or(default.min_interval),
@@ -222,20 +226,31 @@ impl NotifyHttp {
     }
 }
 
+fn compiled(rules: &[Rule]) -> Result<Box<[class::Rule]>, Invalid> {
+    let rules = rules.iter().enumerate();
+    rules.map(|(at, rule)| rule.compile(&format!("rules[{at}]"))).collect()
+}
+
 impl Rule {
-    fn compile(&self) -> class::Rule {
+    fn compile(&self, field: &str) -> Result<class::Rule, Invalid> {
         let Self {
             kind,
             name,
             keys,
             strategy,
         } = self;
-        class::Rule {
+        // A rule that fits nothing leaves what it is about to the default, which restarts.
+        let names_nothing = || Invalid::new(format!("{field}.name"), NO_SUCH_NAME);
+        Pattern::glob(None, name).ok_or_else(names_nothing)?;
+        if let Some(at) = keys.iter().position(|key| !is_key_or_glob(key)) {
+            return Err(Invalid::new(format!("{field}.keys[{at}]"), NO_SUCH_KEY));
+        }
+        Ok(class::Rule {
             kind: kind.map(Into::into),
             name: name.as_str().into(),
             keys: keys.iter().map(|key| key.as_str().into()).collect(),
             strategy: (*strategy).into(),
-        }
+        })
     }
 }
 
@@ -259,12 +274,8 @@ fn patterns(field: &str, patterns: &[SourcePattern]) -> Result<Box<[(SourceKind,
         .iter()
         .enumerate()
         .map(|(at, SourcePattern { kind, name })| {
-            let pattern = Pattern::glob(None, name).ok_or_else(|| {
-                Invalid::new(
-                    format!("sources.{field}[{at}].name"),
-                    "no object can have such a name; accepted: a name, * and ? as wildcards",
-                )
-            })?;
+            let names_nothing = || Invalid::new(format!("sources.{field}[{at}].name"), NO_SUCH_NAME);
+            let pattern = Pattern::glob(None, name).ok_or_else(names_nothing)?;
             Ok(((*kind).into(), pattern))
         })
         .collect()

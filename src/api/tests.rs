@@ -154,3 +154,36 @@ fn what_a_later_version_says_is_an_error_and_not_a_guess() {
         assert!(error.to_string().contains(said), "{error}");
     }
 }
+
+#[test]
+fn what_can_match_nothing_is_named_and_every_name_and_wildcard_is_taken() {
+    let rule = |name: &str, key: &str| json!({ "name": name, "keys": ["fits", key], "strategy": "Ignore" });
+    let said = |rule: Value| {
+        let fits = json!({ "keys": ["*"], "strategy": "Restart" });
+        let spec = json!({ "rules": [fits, rule] });
+        let spec: RolloutPolicySpec = serde_json::from_value(spec).expect("a valid spec");
+        let error = spec.policy.says().err()?.to_string();
+        Some(error.split_once(';').expect("and what is accepted").0.to_owned())
+    };
+    for name in [
+        ".web", "web.", "-web", "web-", "*-", ".", "Web", "web_tls", "shop/web", "",
+    ] {
+        let expected = "spec.rules[1].name: no object can have such a name";
+        assert_eq!(said(rule(name, "a")).as_deref(), Some(expected), "{name}");
+    }
+    for key in [".", "..", "..data", "..*", "a b", "a/b", ""] {
+        let expected = "spec.rules[1].keys[1]: no ConfigMap or Secret can have such a key";
+        assert_eq!(said(rule("web", key)).as_deref(), Some(expected), "{key}");
+    }
+    for (name, key) in [
+        ("*", "*"),
+        ("web", "LOG_LEVEL"),
+        ("7.example.org", ".env"),
+        ("?eb-*", "a..b"),
+        ("*.web", "?."),
+        ("web.?", ".*"),
+        ("*-tls-*", "README*"),
+    ] {
+        assert_eq!(said(rule(name, key)), None, "{name} {key}");
+    }
+}

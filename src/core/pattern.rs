@@ -108,3 +108,11 @@ fn is_name_or_glob(name: &str) -> bool {
     let edge = |c: Option<char>| c.is_some_and(|c| c != '-' && c != '.');
     name.len() <= 253 && name.chars().all(allowed) && edge(name.chars().next()) && edge(name.chars().next_back())
 }
+
+/// Whether there can be such a key in a ConfigMap or a Secret, wildcards allowed in place of any
+/// character (`IsConfigMapKey` of the API server).
+#[must_use]
+pub fn is_key_or_glob(key: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.*?".contains(c);
+    (1..=253).contains(&key.len()) && key.chars().all(allowed) && key != "." && !key.starts_with("..")
+}

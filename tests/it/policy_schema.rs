@@ -236,7 +236,7 @@ async fn what_is_at_the_edge_is_accepted(t: &Test) {
         ("/workloads/selector/matchLabels", json!(most_labels)),
         ("/sources/include/0/name", json!("?")),
         ("/sources/include/0/name", json!("a".repeat(253))),
-        ("/rules/0/keys/0", json!("..2021_a-B?*")),
+        ("/rules/0/keys/0", json!("2021.._a-B?*")),
         ("/inPlace/agent/port", json!(65535)),
         ("/inPlace/timeout", json!("1s")),
         ("/restart/settle", json!("0s")),

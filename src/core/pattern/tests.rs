@@ -171,3 +171,37 @@ fn a_pattern_is_described_with_its_namespace() {
     assert_eq!(far.describe(SourceKind::Secret), "Secret bank/tls-*");
     assert_eq!(expression("web.*").describe(SourceKind::ConfigMap), "ConfigMap web.*");
 }
+
+#[test]
+fn keys_are_what_the_api_server_takes_for_one_and_wildcards() {
+    let longest = "k".repeat(253);
+    for key in [
+        "a",
+        "A",
+        "7",
+        "-",
+        "_",
+        "web.yaml",
+        ".env",
+        ".a.",
+        "a..b",
+        "README*",
+        "*",
+        "?",
+        "*.",
+        ".*",
+        ".?",
+        "?.",
+        "?..",
+        "Log_Level-2.x",
+        &longest,
+    ] {
+        assert!(is_key_or_glob(key), "{key}");
+    }
+    let too_long = "k".repeat(254);
+    for key in [
+        "", ".", "..", "..data", "..*", "a b", "a/b", "ä", "a,b", "[ab]", &too_long,
+    ] {
+        assert!(!is_key_or_glob(key), "{key}");
+    }
+}
