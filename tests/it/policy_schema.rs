@@ -1,6 +1,7 @@
 //! What the API server makes of policies: it takes what makes sense, says of all else which field is
 //! wrong and what is accepted, and shows people at a glance whether everything is current.
 
+mod coverage;
 mod nonsense;
 
 use http::Request;
@@ -81,6 +82,24 @@ fn full_of_cluster(t: &Test) -> Value {
     let mut spec = full();
     spec["workloads"]["namespaceSelector"] = only_here(t);
     spec
+}
+
+/// A policy in which there is something at `pointer`: there is either an agent or `notifyHttp`.
+fn full_at(pointer: &str) -> Value {
+    let mut full = full();
+    if pointer.starts_with("/inPlace/notifyHttp") {
+        full["inPlace"] = json!({
+            "notifyHttp": {"port": 8080, "path": "/-/reload?now=1", "method": "PUT", "delay": "10m"},
+        });
+    }
+    full
+}
+
+/// The same of the cluster. It selects no namespace, and is only tried.
+fn full_of_cluster_at(pointer: &str) -> Value {
+    let mut full = full_at(pointer);
+    full["workloads"]["namespaceSelector"] = selector();
+    full
 }
 
 /// `full` with `value` at `pointer`, a JSON pointer.
@@ -193,25 +212,27 @@ async fn what_makes_no_sense_is_refused_by_name(t: &Test) {
     };
     for (pointer, said, values) in nonsense::rows() {
         for value in values.as_array().expect("an array of values") {
-            let answer = try_policy(t, &with(full(), pointer, value.clone())).await;
-            note(format!("{pointer} = {value}"), judge(answer, &path_of(pointer), said));
+            let answer = try_policy(t, &with(full_at(&pointer), &pointer, value.clone())).await;
+            note(format!("{pointer} = {value}"), judge(answer, &path_of(&pointer), said));
         }
     }
     for (pointer, said, values) in nonsense::rows_of_cluster() {
         for value in values.as_array().expect("an array of values") {
-            let answer = try_cluster_policy(t, &with(full_of_cluster(t), pointer, value.clone())).await;
+            let answer = try_cluster_policy(t, &with(full_of_cluster_at(&pointer), &pointer, value.clone())).await;
             let row = format!("of the cluster: {pointer} = {value}");
-            note(row, judge(answer, &path_of(pointer), said));
+            note(row, judge(answer, &path_of(&pointer), said));
         }
     }
     for pointer in nonsense::REQUIRED {
-        let answer = try_policy(t, &without(full(), pointer)).await;
+        let answer = try_policy(t, &without(full_at(pointer), pointer)).await;
         let outcome = judge(answer, &path_of(pointer), "Required value");
         note(format!("without {pointer}"), outcome);
     }
-    let answer = try_cluster_policy(t, &without(full(), "/workloads")).await;
-    let outcome = judge(answer, "spec.workloads", "Required value");
-    note("of the cluster: without /workloads".to_owned(), outcome);
+    for pointer in nonsense::REQUIRED_OF_CLUSTER {
+        let answer = try_cluster_policy(t, &without(full_of_cluster_at(pointer), pointer)).await;
+        let outcome = judge(answer, &path_of(pointer), "Required value");
+        note(format!("of the cluster: without {pointer}"), outcome);
+    }
     assert!(wrong.is_empty(), "{} rows:\n{}", wrong.len(), wrong.join("\n"));
 }
 
@@ -224,6 +245,7 @@ async fn what_is_at_the_edge_is_accepted(t: &Test) {
         "e".repeat(63)
     );
     let most_labels: serde_json::Map<_, _> = (0..32).map(|n| (format!("key-{n}"), json!("x"))).collect();
+    let longest_path = format!("/{}", "a".repeat(255));
     for (pointer, value) in [
         ("/priority", json!(1000)),
         ("/priority", json!(-1000)),
@@ -239,6 +261,10 @@ async fn what_is_at_the_edge_is_accepted(t: &Test) {
         ("/rules/0/keys/0", json!("2021.._a-B?*")),
         ("/inPlace/agent/port", json!(65535)),
         ("/inPlace/timeout", json!("1s")),
+        ("/inPlace/notifyHttp/port", json!(1)),
+        ("/inPlace/notifyHttp/path", json!(longest_path)),
+        ("/inPlace/notifyHttp/method", json!("GET")),
+        ("/inPlace/notifyHttp/delay", json!("0s")),
         ("/restart/settle", json!("0s")),
         ("/restart/settle", json!("1h")),
         ("/restart/settle", json!("0h59m59s999ms")),
@@ -256,7 +282,7 @@ async fn what_is_at_the_edge_is_accepted(t: &Test) {
         ("/restart", json!(null)),
     ] {
         let row = format!("{pointer} = {value}");
-        if let Err(error) = try_policy(t, &with(full(), pointer, value)).await {
+        if let Err(error) = try_policy(t, &with(full_at(pointer), pointer, value)).await {
             refused.push(format!("{row}: {error}"));
         }
     }
