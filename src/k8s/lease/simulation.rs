@@ -3,7 +3,8 @@
 //! Clocks that run fast and slow, times of day that jump, requests and answers that are lost or late,
 //! processes that are halted, crash, are asked to stop; and somebody who deletes the Lease. Each history is
 //! told by its seed to the millisecond. What must hold: never two writers, and no write of an earlier one is
-//! carried out after one of a later one. Then everything works again: somebody leads soon, and goes on to.
+//! carried out after one of a later one. Then everything works again: somebody leads soon, and goes on to; and
+//! after a crash another one writes as soon as the lease is over.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
@@ -531,8 +532,10 @@ impl History {
 /// Gives how many writes were carried out, and how often it was another one's turn.
 fn play(seed: u64) -> (u64, u64) {
     let mut history = History::new(seed);
-    // The slowest clock counts, and a second for those who have to begin anew.
-    let slowest = |millis: u64| millis * 1_000_000 / (1_000_000 - DRIFT) + 1_000;
+    // The slowest clock counts,
+    let slow = |millis: u64| millis * 1_000_000 / (1_000_000 - DRIFT);
+    // and a second for those who have to begin anew.
+    let slowest = |millis: u64| slow(millis) + 1_000;
     let led_by = CALM + slowest(LEASE + RETRY);
     history.run_until(CALM);
     history.run_until(led_by);
@@ -540,6 +543,16 @@ fn play(seed: u64) -> (u64, u64) {
     history.run_until(led_by + slowest(LEASE));
     let writer = history.writers();
     assert_eq!(writer.len(), 1, "seed {seed}: nobody writes");
+    let leader = writer[0].candidate;
+    history.end(leader);
+    // The lease, and the look that finds it over. The crashed one begins anew a second later.
+    history.run_until(history.now + slow(LEASE + RETRY));
+    let next = history.writers();
+    assert!(
+        next.len() == 1 && next != writer,
+        "seed {seed}: {next:?} write a lease after {writer:?} crashed"
+    );
+    let writer = next;
     history.run_until(END - 5_000);
     assert_eq!(history.writers(), writer, "seed {seed}: it changed hands for no reason");
     let leader = writer[0].candidate;
