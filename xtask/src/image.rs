@@ -7,11 +7,13 @@
 //! | [`binary`] | compiles the program, statically and reproducibly, with the list of its dependencies in it |
 //! | [`package`] | puts it into an image, by buildah |
 //! | [`sbom`] | writes that list down for those who read SBOMs |
+//! | [`stamp`] | says which sources the images of the tests are of |
 
 mod binary;
 mod crates;
 mod package;
 mod sbom;
+mod stamp;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -136,6 +138,10 @@ pub fn run(options: &Options) -> Result<()> {
 pub fn for_tests() -> Result<()> {
     machine::require(&[machine::Tool::Buildah])?;
     let arch = Arch::here()?;
+    let stamp_file = folder()?.join(stamp::FILE);
+    // From before: sources may be edited while they are compiled. And none while the images are neither.
+    let stamp = stamp::of(workspace::root())?;
+    let _ = fs::remove_file(&stamp_file);
     for program in [Program::Controller, Program::Agent] {
         // Not of this commit: the next one would mean to compile it again.
         let binary = compile(program, arch, &Options::default(), "test")?;
@@ -152,7 +158,7 @@ pub fn for_tests() -> Result<()> {
             package::package(&folder()?, &format!("{name}-next"), program, arch, &binary, &next)?;
         }
     }
-    Ok(())
+    fs::write(&stamp_file, stamp).context("write the stamp of the images")
 }
 
 /// Of crate, chart and image alike.

@@ -61,7 +61,7 @@ pub fn run(options: &Options) -> Result<()> {
         .env(devcluster::OVERRIDE, &devcluster)
         .env(helm::VARIABLE, &helm.helm)
         .env(image::FOLDER, image::folder()?);
-    if options.arguments.iter().any(|it| it.starts_with("in_cluster")) {
+    if !options.arguments.is_empty() && reaches(IN_CLUSTER, &options.arguments)? {
         image::for_tests()?;
     }
     // Integration tests wait for the cluster most of the time: one for each core would take three
@@ -137,6 +137,21 @@ pub fn run(options: &Options) -> Result<()> {
     summary.print()
 }
 
+/// Whether a test of this module is among those that run with these arguments. The tests themselves tell:
+/// a filter may be any part of a name.
+fn reaches(module: &str, arguments: &[String]) -> Result<bool> {
+    let mut command = workspace::cargo();
+    command.args(["test", "--workspace"]).args(arguments);
+    if !arguments.iter().any(|it| it == "--") {
+        command.arg("--");
+    }
+    command.arg("--list").stdin(Stdio::null()).stderr(Stdio::inherit());
+    let output = command.output().context("list the tests")?;
+    let listed = String::from_utf8_lossy(&output.stdout);
+    // Should they not compile, the run that follows says so.
+    Ok(listed.lines().any(|line| line.starts_with(module)))
+}
+
 /// A `go` command over the module of the embedded cluster.
 pub fn go(arguments: &[&str]) -> Command {
     let mut command = Command::new("go");
@@ -208,7 +223,8 @@ impl Summary {
             ])
             .args(&again)
             .env(devcluster::OVERRIDE, devcluster)
-            .env(helm::VARIABLE, helm);
+            .env(helm::VARIABLE, helm)
+            .env(image::FOLDER, image::folder()?);
         self.run(&format!("UNSTEADY, passed only alone: {}", again.join(", ")), command)
     }
 

@@ -5,11 +5,15 @@ use std::{
     collections::BTreeSet,
     env,
     ffi::OsString,
+    fs,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{Mutex, MutexGuard, OnceLock, PoisonError},
 };
+
+#[path = "../../../xtask/src/image/stamp.rs"]
+mod stamp;
 
 use anyhow::{Context, Result, bail, ensure};
 use kube::{
@@ -206,6 +210,12 @@ fn with_images() -> Result<Cluster> {
     let images = env::var_os(IMAGES).map(PathBuf::from);
     let images =
         images.with_context(|| format!("run `cargo xtask test`, which builds the images and sets {IMAGES}"))?;
+    let stamped = fs::read_to_string(images.join(stamp::FILE)).unwrap_or_default();
+    ensure!(
+        stamped == stamp::of(Path::new(env!("CARGO_MANIFEST_DIR")))?,
+        "the images in {} are not of these sources: run `cargo xtask test -- --test it in_cluster`, which builds them",
+        images.display()
+    );
     let components = "etcd,kube-apiserver,kube-controller-manager,kube-scheduler,kwok";
     let cluster = embedded(&["--node", "--components", components])?;
     for name in ["test-windlass", "test-windlass-next", "test-windlass-agent"] {

@@ -5,8 +5,10 @@ use serde_json::Value;
 use super::{
     Program,
     package::{Identity, Package, package},
+    stamp,
     target::Arch,
 };
+use crate::workspace;
 
 /// The same in every test; [`REVISION`] and time are those of no commit.
 fn identity(program: Program) -> Identity {
@@ -113,4 +115,61 @@ fn an_image_holds_one_program_and_no_root() {
             );
         }
     }
+}
+
+#[test]
+fn images_are_older_than_any_change_of_what_is_in_them() {
+    let sources = tempfile::tempdir().expect("a folder");
+    let write = |path: &str, content: &str| {
+        let path = sources.path().join(path);
+        fs::create_dir_all(path.parent().expect("it has one")).expect("a folder");
+        fs::write(path, content).expect("a file");
+    };
+    for file in [
+        "Cargo.lock",
+        "Cargo.toml",
+        "Dockerfile",
+        "Dockerfile.agent",
+        "live/Cargo.toml",
+    ] {
+        write(file, "");
+    }
+    for file in [
+        "live/src/lib.rs",
+        "rust-toolchain.toml",
+        "src/main.rs",
+        "xtask/src/image/binary.rs",
+    ] {
+        write(file, "");
+    }
+    write("xtask/src/image.rs", "");
+    let stamp = || stamp::of(sources.path()).expect("a stamp");
+    let mut before = stamp();
+    assert_eq!(stamp(), before);
+    for path in [
+        "src/core/new.rs",
+        "src/main.rs",
+        "live/src/lib.rs",
+        "Cargo.lock",
+        "Dockerfile",
+    ] {
+        write(path, "changed");
+        assert_ne!(stamp(), before, "{path}");
+        before = stamp();
+    }
+    for path in ["src/core/tests.rs", "src/core/tests/more.rs", "docs/policy.md"] {
+        write(path, "changed");
+        assert_eq!(stamp(), before, "{path}");
+    }
+    fs::rename(
+        sources.path().join("src/core/new.rs"),
+        sources.path().join("src/core/old.rs"),
+    )
+    .expect("it is there");
+    assert_ne!(stamp(), before, "a name is part of it");
+}
+
+#[test]
+fn all_that_is_stamped_is_there() {
+    stamp::of(workspace::root()).expect("a stamp");
 }
