@@ -1,8 +1,10 @@
 //! Values that cannot be: refused, by name.
 
-use serde_json::{Value, json};
+use std::fs;
 
-use super::helm::template;
+use serde_json::{Map, Value, json};
+
+use super::helm::{chart, template};
 
 /// The names that a value is known by in a complaint, and a value that cannot be.
 fn wrong() -> Vec<(&'static [&'static str], Value)> {
@@ -102,6 +104,47 @@ fn a_wrong_value_is_refused_by_its_name() {
         for name in names {
             assert!(
                 complaint.contains(name),
+                "{values} is refused without {name}: {complaint}"
+            );
+        }
+    }
+}
+
+/// Groups of values of which a part may be left out: values of another chart, and the pod's `resources`, where
+/// that takes away what the chart has set.
+const WITH_PARTS: &[&str] = &["reloader", "resources"];
+
+/// The chart's own values with everything in one group left blank, for each group, and the names in it.
+fn blanks(own: &Map<String, Value>, schema: &Value) -> Vec<(Vec<String>, Value)> {
+    let names: Vec<String> = own.keys().cloned().collect();
+    let blank = names.iter().map(|name| (name.clone(), Value::Null)).collect();
+    let mut all = vec![(names, Value::Object(blank))];
+    for (name, value) in own {
+        let schema = &schema["properties"][name];
+        let Some(inner) = value.as_object().filter(|_| schema["properties"].is_object()) else {
+            continue;
+        };
+        if !WITH_PARTS.contains(&name.as_str()) {
+            let inner = blanks(inner, schema).into_iter();
+            all.extend(inner.map(|(names, values)| (names, json!({name: values}))));
+        }
+    }
+    all
+}
+
+/// Helm takes a blank value for one that is to be taken away, and a template would take it for 0 or false.
+#[test]
+fn a_value_that_is_left_blank_is_refused_by_its_name() {
+    let read = |name: &str| fs::read_to_string(chart().join(name)).expect("a file of the chart");
+    let own: Map<String, Value> = serde_saphyr::from_str(&read("values.yaml")).expect("the chart's own values");
+    let schema: Value = serde_json::from_str(&read("values.schema.json")).expect("its schema");
+    let blanks = blanks(&own, &schema);
+    assert!(blanks.len() > 15, "only {} groups of values", blanks.len());
+    for (names, values) in blanks {
+        let complaint = template("windlass", "windlass-system", &values).expect_err(&format!("{values} is taken"));
+        for name in names {
+            assert!(
+                complaint.contains(&format!("'{name}'")),
                 "{values} is refused without {name}: {complaint}"
             );
         }
