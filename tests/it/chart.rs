@@ -5,6 +5,7 @@ mod admission;
 mod flags;
 mod guard;
 mod helm;
+mod limits;
 mod monitoring;
 mod rights;
 mod scene;

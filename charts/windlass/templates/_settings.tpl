@@ -82,4 +82,5 @@ What to work on, as JSON: the values, and what the block `reloader` makes of the
 {{- fail (printf "notifications.%s.url and notifications.%s.secret exclude each other: set one of them" $name $name) -}}
 {{- end -}}
 {{- end -}}
+{{- include "windlass.limits" . -}}
 {{- end -}}

@@ -40,7 +40,7 @@ fn everything(traces: bool) -> [Value; 2] {
     [all, json!({"namespaces": ["shop", "web"]})]
 }
 
-fn arguments(values: &Value) -> Vec<String> {
+pub fn arguments(values: &Value) -> Vec<String> {
     let documents = template("windlass", "windlass-system", values).expect("values that can be");
     let pod = &the(&documents, "Deployment")["spec"]["template"]["spec"];
     let arguments = pod["containers"][0]["args"].as_array().expect("arguments");
@@ -50,7 +50,7 @@ fn arguments(values: &Value) -> Vec<String> {
         .collect()
 }
 
-fn flags() -> BTreeSet<String> {
+pub fn flags() -> BTreeSet<String> {
     let help = windlass().args(["controller", "--help"]).output().expect("it starts");
     let help = String::from_utf8(help.stdout).expect("text");
     // Descriptions are further in, and mention flags as well.
