@@ -1,7 +1,7 @@
 //! The dashboard and the rules on a real Prometheus that scrapes a real run: a change, one of a Secret, one in
 //! place with an agent, a hold, a failure. Every query has an answer, and the answers tell what happened.
 
-use std::{collections::BTreeSet, fs, path::PathBuf};
+use std::{collections::BTreeSet, fs, path::PathBuf, process::Command};
 
 use anyhow::{Result, ensure};
 use jiff::Timestamp;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::{
     agents,
     support::{
-        Test, await_condition,
+        Test, application, await_condition,
         build::{deployment, env},
         policies::policy,
         prometheus::{LABELS, Prometheus, rules},
@@ -31,8 +31,13 @@ fn file(name: &str) -> PathBuf {
 /// Prometheus needs two scrapes for a rate; Grafana takes four times the interval.
 const RATE_INTERVAL: &str = "4s";
 
-/// The queries of the dashboard by the titles of their panels, with Grafana's variables filled in.
+/// The queries of the dashboard by the titles of their panels, about the controller of the test.
 fn queries() -> Vec<(String, String)> {
+    queries_about(&LABELS)
+}
+
+/// With these, and what else Grafana has, in place of its variables.
+fn queries_about(labels: &[(&str, &str)]) -> Vec<(String, String)> {
     let text = fs::read_to_string(file("dashboard.json")).expect("the dashboard");
     let dashboard: Value = serde_json::from_str(&text).expect("the dashboard is JSON");
     let mut queries = Vec::new();
@@ -40,7 +45,7 @@ fn queries() -> Vec<(String, String)> {
         let title = panel["title"].as_str().expect("a title");
         for target in panel["targets"].as_array().into_iter().flatten() {
             let mut query = target["expr"].as_str().expect("a query").to_owned();
-            for (label, value) in LABELS {
+            for (label, value) in labels {
                 query = query.replace(&format!("${label}"), value);
             }
             let query = query
@@ -253,6 +258,54 @@ fn the_dashboard_names_what_it_shows() {
             );
         }
     }
+}
+
+/// Two installations, one with a standby. Each replica knows all sources and sees each change, leading or not.
+#[test]
+fn what_every_replica_sees_is_shown_once_for_each_installation() {
+    let replicas = [
+        ("ops", "a", "0+1x20", 7),
+        ("ops", "b", "0+1x20", 7),
+        ("team", "c", "0+2x20", 5),
+    ];
+    let series: Vec<Value> = replicas
+        .iter()
+        .flat_map(|(namespace, pod, changes, sources)| {
+            let labels = format!(r#"{{namespace="{namespace}",job="windlass",pod="{pod}",kind="ConfigMap"}}"#);
+            [
+                json!({"series": format!("windlass_changes_total{labels}"), "values": changes}),
+                json!({"series": format!("windlass_sources{labels}"), "values": format!("{sources}x20")}),
+            ]
+        })
+        .collect();
+    let expected: Vec<Value> = queries_about(&[("namespace", ".*"), ("job", ".*")])
+        .into_iter()
+        .filter_map(|(_, query)| {
+            let value = match &query {
+                it if it.contains("rate(windlass_changes_total") => 1 + 2,
+                it if it.contains("increase(windlass_changes_total") => 20 + 40,
+                it if it.contains("windlass_sources") => 7 + 5,
+                _ => return None,
+            };
+            let sample = json!({"labels": "{kind=\"ConfigMap\"}", "value": value});
+            Some(json!({"expr": query, "eval_time": "20s", "exp_samples": [sample]}))
+        })
+        .collect();
+    assert_eq!(expected.len(), 3, "{expected:?}");
+    let test = json!({"evaluation_interval": "1s", "tests": [
+        {"interval": "1s", "input_series": series, "promql_expr_test": expected},
+    ]});
+    let scratch = tempfile::tempdir().expect("a scratch folder");
+    let file = scratch.path().join("dashboard.yaml");
+    // JSON is YAML.
+    fs::write(&file, test.to_string()).expect("a scratch file");
+    let output = Command::new(application("promtool"))
+        .args(["test", "rules"])
+        .arg(&file)
+        .output()
+        .expect("promtool runs");
+    let said = String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
 }
 
 #[test]
