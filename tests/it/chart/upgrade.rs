@@ -11,17 +11,19 @@ use k8s_openapi::{
 };
 use kube::{Api, ResourceExt, api::ListParams};
 use serde_json::json;
+use tempfile::TempDir;
 
 use super::helm::{chart, helm, plain};
 use crate::support::{
     CONFIG_DIGEST, DIGEST_KEY, Test,
     build::{deployment, env},
-    policies::NAMESPACED,
+    policies::{CLUSTER, NAMESPACED},
     template_annotation, tests,
 };
 
 tests! {
     a_release_comes_and_goes_and_restarts_nothing: alone;
+    definitions_that_are_there_already_are_taken_over: alone;
 }
 
 /// A word of the definition that another version of it does not have.
@@ -31,11 +33,8 @@ const EARLIER: &str = "Workloads of an earlier version";
 async fn a_release_comes_and_goes_and_restarts_nothing(t: &Test) {
     t.config("web", &[("level", "A")]).await;
     t.deploy(deployment("web").uses(env("web", "level"))).await;
-    let earlier = tempfile::tempdir().expect("a scratch folder");
-    copy(&chart(), earlier.path());
-    let path = earlier.path().join(format!("files/crds/{NAMESPACED}.yaml"));
-    let text = fs::read_to_string(&path).expect("the definition").replace(NOW, EARLIER);
-    fs::write(&path, text).expect("the definition");
+    without_definitions(t).await;
+    let earlier = earlier();
 
     run(t, &["install", "windlass"], Some(earlier.path()));
     assert_eq!(column(t).await, EARLIER);
@@ -68,24 +67,101 @@ async fn a_release_comes_and_goes_and_restarts_nothing(t: &Test) {
     run(t, &["uninstall", "windlass"], None);
 }
 
+/// As after `windlass crds | kubectl apply --server-side`, of another version or of the same.
+async fn definitions_that_are_there_already_are_taken_over(t: &Test) {
+    let earlier = earlier();
+    let install = ["install", "windlass"];
+    let upgrade = ["upgrade", "windlass"];
+    let take = [&install[..], &["--take-ownership"]].concat();
+    let force = "--force-conflicts";
+
+    // Of another version.
+    applied_by_kubectl(t, earlier.path()).await;
+    refused(t, &install, &chart(), "invalid ownership metadata");
+    refused(t, &take, &chart(), "conflict");
+    assert_eq!(column(t).await, EARLIER);
+    // What was begun is gone on with.
+    let again = [&upgrade[..], &["--install", "--take-ownership", force]].concat();
+    run(t, &again, Some(&chart()));
+    assert_eq!(column(t).await, NOW);
+    // They are helm's own from now on.
+    run(t, &upgrade, Some(earlier.path()));
+    assert_eq!(column(t).await, EARLIER);
+    run(t, &["uninstall", "windlass"], None);
+
+    // Of another version, by who knows.
+    applied_by_kubectl(t, earlier.path()).await;
+    run(t, &[&take[..], &[force]].concat(), Some(&chart()));
+    assert_eq!(column(t).await, NOW);
+    run(t, &["uninstall", "windlass"], None);
+
+    // Of the same version: nothing is in conflict until they change.
+    applied_by_kubectl(t, earlier.path()).await;
+    run(t, &take, Some(earlier.path()));
+    refused(t, &upgrade, &chart(), "conflict");
+    assert_eq!(column(t).await, EARLIER);
+    run(t, &[&upgrade[..], &[force]].concat(), Some(&chart()));
+    assert_eq!(column(t).await, NOW);
+    run(t, &["uninstall", "windlass"], None);
+}
+
+/// The chart with definitions of another version.
+fn earlier() -> TempDir {
+    let earlier = tempfile::tempdir().expect("a scratch folder");
+    copy(&chart(), earlier.path());
+    let path = earlier.path().join(format!("files/crds/{NAMESPACED}.yaml"));
+    let text = fs::read_to_string(&path).expect("the definition").replace(NOW, EARLIER);
+    fs::write(&path, text).expect("the definition");
+    earlier
+}
+
+/// Other tests leave theirs behind.
+async fn without_definitions(t: &Test) {
+    let delete = ["delete", "customresourcedefinitions", NAMESPACED, CLUSTER];
+    t.cluster
+        .kubectl(&[&delete[..], &["--ignore-not-found", "--wait"]].concat())
+        .await;
+}
+
+/// Nothing but the definitions of this chart, and these by kubectl.
+async fn applied_by_kubectl(t: &Test, chart: &Path) {
+    without_definitions(t).await;
+    let definitions = chart.join("files/crds");
+    let definitions = definitions.to_string_lossy();
+    t.cluster
+        .kubectl(&["apply", "--server-side", "--filename", &definitions])
+        .await;
+    let established = ["wait", "--for=condition=Established", "--filename", &definitions];
+    t.cluster.kubectl(&established).await;
+}
+
 fn keys(t: &Test) -> Api<Secret> {
     t.api()
 }
 
-/// Runs helm on the test's cluster. Without replicas: the test runs the controller itself.
+/// Runs helm on the test's cluster, which has to do it.
 fn run(t: &Test, arguments: &[&str], chart: Option<&Path>) {
+    try_run(t, arguments, chart).unwrap_or_else(|error| panic!("helm {arguments:?}: {error}"));
+}
+
+/// Runs helm on the test's cluster, where this keeps it from doing so.
+fn refused(t: &Test, arguments: &[&str], chart: &Path, why: &str) {
+    let error = try_run(t, arguments, Some(chart)).expect_err("something that is refused");
+    assert!(error.contains(why), "helm {arguments:?}: {error}");
+}
+
+/// Without replicas: the test runs the controller itself.
+fn try_run(t: &Test, arguments: &[&str], chart: Option<&Path>) -> Result<String, String> {
     let kubeconfig = t.cluster.test.to_string_lossy();
     let mut all = vec!["--kubeconfig", &kubeconfig, "--namespace", &t.namespace];
     all.extend(arguments);
     let path = chart.map(Path::to_string_lossy);
-    let said = if let Some(path) = &path {
-        // Other tests install the definitions by themselves.
-        all.extend([path, "--take-ownership"]);
+    if let Some(path) = &path {
+        all.push(path);
         helm(&all, &json!({"replicas": 0}))
     } else {
         plain(&all)
-    };
-    said.unwrap_or_else(|error| panic!("helm {arguments:?}: {error}"));
+    }
 }
 
 /// What the definition of the namespaced policies says of its first column.
