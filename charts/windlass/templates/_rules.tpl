@@ -145,15 +145,17 @@ Call with a dict: root, settings.
   resourceNames: [{{ $key }}]
   verbs: [get]
 {{- end }}
-# When Windlass last watched, and which replica writes.
+# When Windlass last watched, and which replica writes.{{ if $root.Values.observeOnly }} Who only observes leaves it as it is.{{ end }}
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
   resourceNames: [{{ $lease }}]
-  verbs: [get, patch]
+  verbs: [get{{ if not $root.Values.observeOnly }}, patch{{ end }}]
+{{- if not $root.Values.observeOnly }}
 # Made once; RBAC cannot limit this to a name.
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
   verbs: [create]
+{{- end }}
 {{- end -}}
 
 {{/* A binding to a role of the same name. Call with a dict: root, kind (of the role), name. */}}

@@ -28,6 +28,7 @@ tests! {
     in_the_whole_cluster_every_right_is_used_and_none_is_missing: live_paged;
     in_single_namespaces_every_right_is_used_and_none_is_missing: live_paged;
     without_secrets_every_right_is_used_and_none_is_missing: live_paged;
+    while_it_only_observes_it_reads_the_lease_and_misses_no_right: live_paged;
     without_any_one_right_something_is_missing: live_paged;
 }
 
@@ -138,6 +139,42 @@ async fn without_secrets_every_right_is_used_and_none_is_missing(t: &Test) {
         .expect("the key is in a ConfigMap");
 }
 
+async fn while_it_only_observes_it_reads_the_lease_and_misses_no_right(t: &Test) {
+    define(t).await;
+    let scene = Scene::set(t).await;
+    let values = elected(json!({
+        "namespaces": [scene.namespace()],
+        "rbac": {"clusterPolicies": true},
+        "observeOnly": true,
+        "replicas": 1,
+    }));
+    let rendered = Rendered::new(t, &format!("observing-{}", scene.namespace()), values);
+    let rights = rendered.rights();
+    let of_leases = rights.iter().filter(|right| right.resource == "leases");
+    let of_leases: Vec<(&str, &str)> = of_leases.map(|it| (&*it.verb, &*it.name)).collect();
+    assert_eq!(of_leases, [("get", &*rendered.name)]);
+    let patched = rights.iter().filter(|right| right.verb == "patch");
+    let patched: BTreeSet<&str> = patched.map(|it| &*it.resource).collect();
+    assert_eq!(
+        patched,
+        BTreeSet::from(["clusterrolloutpolicies/status", "rolloutpolicies/status"])
+    );
+
+    let scratch = tempfile::tempdir().expect("a scratch folder");
+    rendered.grant(t, None).await;
+    let controller = rendered.start(t, scratch.path()).await;
+    controller.await_ready().await;
+    scene.secret("B").await;
+    told_of_a_restart(t, &scene).await;
+    controller.stop().await;
+
+    let requests = requests(t, &rendered.user(t));
+    assert_eq!(refused(&requests), Vec::<String>::new());
+    let of_leases = requests.iter().filter(|it| it["objectRef"]["resource"] == "leases");
+    let of_leases: BTreeSet<&str> = of_leases.filter_map(|it| it["verb"].as_str()).collect();
+    assert_eq!(of_leases, BTreeSet::from(["get"]));
+}
+
 async fn every_right_is_used(t: &Test, scene: &Scene<'_>, rendered: &Rendered) {
     let scratch = tempfile::tempdir().expect("a scratch folder");
     rendered.grant(t, None).await;
@@ -199,17 +236,7 @@ async fn everything_works(t: &Test, scene: &Scene<'_>, controller: &Controller, 
         template_annotation(&deployment, CONFIG_DIGEST).context("it is not")
     })
     .await;
-    let events: Api<Event> = Api::namespaced(t.client.clone(), scene.namespace());
-    await_condition("an Event to say so", async || {
-        let events = events.list(&ListParams::default()).await?;
-        let said = events
-            .items
-            .iter()
-            .any(|event| event.reason.as_deref() == Some("Restarted"));
-        ensure!(said, "none does");
-        Ok(())
-    })
-    .await;
+    told_of_a_restart(t, scene).await;
     let policies: Api<RolloutPolicy> = Api::namespaced(t.client.clone(), scene.namespace());
     let of_cluster: Api<ClusterRolloutPolicy> = Api::all(t.client.clone());
     await_condition("the policies to say how far they are", async || {
@@ -226,6 +253,20 @@ async fn everything_works(t: &Test, scene: &Scene<'_>, controller: &Controller, 
                 .status
                 .context("the one of the cluster does not")?;
         }
+        Ok(())
+    })
+    .await;
+}
+
+async fn told_of_a_restart(t: &Test, scene: &Scene<'_>) {
+    let events: Api<Event> = Api::namespaced(t.client.clone(), scene.namespace());
+    await_condition("an Event to tell of a restart", async || {
+        let events = events.list(&ListParams::default()).await?;
+        let said = events
+            .items
+            .iter()
+            .any(|event| event.reason.as_deref() == Some("Restarted"));
+        ensure!(said, "none does");
         Ok(())
     })
     .await;
