@@ -67,6 +67,9 @@ What to work on, as JSON: the values, and what the block `reloader` makes of the
 {{- if and (gt (int $v.replicas) 1) (not $v.leaderElection.enabled) -}}
 {{- fail (printf "replicas: %d needs leaderElection.enabled: true, or several would write" (int $v.replicas)) -}}
 {{- end -}}
+{{- if and $v.observeOnly (gt (int $v.replicas) 1) (include "windlass.notifications" .) -}}
+{{- fail (printf "observeOnly with notifications needs replicas: 1, not %d: nothing is written, so there is no leader, and each replica would tell of everything" (int $v.replicas)) -}}
+{{- end -}}
 {{- if and $v.rbac.clusterPolicies (not $s.namespaces) -}}
 {{- fail "rbac.clusterPolicies is for use with namespaces; without them ClusterRolloutPolicies hold anyway" -}}
 {{- end -}}
