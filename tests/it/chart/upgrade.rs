@@ -45,6 +45,10 @@ async fn a_release_comes_and_goes_and_restarts_nothing(t: &Test) {
 
     run(t, &["upgrade", "windlass"], Some(&chart()));
     assert_eq!(column(t).await, NOW, "definitions are upgraded");
+    let back = ["upgrade", "windlass", "--set=crds.install=false"];
+    run(t, &back, Some(earlier.path()));
+    assert_eq!(column(t).await, NOW, "they are left alone when the release goes back");
+    run(t, &["upgrade", "windlass"], Some(&chart()));
 
     run(t, &["uninstall", "windlass", "--wait", "--cascade=foreground"], None);
     assert_eq!(left(t).await, Vec::<String>::new());
