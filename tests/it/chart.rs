@@ -11,3 +11,4 @@ mod rights;
 mod scene;
 mod schema;
 mod upgrade;
+mod version;
