@@ -1,7 +1,8 @@
 //! `cargo xtask test`: everything that can fail, in one command.
 
+mod attempt;
+
 use std::{
-    io::{BufRead as _, BufReader},
     path::Path,
     process::{Command, Stdio},
     time::{Duration, Instant},
@@ -10,6 +11,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
+use self::attempt::Attempt;
 use crate::{
     applications, chart, devcluster, generate, helm, image,
     machine::{self, Tool},
@@ -52,36 +54,37 @@ pub fn run(options: &Options) -> Result<()> {
         say::note(format_args!("no applications to run in pods: {error:#}"));
     }
 
-    say::step("Rust: unit tests, integration tests on a real API server");
-    let mut command = workspace::cargo();
-    command
-        .args(["test", "--workspace", "--no-fail-fast"])
-        .args(&options.arguments);
-    command
-        .env(devcluster::OVERRIDE, &devcluster)
-        .env(helm::VARIABLE, &helm.helm)
-        .env(image::FOLDER, image::folder()?);
     if !options.arguments.is_empty() && reaches(IN_CLUSTER, &options.arguments)? {
         image::for_tests()?;
     }
+    let images = image::folder()?;
+    let environment = [
+        (devcluster::OVERRIDE, &*devcluster),
+        (helm::VARIABLE, &*helm.helm),
+        (image::FOLDER, &*images),
+    ];
+    let rust = |cargo, arguments: &[String], threads| RustTests {
+        cargo,
+        arguments: arguments.to_vec(),
+        threads,
+        environment: &environment,
+    };
+
+    say::step("Rust: unit tests, integration tests on a real API server");
+    let others = ["--", "--skip", CROWD, "--skip", IN_CLUSTER].map(str::to_owned);
+    let arguments = if options.arguments.is_empty() {
+        &others[..]
+    } else {
+        &options.arguments
+    };
     // Integration tests wait for the cluster most of the time: one for each core would take three
     // times as long.
-    if std::env::var_os("RUST_TEST_THREADS").is_none() {
-        command.env("RUST_TEST_THREADS", "8");
-    }
-    if options.arguments.is_empty() {
-        command.args(["--", "--skip", CROWD, "--skip", IN_CLUSTER]);
-    }
-    summary.run_rust(command, &devcluster, &helm.helm)?;
+    summary.run_rust("cargo test --workspace", &rust(&["--workspace"], arguments, 8))?;
 
     if options.arguments.is_empty() {
+        const IT: &[&str] = &["--package", "windlass", "--test", "it"];
         say::step("A thousand workloads at once, while nothing else runs");
-        let mut command = workspace::cargo();
-        command
-            .args(["test", "--package", "windlass", "--test", "it", CROWD])
-            .env("RUST_TEST_THREADS", "1")
-            .env(devcluster::OVERRIDE, &devcluster);
-        summary.run("a thousand workloads at once", command)?;
+        summary.run_rust("a thousand workloads at once", &rust(IT, &[CROWD.to_owned()], 1))?;
 
         let started = Instant::now();
         let images = image::for_tests();
@@ -94,32 +97,12 @@ pub fn run(options: &Options) -> Result<()> {
             images.is_ok(),
         );
         say::step("Installed with helm from the images, on a real node");
-        let mut command = workspace::cargo();
-        command
-            .args(["test", "--package", "windlass", "--test", "it", IN_CLUSTER])
-            .env("RUST_TEST_THREADS", "1")
-            .env(image::FOLDER, image::folder()?)
-            .env(helm::VARIABLE, &helm.helm)
-            .env(devcluster::OVERRIDE, &devcluster);
-        summary.run("installed with helm", command)?;
+        summary.run_rust("installed with helm", &rust(IT, &[IN_CLUSTER.to_owned()], 1))?;
 
         chart::static_checks(&mut summary, &helm)?;
         say::step("Traces, which are not in the default build");
-        let mut command = workspace::cargo();
-        command
-            .args([
-                "test",
-                "--package",
-                "windlass",
-                "--features",
-                "otel",
-                "--lib",
-                "--test",
-                "it",
-                "traces::",
-            ])
-            .env(devcluster::OVERRIDE, &devcluster);
-        summary.run("traces", command)?;
+        let with_traces = ["--package", "windlass", "--features", "otel", "--lib", "--test", "it"];
+        summary.run_rust("traces", &rust(&with_traces, &["traces::".to_owned()], 2))?;
 
         say::step("Generated files");
         let started = Instant::now();
@@ -179,53 +162,29 @@ impl Summary {
         Ok(())
     }
 
-    /// Runs the Rust tests. Those on the real API server that fail among all the others run once more
-    /// by themselves: three clusters on two cores are slow enough to make a deadline pass. What passed
-    /// only then is said, by name: it is a test to be mended, but no reason to refuse a change.
-    fn run_rust(&mut self, mut command: Command, devcluster: &Path, helm: &Path) -> Result<()> {
-        let name = "cargo test --workspace";
+    /// Runs Rust tests. Those that fail among all the others run once more, two at a time at most: three
+    /// clusters on two cores are slow enough to make a deadline pass. What passed only then is said, by
+    /// name: it is a test to be mended, but no reason to refuse a change.
+    fn run_rust(&mut self, name: &str, tests: &RustTests<'_>) -> Result<()> {
         let started = Instant::now();
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("run {name}"))?;
-        let mut failed = Failed::default();
-        if let Some(output) = child.stdout.take() {
-            for line in BufReader::new(output).lines() {
-                let line = line.context("read the output of the tests")?;
-                println!("{line}");
-                failed.read(&line);
-            }
-        }
-        let passed = child.wait().with_context(|| format!("wait for {name}"))?.success();
-        let again = failed.worth_another_run();
-        if passed || again.is_empty() {
-            self.add(name, started.elapsed(), passed);
+        let first = Attempt::run(name, tests.first())?;
+        let again = first.worth_another();
+        if again.is_empty() {
+            self.add(name, started.elapsed(), first.succeeded());
             return Ok(());
         }
         self.add(&format!("{name} (but for {})", again.len()), started.elapsed(), true);
-        say::step(format_args!("Once more, two at a time: {}", again.join(", ")));
-        let mut command = workspace::cargo();
-        command
-            .args([
-                "test",
-                "--workspace",
-                "--no-fail-fast",
-                "--test",
-                "it",
-                "--test",
-                "agent",
-                "--",
-                "--exact",
-                "--test-threads",
-                "2",
-            ])
-            .args(&again)
-            .env(devcluster::OVERRIDE, devcluster)
-            .env(helm::VARIABLE, helm)
-            .env(image::FOLDER, image::folder()?);
-        self.run(&format!("UNSTEADY, passed only alone: {}", again.join(", ")), command)
+        let names = again.join(", ");
+        say::step(format_args!("Once more: {names}"));
+        let started = Instant::now();
+        let passed = Attempt::run(name, tests.again(&again))?.proves(&again);
+        let outcome = if passed {
+            format!("UNSTEADY, passed only when run once more: {names}")
+        } else {
+            format!("failed twice: {names}")
+        };
+        self.add(&outcome, started.elapsed(), passed);
+        Ok(())
     }
 
     /// Adds something that was done by other means.
@@ -251,32 +210,45 @@ impl Summary {
     }
 }
 
-/// The tests that failed, by the lines of the test runner.
-#[derive(Default)]
-struct Failed {
-    names: Vec<String>,
-    elsewhere: bool,
+/// Tests that one `cargo test` runs.
+struct RustTests<'run> {
+    /// What cargo compiles.
+    cargo: &'run [&'run str],
+    /// What narrows them down, and goes to the test runner.
+    arguments: Vec<String>,
+    threads: usize,
+    /// Where they find the programs that they run.
+    environment: &'run [(&'run str, &'run Path)],
 }
 
-impl Failed {
-    fn read(&mut self, line: &str) {
-        if let Some(name) = line
-            .strip_prefix("test ")
-            .and_then(|line| line.strip_suffix(" ... FAILED"))
-        {
-            // Unit tests live in modules called tests, or play simulations; doc tests have a file's name.
-            let unit = ["tests::", "simulation::", ".rs"];
-            self.elsewhere |= unit.iter().any(|part| name.contains(part));
-            self.names.push(name.to_owned());
+impl RustTests<'_> {
+    fn first(&self) -> Command {
+        let mut command = self.command();
+        command.args(&self.arguments);
+        // One means that others would be in its way, whatever somebody prefers for the rest.
+        if self.threads == 1 || std::env::var_os("RUST_TEST_THREADS").is_none() {
+            command.env("RUST_TEST_THREADS", self.threads.to_string());
         }
+        command
     }
 
-    /// Empty when something failed that has no excuse: unit tests do not depend on the machine.
-    fn worth_another_run(self) -> Vec<String> {
-        const FEW: usize = 12;
-        if self.elsewhere || self.names.len() > FEW {
-            return Vec::new();
+    fn again(&self, names: &[String]) -> Command {
+        let mut command = self.command();
+        // None of them is in the documentation, whose examples would be compiled.
+        if !self.cargo.contains(&"--test") {
+            command.arg("--tests");
         }
-        self.names
+        let threads = self.threads.min(2).to_string();
+        command.args(["--", "--exact", "--test-threads", &threads]).args(names);
+        command
+    }
+
+    fn command(&self) -> Command {
+        let mut command = workspace::cargo();
+        command
+            .args(["test", "--no-fail-fast"])
+            .args(self.cargo)
+            .envs(self.environment.iter().copied());
+        command
     }
 }
