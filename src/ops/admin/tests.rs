@@ -82,10 +82,8 @@ async fn livez_fails_only_when_the_loop_stands_still() {
     let still = server(liveness).await;
     std::thread::sleep(Duration::from_millis(2));
     let (status, body) = get(still.address, "/livez").await;
-    assert_eq!(
-        (status, body.as_str()),
-        (503, "the main loop has stood still for 0 s\n")
-    );
+    assert_eq!(status, 503);
+    assert!(body.starts_with("the main loop has stood still for "), "{body}");
 }
 
 #[tokio::test]
@@ -126,9 +124,20 @@ async fn beyond_the_limit_a_connection_waits_until_another_ends() {
     }
     let mut late = Box::pin(get(server.address, "/livez"));
     // Long enough for an answer if there were one; short of the time at which the others are cut off.
-    timeout(HEADER_TIMEOUT / 6, &mut late).await.expect_err("no answer yet");
-    others.clear();
-    assert_eq!(late.await.0, 200);
+    let early = timeout(HEADER_TIMEOUT / 6, &mut late).await;
+    // Unless connecting took so long that some are.
+    let cut_off = |other: &TcpStream| {
+        let read = other.try_read(&mut [0]);
+        !matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    };
+    let (status, _) = if let Ok(answer) = early {
+        assert!(others.iter().any(cut_off), "it is answered while all others are there");
+        answer
+    } else {
+        others.clear();
+        late.await
+    };
+    assert_eq!(status, 200);
 }
 
 #[tokio::test]

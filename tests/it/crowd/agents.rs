@@ -220,8 +220,18 @@ async fn every_one_is_proven_a_few_at_a_time(t: &Test) {
         Ok(())
     })
     .await;
+    // After a pause of the whole machine it has given up some, which are still being passed on here.
+    let unreachable = t
+        .windlass()
+        .metric("windlass_agent_requests_total", &[("result", "unreachable")]);
+    let given_up = unreachable.await.expect("the metrics are served");
     passing.abort();
     let (most, all) = (counted.most.load(Ordering::SeqCst), counted.all.load(Ordering::SeqCst));
     assert!(all >= WORKLOADS * PODS, "only {all} questions were asked");
-    assert_eq!(most, AT_A_TIME, "questions at the same time");
+    let most_asked_for = most.saturating_sub(AT_A_TIME);
+    assert!(most >= AT_A_TIME, "only {most} questions at the same time");
+    assert!(
+        most_asked_for as f64 <= given_up,
+        "{most} questions at the same time, and {given_up} given up"
+    );
 }

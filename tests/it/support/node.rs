@@ -1,10 +1,17 @@
 //! Pods that run: reaching them, asking the application in them.
 
-use std::{fs::File, os::fd::AsFd, panic::resume_unwind, path::Path, thread, time::Duration};
+use std::{
+    fs::File,
+    os::fd::AsFd,
+    panic::resume_unwind,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, bail, ensure};
 use k8s_openapi::api::core::v1::Pod;
-use kube::ResourceExt;
+use kube::{ResourceExt, api::Patch};
 use rustix::process::Pid;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde_json::{Value, json};
@@ -13,10 +20,13 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::{Test, await_condition, cluster::APPLICATION};
+use super::{Test, await_condition, await_condition_within, by, cluster::APPLICATION, unique};
 
 /// Where the test application serves.
 pub const PORT: u16 = 8080;
+
+/// Longer than the kubelet needs for one.
+const BETWEEN_NUDGES: Duration = Duration::from_secs(2);
 
 /// The process of this program in the pod's containers, as the machine sees it.
 pub fn process_of(pod: &Pod, arguments: &str) -> Result<Pid> {
@@ -94,6 +104,29 @@ impl Test {
                 status.container_statuses
             );
             Ok(phase)
+        })
+        .await
+    }
+
+    /// Waits for `check`, and touches the pod until it is satisfied, so that the kubelet looks at its volumes.
+    /// Once may be too soon: the kubelet's own watch may not have seen the change yet, and it would write the
+    /// old content again.
+    pub async fn nudged<T>(
+        &self,
+        within: Duration,
+        pod: &str,
+        what: &str,
+        mut check: impl AsyncFnMut() -> Result<T>,
+    ) -> T {
+        let mut touched: Option<Instant> = None;
+        await_condition_within(within, what, async || {
+            if touched.is_none_or(|it| it.elapsed() > BETWEEN_NUDGES) {
+                touched = Some(Instant::now());
+                let nudge = json!({"metadata": {"annotations": {"windlass.dev/nudge": unique("nudge")}}});
+                let api = self.api::<Pod>();
+                api.patch(pod, &by("test").patch(), &Patch::Merge(nudge)).await?;
+            }
+            check().await
         })
         .await
     }
