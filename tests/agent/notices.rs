@@ -84,12 +84,12 @@ fn an_application_that_hangs_is_given_up_until_the_next_version() {
         1 | 2 => Reply::Hang,
         _ => Reply::Status(200),
     });
-    let flags = ["--notify-http", &endpoint.url(), "--timeout", "200ms", "--retries", "1"];
+    let flags = ["--notify-http", &endpoint.url(), "--timeout", "2s", "--retries", "1"];
     let agent = Agent::start(&[&path(&kubelet)], &flags);
     agent.until("a", "0", Applied);
     kubelet.write([("a", "1")]);
     let message = agent.until("a", "1", Failed).expect("a reason");
-    assert!(message.contains("no answer within 200ms"), "{message}");
+    assert!(message.contains("no answer within 2s"), "{message}");
     assert_eq!(endpoint.heads().len(), 3);
     assert!(agent.log().contains("not applied"), "{}", agent.log());
     assert!(!agent.log().contains("all=1"), "the query of a URL may be a secret");

@@ -191,7 +191,7 @@ async fn a_workload_recreated_in_settle_is_adopted(t: &Test) {
     t.config("web", &[("level", "A")]).await;
     let web = deployment("web").uses(env("web", "level"));
     t.deploy(web.clone()).await;
-    t.start_and_adopt(&["--settle", "3s"]).await;
+    t.start_and_adopt(&["--settle", "10s"]).await;
 
     t.config("web", &[("level", "B")]).await;
     t.state("Settling", 1).await;
@@ -202,7 +202,7 @@ async fn a_workload_recreated_in_settle_is_adopted(t: &Test) {
         .await
         .expect("it was there");
     t.deploy(web).await;
-    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    tokio::time::sleep(std::time::Duration::from_secs(10)).await;
     t.windlass().resume();
 
     let created = t.deployment("web").await;

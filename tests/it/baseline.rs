@@ -52,6 +52,8 @@ async fn a_baseline_stripped_live_is_restored(t: &Test) {
 
 async fn a_baseline_stripped_while_down_is_restored(t: &Test) {
     web(t).await;
+    // Written behind the patch; what is stopped in between never says it.
+    t.event("web", "Adopted").await;
     let before = t.baseline("web").await;
 
     t.while_down(t.annotate("web", OBSERVED, Value::Null)).await;

@@ -99,7 +99,7 @@ async fn several_sources_at_once_are_one_rollout(t: &Test) {
             .uses(volume("db")),
     )
     .await;
-    t.start_and_adopt(&["--settle", "1s"]).await;
+    t.start_and_adopt(&["--settle", "5s"]).await;
 
     t.meanwhile(async {
         t.config("db", &[("url", "B")]).await;
@@ -114,7 +114,7 @@ async fn several_sources_at_once_are_one_rollout(t: &Test) {
 }
 
 async fn several_changes_of_one_source_within_settle_are_one_rollout(t: &Test) {
-    web_uses_level(t, &["--settle", "2s"]).await;
+    web_uses_level(t, &["--settle", "5s"]).await;
 
     t.meanwhile(async {
         for content in ["B", "C", "D", "E"] {
@@ -197,7 +197,7 @@ async fn recreated_with_other_content_is_one_rollout(t: &Test) {
 }
 
 async fn there_and_back_within_settle_is_none(t: &Test) {
-    web_uses_level(t, &["--settle", "2s"]).await;
+    web_uses_level(t, &["--settle", "5s"]).await;
 
     t.meanwhile(async {
         level(t, "B").await;
@@ -209,7 +209,7 @@ async fn there_and_back_within_settle_is_none(t: &Test) {
 }
 
 /// Long enough for the steps of the two scenarios below, so that no restart comes in between.
-const LONG_SETTLE: &[&str] = &["--settle", "12s"];
+const LONG_SETTLE: &[&str] = &["--settle", "30s"];
 
 async fn there_and_back_with_a_pod_started_in_between_is_one_rollout(t: &Test) {
     web_uses_level(t, LONG_SETTLE).await;

@@ -133,7 +133,7 @@ async fn a_change_of_its_spec_is_no_proof_of_new_pods(t: &Test) {
     let w = kind.of(t);
     level(t, "A").await;
     web(&w).await;
-    w.start_and_adopt(&["--workload-kind", &described(&kind), "--settle", "2s"])
+    w.start_and_adopt(&["--workload-kind", &described(&kind), "--settle", "5s"])
         .await;
 
     t.meanwhile(async {

@@ -28,7 +28,7 @@ async fn web(t: &Test, flags: &[&str]) {
 }
 
 async fn an_upgrade_after_the_change_is_the_rollout(t: &Test) {
-    web(t, &["--settle", "2s"]).await;
+    web(t, &["--settle", "5s"]).await;
     let adopted = t.baseline("web").await;
 
     t.meanwhile(async {
@@ -50,7 +50,7 @@ async fn an_upgrade_after_the_change_is_the_rollout(t: &Test) {
 }
 
 async fn an_upgrade_after_changes_of_several_sources_is_the_rollout(t: &Test) {
-    web(t, &["--settle", "2s"]).await;
+    web(t, &["--settle", "5s"]).await;
 
     t.meanwhile(async {
         t.config("web", &[("level", "B")]).await;
@@ -68,7 +68,7 @@ async fn an_upgrade_after_changes_of_several_sources_is_the_rollout(t: &Test) {
 }
 
 async fn an_upgrade_before_the_change_is_not_the_rollout(t: &Test) {
-    web(t, &["--settle", "2s"]).await;
+    web(t, &["--settle", "5s"]).await;
 
     t.meanwhile(async {
         t.upgrade("web", "2").await;
@@ -98,7 +98,7 @@ async fn an_upgrade_without_a_change_is_left_alone(t: &Test) {
 }
 
 async fn an_upgrade_while_the_restart_is_due_makes_it_needless(t: &Test) {
-    web(t, &["--settle", "3s"]).await;
+    web(t, &["--settle", "10s"]).await;
 
     t.config("web", &[("level", "B")]).await;
     t.state("Settling", 1).await;
@@ -107,7 +107,7 @@ async fn an_upgrade_while_the_restart_is_due_makes_it_needless(t: &Test) {
     next_second().await;
     t.upgrade("web", "2").await;
     t.complete("web").await;
-    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    tokio::time::sleep(std::time::Duration::from_secs(10)).await;
     t.windlass().resume();
 
     t.event("web", "Absorbed").await;

@@ -226,7 +226,7 @@ async fn a_sync_of_both_is_one_rollout(t: &Test) {
     let tool = "argocd-controller";
     let mut git = Git::of(web());
     git.sync(t, tool, "A").await;
-    t.start_and_adopt(&["--settle", "2s"]).await;
+    t.start_and_adopt(&["--settle", "5s"]).await;
 
     git.deployment["spec"]["template"]["metadata"]["annotations"]["chart/version"] = json!("2");
     git.sync(t, tool, "B").await;

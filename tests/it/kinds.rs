@@ -52,12 +52,13 @@ async fn adopt(w: &Workloads<'_>, web: Workload, flags: &[&str]) {
 async fn adoption_restarts_nothing(w: &Workloads<'_>) {
     adopt(w, web(), &[]).await;
     let adopted = w.get("web").await;
+    // Written behind the patch; what is stopped in between never says it.
+    w.event("web", "Adopted").await;
 
     w.meanwhile(async {}).await;
 
     w.rolls("web", 0).await;
     w.state("Current", 1).await;
-    w.event("web", "Adopted").await;
     assert_eq!(w.event_count("web", "Adopted").await, 1);
     let baseline = w.baseline("web").await;
     assert_eq!(baseline["uid"], json!(adopted.metadata.uid), "{baseline}");
@@ -100,7 +101,7 @@ async fn an_unused_key_is_none(w: &Workloads<'_>) {
 }
 
 async fn there_and_back_is_none(w: &Workloads<'_>) {
-    adopt(w, web(), &["--settle", "2s"]).await;
+    adopt(w, web(), &["--settle", "5s"]).await;
 
     w.meanwhile(async {
         level(w, "B").await;
@@ -114,7 +115,7 @@ async fn there_and_back_is_none(w: &Workloads<'_>) {
 
 async fn there_and_back_with_a_pod_replaced_in_between_is_one_rollout(w: &Workloads<'_>) {
     // Long enough for the steps, so that no restart comes in between.
-    adopt(w, web(), &["--settle", "12s"]).await;
+    adopt(w, web(), &["--settle", "30s"]).await;
 
     w.meanwhile(async {
         level(w, "B").await;
@@ -130,7 +131,7 @@ async fn there_and_back_with_a_pod_replaced_in_between_is_one_rollout(w: &Worklo
 }
 
 async fn an_upgrade_after_the_change_is_the_rollout(w: &Workloads<'_>) {
-    adopt(w, web(), &["--settle", "2s"]).await;
+    adopt(w, web(), &["--settle", "5s"]).await;
     let adopted = w.baseline("web").await;
 
     w.meanwhile(async {
@@ -155,7 +156,7 @@ async fn an_upgrade_after_the_change_is_the_rollout(w: &Workloads<'_>) {
 }
 
 async fn an_upgrade_before_the_change_is_not_the_rollout(w: &Workloads<'_>) {
-    adopt(w, web(), &["--settle", "2s"]).await;
+    adopt(w, web(), &["--settle", "5s"]).await;
 
     w.meanwhile(async {
         w.upgrade("web", "2").await;
@@ -355,7 +356,7 @@ async fn one_created_later_is_adopted(w: &Workloads<'_>) {
 }
 
 async fn another_one_of_the_same_name_is_adopted(w: &Workloads<'_>) {
-    adopt(w, web(), &["--settle", "2s"]).await;
+    adopt(w, web(), &["--settle", "5s"]).await;
     let old = w.get("web").await;
 
     w.meanwhile(async {

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::Pod;
 use serde_json::json;
 
 use crate::support::{
-    Test, await_condition, await_condition_within,
+    Test, await_condition,
     build::{env, volume},
     deployment,
     node::{application, pod},

@@ -298,7 +298,8 @@ async fn only_the_replica_that_leads_tells_and_what_is_left_at_its_end(t: &Test)
 
     t.config("web", &[("a", "C")]).await;
     of_second.event("web", "Restarted").await;
+    // At its end it tells all that is left.
+    second.stop().await;
     let restarts = of_second.events();
     assert_eq!(restarts.len(), 1, "of its own only: {restarts:#?}");
-    second.stop().await;
 }

@@ -408,7 +408,7 @@ async fn reload(t: &Test, name: &str, hash: &str) {
 
 async fn one_that_is_still_at_work_is_not_fought(t: &Test) {
     deploy(t, left_by_reloader("web")).await;
-    start(t, &["web"], &["--settle", "1s"]).await;
+    start(t, &["web"], &["--settle", "5s"]).await;
 
     t.meanwhile(async {
         t.config("web", &[("a", "B")]).await;
@@ -466,7 +466,7 @@ async fn is_current(t: &Test) {
 }
 
 async fn a_pause_period_gathers_changes_for_one_rollout(t: &Test) {
-    deploy(t, paused_for("5s")).await;
+    deploy(t, paused_for("1h")).await;
     start(t, &["web"], &[]).await;
 
     t.config("web", &[("a", "B")]).await;
@@ -478,6 +478,7 @@ async fn a_pause_period_gathers_changes_for_one_rollout(t: &Test) {
     })
     .await;
     assert_eq!(rollouts(t).await, 0, "it is paused");
+    t.annotate("web", PAUSE_PERIOD, "5s").await;
     await_paused(t, false).await;
     is_current(t).await;
     t.everything_before_is_done().await;
@@ -488,8 +489,10 @@ async fn a_pause_period_gathers_changes_for_one_rollout(t: &Test) {
     assert!(changes <= 2, "{changes} template changes");
 
     // Without any further change it ends as well.
+    t.annotate("web", PAUSE_PERIOD, "1h").await;
     t.config("web", &[("a", "D")]).await;
     await_paused(t, true).await;
+    t.annotate("web", PAUSE_PERIOD, "5s").await;
     await_paused(t, false).await;
     is_current(t).await;
     t.everything_before_is_done().await;
@@ -498,13 +501,14 @@ async fn a_pause_period_gathers_changes_for_one_rollout(t: &Test) {
 }
 
 async fn a_pause_period_that_ran_out_while_it_was_away_ends(t: &Test) {
-    // Long enough to be seen on a slow machine.
-    deploy(t, paused_for("4s")).await;
+    // Until it has been seen.
+    deploy(t, paused_for("1h")).await;
     start(t, &["web"], &[]).await;
 
     t.config("web", &[("a", "B")]).await;
     await_paused(t, true).await;
     t.meanwhile(async {
+        t.annotate("web", PAUSE_PERIOD, "4s").await;
         t.secret("web", &[("a", "B")]).await;
         for _ in 0..5 {
             next_second().await;

@@ -241,7 +241,7 @@ async fn one_that_is_still_at_work_is_not_fought(t: &Test) {
             .template_annotated(CONFIG_HASH, "one"),
     )
     .await;
-    start(t, &["--settle", "1s"]).await;
+    start(t, &["--settle", "5s"]).await;
 
     t.meanwhile(async {
         t.config("web", &[("a", "B")]).await;

@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeSet,
     fs,
+    io::{Read as _, Seek as _, SeekFrom},
     path::Path,
     time::{Duration, Instant},
 };
@@ -61,12 +62,17 @@ fn alone(values: Value) -> Value {
 }
 
 /// The requests of the account that have been answered so far.
-fn requests(t: &Test, user: &str) -> Vec<Value> {
-    let log = fs::read_to_string(t.cluster.audit_log.as_ref().expect("a cluster of ours")).expect("the audit log");
-    log.lines()
-        .filter(|line| line.contains(user))
+fn requests(t: &Test, rendered: &Rendered) -> Vec<Value> {
+    // The whole log has the requests of all tests, and is read again and again.
+    let mut log = fs::File::open(t.cluster.audit_log.as_ref().expect("a cluster of ours")).expect("the audit log");
+    log.seek(SeekFrom::Start(rendered.audited_from)).expect("it only grows");
+    let mut text = String::new();
+    log.read_to_string(&mut text).expect("the audit log is text");
+    let user = rendered.user(t);
+    text.lines()
+        .filter(|line| line.contains(&user))
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|line| line["user"]["username"] == user && line["stage"] == "ResponseComplete")
+        .filter(|line| line["user"]["username"] == *user && line["stage"] == "ResponseComplete")
         .collect()
 }
 
@@ -104,7 +110,7 @@ async fn in_single_namespaces_every_right_is_used_and_none_is_missing(t: &Test) 
     controller.stop().await;
     // Asked for all the same, and done without: what is of the cluster.
     let of_cluster = ["clusterrolloutpolicies", "namespaces", "customresourcedefinitions"];
-    let requests = requests(t, &rendered.user(t));
+    let requests = requests(t, &rendered);
     let others = requests
         .iter()
         .filter(|it| !of_cluster.iter().any(|of| it["objectRef"]["resource"] == *of));
@@ -192,9 +198,8 @@ async fn every_right_is_used(t: &Test, scene: &Scene<'_>, rendered: &Rendered) {
 
 /// Ends the controller, whose watches are on record then, and compares.
 async fn used_up(t: &Test, rendered: &Rendered, controller: &Controller) {
-    let user = rendered.user(t);
     await_condition("every right but those to watch to be used", async || {
-        let left = left_unused(rendered, &requests(t, &user));
+        let left = left_unused(rendered, &requests(t, rendered));
         let left: Vec<String> = left
             .iter()
             .filter(|right| right.verb != "watch")
@@ -206,12 +211,12 @@ async fn used_up(t: &Test, rendered: &Rendered, controller: &Controller) {
     .await;
     controller.stop().await;
     await_condition("every right to be used", async || {
-        let left = left_unused(rendered, &requests(t, &user));
+        let left = left_unused(rendered, &requests(t, rendered));
         ensure!(left.is_empty(), "not used: {left:?}");
         Ok(())
     })
     .await;
-    assert_eq!(refused(&requests(t, &user)), Vec::<String>::new());
+    assert_eq!(refused(&requests(t, rendered)), Vec::<String>::new());
 }
 
 fn left_unused(rendered: &Rendered, requests: &[Value]) -> BTreeSet<Right> {
@@ -367,12 +372,11 @@ async fn missed(
     controller: &Controller,
     right: &Right,
 ) -> Result<()> {
-    let user = rendered.user(t);
     let deployments: Api<Deployment> = Api::namespaced(t.client.clone(), scene.namespace());
     let mut changed = false;
     let deadline = Instant::now() + DEADLINE;
     let refused = loop {
-        let refused = refused(&requests(t, &user));
+        let refused = refused(&requests(t, rendered));
         if !refused.is_empty() {
             break refused;
         }

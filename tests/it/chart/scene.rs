@@ -57,6 +57,8 @@ pub struct Rendered {
     documents: Vec<Value>,
     /// The name of everything in the release.
     pub name: String,
+    /// Nothing of it is in the API server's account before.
+    pub audited_from: u64,
 }
 
 impl Rendered {
@@ -67,6 +69,12 @@ impl Rendered {
         Self {
             documents,
             name: name.to_owned(),
+            audited_from: t
+                .cluster
+                .audit_log
+                .as_ref()
+                .and_then(|log| fs::metadata(log).ok())
+                .map_or(0, |log| log.len()),
         }
     }
 

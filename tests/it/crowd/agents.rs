@@ -221,17 +221,17 @@ async fn every_one_is_proven_a_few_at_a_time(t: &Test) {
     })
     .await;
     // After a pause of the whole machine it has given up some, which are still being passed on here.
-    let unreachable = t
-        .windlass()
-        .metric("windlass_agent_requests_total", &[("result", "unreachable")]);
-    let given_up = unreachable.await.expect("the metrics are served");
+    let unreachable = [("result", "unreachable")];
+    let windlass = t.windlass();
+    let given_up = windlass.metric("windlass_agent_requests_total", &unreachable).await;
+    let given_up = given_up.expect("the metrics are served");
     passing.abort();
     let (most, all) = (counted.most.load(Ordering::SeqCst), counted.all.load(Ordering::SeqCst));
     assert!(all >= WORKLOADS * PODS, "only {all} questions were asked");
-    let most_asked_for = most.saturating_sub(AT_A_TIME);
     assert!(most >= AT_A_TIME, "only {most} questions at the same time");
+    let beyond = u32::try_from(most - AT_A_TIME).expect("few");
     assert!(
-        most_asked_for as f64 <= given_up,
-        "{most} questions at the same time, and {given_up} given up"
+        f64::from(beyond) <= given_up,
+        "{most} questions at the same time, {given_up} given up"
     );
 }

@@ -25,6 +25,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use jiff::Timestamp;
 use k8s_openapi::{
     NamespaceResourceScope,
     api::{
@@ -234,6 +235,12 @@ impl Test {
         let accounts: Api<ServiceAccount> = Api::namespaced(self.client.clone(), name);
         await_condition("the namespace to have its service account", async || {
             accounts.get("default").await.map_err(Into::into)
+        })
+        .await;
+        // Or whoever counts the ConfigMaps counts too early.
+        let configs: Api<ConfigMap> = Api::namespaced(self.client.clone(), name);
+        await_condition("the namespace to have the cluster's certificate", async || {
+            configs.get("kube-root-ca.crt").await.map_err(Into::into)
         })
         .await;
     }
@@ -734,6 +741,20 @@ impl Test {
         .await
     }
 
+    /// Waits for an Event about the Deployment with this reason word whose message has all of these words, and
+    /// returns the message. The first one may know less than those that follow.
+    pub async fn event_with(&self, name: &str, reason: &str, words: &[&str]) -> String {
+        await_condition(&format!("an Event {reason} about {name} with {words:?}"), async || {
+            let messages = self.events(name, reason).await;
+            let found = messages
+                .iter()
+                .find(|(message, _)| words.iter().all(|word| message.contains(word)));
+            let (message, _) = found.with_context(|| format!("{messages:?}"))?;
+            Ok(message.clone())
+        })
+        .await
+    }
+
     /// How often this was said about the Deployment, by the time that everything which the controller
     /// has done so far is said: Events are written behind the patches, in order.
     pub async fn event_count(&self, name: &str, reason: &str) -> i32 {
@@ -752,10 +773,18 @@ impl Test {
         if !is_there || !runs {
             return;
         }
-        let before = self.said(marker, "Restarted").await;
+        let before = self.template_changes(marker).await;
         self.change_marker(marker).await;
+        self.await_template_changes(marker, before + 1).await;
+        // The Event of an earlier restart may still be on its way; it is older than this baseline.
+        let baseline = self.baseline(marker).await;
+        let decided = baseline["at"].as_str().and_then(|at| at.parse::<Timestamp>().ok());
+        let decided = decided.expect("a baseline has a time");
+        let about = ListParams::default().fields(&format!("involvedObject.name={marker},reason=Restarted"));
         await_condition("the Event of a later restart", async || {
-            ensure!(self.said(marker, "Restarted").await > before, "it is not written");
+            let events = self.api::<Event>().list(&about).await?;
+            let later = |event: &Event| event.event_time.as_ref().is_some_and(|at| at.0 >= decided);
+            ensure!(events.iter().any(later), "it is not written");
             Ok(())
         })
         .await;
