@@ -250,12 +250,14 @@ async fn a_pod_that_goes_while_it_is_asked_keeps_nobody_waiting(t: &Test) {
 }
 
 async fn an_agent_that_is_killed_before_it_tells_makes_up_for_it(t: &Test) {
-    // Its debounce leaves time to kill it between the swap and the notice.
-    with_agent(t, 1, &[], &[&RELOAD[..], &["--debounce", "3s"]].concat()).await;
+    with_agent(t, 1, &[], &RELOAD).await;
     in_place(t, "InPlace", "60s", "Report").await;
     t.start_and_adopt(&[]).await;
     let before = told_at_the_start(t, 1).await;
     let pod = t.pods("web").await.expect("pods").remove(0);
+    // Halted it sees nothing of the swap, before or after its end.
+    let agent = process_of(&pod, "/windlass agent").expect("the agent runs");
+    kill_process(agent, Signal::STOP).expect("it can be halted");
     change(t, "B").await;
     await_condition("the new file", async || {
         let file = t.file_in(&pod, "/etc/web/flags").await?;
@@ -263,7 +265,8 @@ async fn an_agent_that_is_killed_before_it_tells_makes_up_for_it(t: &Test) {
         Ok(())
     })
     .await;
-    let agent = process_of(&pod, "/windlass agent").expect("the agent runs");
+    let now = told(t, 1).await.expect("the application answers");
+    assert_eq!(now[0].0["reloads"], before[0].0["reloads"], "it was not told yet");
     kill_process(agent, Signal::KILL).expect("it can be killed");
     t.metric("windlass_in_place_total", &[("result", "verified")], 1).await;
     let now = told(t, 1).await.expect("the application answers");

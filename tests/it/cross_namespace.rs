@@ -24,6 +24,7 @@ const FLAG: &str = "--allow-cross-namespace";
 
 /// Works in both namespaces.
 async fn start(t: &Test, other: &Test, flags: &[&str]) {
+    other.deploy_secret_marker().await;
     other.settle_in().await;
     let both = format!("{},{}", t.namespace, other.namespace);
     t.start_and_adopt(&[&["--namespaces", &both][..], flags].concat()).await;
@@ -32,7 +33,7 @@ async fn start(t: &Test, other: &Test, flags: &[&str]) {
 
 /// Whatever was to be done because of something in one of them is done.
 async fn everything_before_is_done(t: &Test, other: &Test) {
-    other.everything_before_is_done().await;
+    other.everything_of_secrets_is_done().await;
     t.everything_before_is_done().await;
 }
 

@@ -5,7 +5,9 @@ use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Test, annotation, await_condition,
+    Test, annotation,
+    audit::Audit,
+    await_condition,
     build::{deployment, env, volume},
     policies::{for_web, install, policies, policy},
     tests,
@@ -13,9 +15,9 @@ use crate::support::{
 
 tests! {
     every_pod_that_mounts_the_source_is_touched_and_nothing_else: live, down, crashed;
-    nobody_is_touched_where_the_policy_says_so: live;
+    nobody_is_touched_where_the_policy_says_so: embedded;
     a_change_that_has_to_wait_is_in_the_files_meanwhile: live;
-    a_mixed_change_that_restarts_at_once_touches_nobody: live;
+    a_mixed_change_that_restarts_at_once_touches_nobody: embedded;
     agents_that_do_not_answer_are_named: live, down;
     and_the_workload_is_restarted_where_that_is_wanted: live, crashed;
     an_immutable_source_that_is_replaced_is_restarted_and_held: live, down;
@@ -45,6 +47,33 @@ async fn touched(t: &Test, name: &str, pods: usize) {
         ensure!(all.len() == 2, "{} pods", all.len());
         let touched = all.iter().filter(|pod| nudged(pod).is_some()).count();
         ensure!(touched == pods, "{touched} are");
+        Ok(())
+    })
+    .await;
+}
+
+/// Another workload, whose pods are touched when the test wants to know that nobody else's were before.
+async fn later(t: &Test) {
+    t.config("later", &[("a", "A")]).await;
+    let later = deployment("later").labelled("tier", "later").with("replicas", 2);
+    t.deploy(later.uses(volume("later"))).await;
+    let selector = json!({"selector": {"matchLabels": {"tier": "later"}}});
+    policy(t, "later", json!({"workloads": selector, "strategy": "InPlace"})).await;
+}
+
+/// Nobody else was, those among them that are gone.
+async fn only_the_later_ones_are_touched(t: &Test, audit: &Audit) {
+    t.config("later", &[("a", "B")]).await;
+    touched(t, "later", 2).await;
+    await_condition("these touches on record", async || {
+        let touches: Vec<String> = audit
+            .requests()
+            .into_iter()
+            .filter(|it| it.verb == "patch" && it.resource == "pods")
+            .map(|it| it.name)
+            .collect();
+        ensure!(!touches.is_empty(), "none is");
+        assert!(touches.iter().all(|name| name.starts_with("later-")), "{touches:?}");
         Ok(())
     })
     .await;
@@ -91,12 +120,14 @@ async fn nobody_is_touched_where_the_policy_says_so(t: &Test) {
     web(t).await;
     let in_place = json!({"nudge": false, "timeout": "2s"});
     policy(t, "web", for_web(json!({"rules": rules(), "inPlace": in_place}))).await;
+    later(t).await;
     t.start_and_adopt(&[]).await;
-    t.meanwhile(flags(t, "B", "A")).await;
+    let audit = t.audit("windlass");
+    flags(t, "B", "A").await;
     t.event("web", "Propagating").await;
     t.state("Propagating", 0).await;
     t.everything_before_is_done().await;
-    touched(t, "web", 0).await;
+    only_the_later_ones_are_touched(t, &audit).await;
 }
 
 async fn a_change_that_has_to_wait_is_in_the_files_meanwhile(t: &Test) {
@@ -116,12 +147,12 @@ async fn a_mixed_change_that_restarts_at_once_touches_nobody(t: &Test) {
     install(t).await;
     web(t).await;
     policy(t, "web", for_web(json!({"rules": rules()}))).await;
+    later(t).await;
     t.start_and_adopt(&[]).await;
-    t.meanwhile(flags(t, "B", "B")).await;
+    let audit = t.audit("windlass");
+    flags(t, "B", "B").await;
     t.rolls("web", 1).await;
-    t.complete("web").await;
-    t.everything_before_is_done().await;
-    touched(t, "web", 0).await;
+    only_the_later_ones_are_touched(t, &audit).await;
 }
 
 /// Nobody answers at the addresses of these pods.

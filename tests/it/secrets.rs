@@ -15,7 +15,7 @@ use crate::support::{
     build::{Use, Workload, deployment, env, env_from, projected, volume},
     cluster::LIMITED_USER,
     next_second,
-    secrets::{base64, hex},
+    secrets::{SECRET_MARKER, base64, hex},
     template_annotation, tests, value,
 };
 
@@ -39,34 +39,15 @@ tests! {
     unless_the_flags_say_that_it_is_none: live, down;
 }
 
-const MARKER: &str = "secret-marker";
-
-/// To be used by the marker of this module; `ConfigMap`s come by another watch.
-async fn change_marker(t: &Test, count: usize) {
-    t.secret(MARKER, &[("count", &count.to_string())]).await;
-}
-
 async fn start(t: &Test, flags: &[&str]) {
-    change_marker(t, 0).await;
-    t.deploy(deployment(MARKER).uses(env(MARKER, "count").of_secret()))
-        .await;
+    t.deploy_secret_marker().await;
     t.start_and_adopt(flags).await;
-}
-
-/// What was to be done about any Secret or `ConfigMap` has been done.
-async fn everything_before_is_done(t: &Test) {
-    for _ in 0..2 {
-        let before = t.template_changes(MARKER).await;
-        change_marker(t, before + 1).await;
-        t.await_template_changes(MARKER, before + 1).await;
-    }
-    t.everything_before_is_done().await;
 }
 
 async fn rolls(t: &Test, name: &str, times: usize) {
     t.await_template_changes(name, times).await;
     t.complete(name).await;
-    everything_before_is_done(t).await;
+    t.everything_of_secrets_is_done().await;
     t.rolls(name, times).await;
 }
 
@@ -106,7 +87,7 @@ async fn each_use_restarts_on_its_keys_and_on_no_others(t: &Test) {
         for (name, _) in &of_all {
             t.await_template_changes(name, of_whole).await;
         }
-        everything_before_is_done(t).await;
+        t.everything_of_secrets_is_done().await;
         for (name, _) in &of_a_key {
             assert_eq!(t.template_changes(name).await, of_keys, "rollouts of {name}");
         }
@@ -150,7 +131,7 @@ async fn a_changed_secret_costs_one_get(t: &Test) {
     }
     let audit = t.audit("windlass");
     start(t, &["--lease-namespace", &lease]).await;
-    let at_the_start = BTreeMap::from([("shared".to_owned(), 1), (MARKER.to_owned(), 1)]);
+    let at_the_start = BTreeMap::from([("shared".to_owned(), 1), (SECRET_MARKER.to_owned(), 1)]);
     assert_eq!(audit.reads("secrets"), at_the_start);
 
     t.secret("unused", &[("level", "B")]).await;
@@ -158,10 +139,10 @@ async fn a_changed_secret_costs_one_get(t: &Test) {
     for name in ["one", "two", "three"] {
         t.await_template_changes(name, 1).await;
     }
-    everything_before_is_done(t).await;
+    t.everything_of_secrets_is_done().await;
     t.stop().await;
 
-    let after = BTreeMap::from([("shared".to_owned(), 2), (MARKER.to_owned(), 3)]);
+    let after = BTreeMap::from([("shared".to_owned(), 2), (SECRET_MARKER.to_owned(), 3)]);
     assert_eq!(audit.reads("secrets"), after);
     let lists = |it: &&Request| it.resource == "secrets" && it.verb != "get";
     let requests = audit.requests();
@@ -175,9 +156,7 @@ async fn no_value_passes_the_wire_but_by_that_get(t: &Test) {
     t.secret("used", &[("a", "used-A"), ("b", "also-A")]).await;
     t.secret("unused", &[("a", "unused-A")]).await;
     t.deploy(deployment("web").uses(env("used", "a").of_secret())).await;
-    change_marker(t, 0).await;
-    t.deploy(deployment(MARKER).uses(env(MARKER, "count").of_secret()))
-        .await;
+    t.deploy_secret_marker().await;
     t.settle_in().await;
     let (wire, kubeconfig) = t.wire().await;
     let controller = t.installation(kubeconfig, own_lease(t)).await;
@@ -188,7 +167,7 @@ async fn no_value_passes_the_wire_but_by_that_get(t: &Test) {
     t.secret("unused", &[("a", "unused-B")]).await;
     t.secret("used", &[("a", "used-B"), ("b", "also-B")]).await;
     t.await_template_changes("web", 1).await;
-    everything_before_is_done(t).await;
+    t.everything_of_secrets_is_done().await;
     controller.stop().await;
 
     for (text, times) in [
@@ -311,7 +290,7 @@ async fn no_value_is_ever_seen_elsewhere(t: &Test) {
     t.event("web", "SourceMissing").await;
     write("C").await;
     t.await_template_changes("web", 2).await;
-    everything_before_is_done(t).await;
+    t.everything_of_secrets_is_done().await;
 
     assert!(t.logs().contains("\"TRACE\""), "nothing was traced");
     t.nothing_leaked().await;
@@ -616,7 +595,7 @@ async fn a_secret_that_begins_to_count_restarts_nothing(t: &Test) {
     rolls(t, "web", 1).await;
     t.secret("later", &[("a", "A")]).await;
     t.secret("later", &[("a", "B")]).await;
-    everything_before_is_done(t).await;
+    t.everything_of_secrets_is_done().await;
     t.meanwhile(t.annotate("web", "windlass.dev/secrets", "new,later"))
         .await;
     rolls(t, "web", 1).await;
@@ -641,11 +620,9 @@ async fn sources_without_the_label_do_not_count_and_are_not_missed(t: &Test) {
             .uses(env("absent", "a").of_secret()),
     )
     .await;
-    change_marker(t, 0).await;
-    t.deploy(deployment(MARKER).uses(env(MARKER, "count").of_secret()))
-        .await;
+    t.deploy_secret_marker().await;
     t.settle_in().await;
-    t.mark::<Secret>(MARKER, ours()).await;
+    t.mark::<Secret>(SECRET_MARKER, ours()).await;
     for marker in ["marker-1", "marker-2"] {
         t.mark::<ConfigMap>(marker, ours()).await;
     }

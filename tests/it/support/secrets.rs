@@ -26,7 +26,13 @@ use tokio::{
     net::{TcpListener, TcpStream, tcp::OwnedReadHalf, tcp::OwnedWriteHalf},
 };
 
-use super::{Audit, CANARY, Test, await_condition, by, cluster::LIMITED_USER, value};
+use super::{
+    Audit, CANARY, Test, await_condition,
+    build::{deployment, env},
+    by,
+    cluster::LIMITED_USER,
+    value,
+};
 
 /// The bytes as the API has them in a Secret.
 pub fn base64(bytes: &[u8]) -> String {
@@ -96,6 +102,29 @@ impl Test {
         let patch = Patch::Merge(json!({"metadata": metadata}));
         let patched = self.api::<K>().patch(name, &by("test").patch(), &patch).await;
         patched.expect("the API server accepts the patch");
+    }
+}
+
+/// What uses a Secret, to be changed and waited for: they come by another watch than `ConfigMap`s.
+pub const SECRET_MARKER: &str = "secret-marker";
+
+// What was to be done about Secrets.
+impl Test {
+    /// Deploys the marker.
+    pub async fn deploy_secret_marker(&self) {
+        self.secret(SECRET_MARKER, &[("count", "0")]).await;
+        let uses = env(SECRET_MARKER, "count").of_secret();
+        self.deploy(deployment(SECRET_MARKER).uses(uses)).await;
+    }
+
+    /// What was to be done about any Secret or `ConfigMap` of this namespace has been done.
+    pub async fn everything_of_secrets_is_done(&self) {
+        for _ in 0..2 {
+            let count = self.template_changes(SECRET_MARKER).await + 1;
+            self.secret(SECRET_MARKER, &[("count", &count.to_string())]).await;
+            self.await_template_changes(SECRET_MARKER, count).await;
+        }
+        self.everything_before_is_done().await;
     }
 }
 
