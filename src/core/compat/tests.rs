@@ -895,7 +895,10 @@ fn of_a_list_that_is_too_long_the_beginning_counts_and_the_rest_is_said_to_be_le
             said,
         )
     };
-    let names = |count: usize, end: &str| -> String { (0..count).map(|at| format!("n{at}{end},")).collect() };
+    let names = |count: usize, end: &str| -> String {
+        let each = (0..count).map(|at| format!("n{at}{end}"));
+        each.collect::<Vec<_>>().join(",")
+    };
     let (few, many) = (names(256, ""), names(60_000, ""));
     let expressions = names(40, ".*");
     let wave = |list| [(wave::UPDATE, "true"), (wave::EXTRA_SECRETS, list)];

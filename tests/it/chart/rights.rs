@@ -174,7 +174,7 @@ async fn while_it_only_observes_it_reads_the_lease_and_misses_no_right(t: &Test)
     told_of_a_restart(t, &scene).await;
     controller.stop().await;
 
-    let requests = requests(t, rendered);
+    let requests = requests(t, &rendered);
     assert_eq!(refused(&requests), Vec::<String>::new());
     let of_leases = requests.iter().filter(|it| it["objectRef"]["resource"] == "leases");
     let of_leases: BTreeSet<&str> = of_leases.filter_map(|it| it["verb"].as_str()).collect();

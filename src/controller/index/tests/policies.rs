@@ -43,20 +43,25 @@ fn see(fed: &mut Fed, name: &str, asks: bool) {
     fed.workload(workload);
 }
 
-/// `None`: it is not opted in. Else which policy holds it, if one does.
-fn held(fed: &Fed, name: &str) -> Option<Option<String>> {
-    let entry = fed.index.workload(&reference(name))?;
-    let trouble = entry.under.as_ref().and_then(|under| under.terms.trouble.as_ref());
-    Some(trouble.map(|trouble| match trouble {
-        Trouble::Missing(policy) => format!("missing: {policy}"),
-        Trouble::Invalid(policy, _) => policy.to_string(),
-    }))
+#[derive(Debug, PartialEq)]
+enum Stands {
+    NotOptedIn,
+    Free,
+    HeldBy(String),
 }
 
-const NOBODY: Option<Option<String>> = None;
+fn stands(fed: &Fed, name: &str) -> Stands {
+    let Some(entry) = fed.index.workload(&reference(name)) else {
+        return Stands::NotOptedIn;
+    };
+    match entry.under.as_ref().and_then(|under| under.terms.trouble.as_ref()) {
+        None => Stands::Free,
+        Some(Trouble::Missing(policy) | Trouble::Invalid(policy, _)) => Stands::HeldBy(policy.to_string()),
+    }
+}
 
-fn by(policy: &str) -> Option<Option<String>> {
-    Some(Some(policy.to_owned()))
+fn held_by(policy: &str) -> Stands {
+    Stands::HeldBy(policy.to_owned())
 }
 
 #[test]
@@ -71,8 +76,8 @@ fn one_whose_selection_cannot_be_read_holds_who_asks_and_opts_in_nobody() {
         ));
         see(&mut fed, "asks", true);
         see(&mut fed, "web", false);
-        assert_eq!(held(&fed, "asks"), by("RolloutPolicy shop/own"), "{workloads}");
-        assert_eq!(held(&fed, "web"), NOBODY, "{workloads}");
+        assert_eq!(stands(&fed, "asks"), held_by("RolloutPolicy shop/own"), "{workloads}");
+        assert_eq!(stands(&fed, "web"), Stands::NotOptedIn, "{workloads}");
     }
 }
 
@@ -84,9 +89,9 @@ fn one_whose_selection_alone_can_be_read_opts_in_that_and_holds_it() {
     for (name, asks) in [("web", false), ("db", false), ("asks", true)] {
         see(&mut fed, name, asks);
     }
-    assert_eq!(held(&fed, "web"), by("RolloutPolicy shop/own"));
-    assert_eq!(held(&fed, "db"), NOBODY);
-    assert_eq!(held(&fed, "asks"), Some(None), "it is not selected");
+    assert_eq!(stands(&fed, "web"), held_by("RolloutPolicy shop/own"));
+    assert_eq!(stands(&fed, "db"), Stands::NotOptedIn);
+    assert_eq!(stands(&fed, "asks"), Stands::Free, "it is not selected");
 }
 
 #[test]
@@ -95,8 +100,8 @@ fn one_that_selects_nobody_opts_in_nobody_however_little_else_can_be_read() {
     apply(&mut fed, Some("shop"), "own", &json!({ "strategy": UNKNOWN }));
     see(&mut fed, "asks", true);
     see(&mut fed, "web", false);
-    assert_eq!(held(&fed, "asks"), Some(None));
-    assert_eq!(held(&fed, "web"), NOBODY);
+    assert_eq!(stands(&fed, "asks"), Stands::Free);
+    assert_eq!(stands(&fed, "web"), Stands::NotOptedIn);
 }
 
 #[test]
@@ -109,11 +114,11 @@ fn whom_another_policy_opts_in_is_held_by_one_that_cannot_be_read() {
         &json!({ "workloads": { "selector": {} }, "strategy": "Restart" }),
     );
     see(&mut fed, "web", false);
-    assert_eq!(held(&fed, "web"), Some(None));
+    assert_eq!(stands(&fed, "web"), Stands::Free);
     apply(&mut fed, Some("shop"), "own", &json!({ "workloads": {} }));
     assert_eq!(
-        held(&fed, "web"),
-        by("RolloutPolicy shop/own"),
+        stands(&fed, "web"),
+        held_by("RolloutPolicy shop/own"),
         "nothing looser takes its place"
     );
 }
@@ -125,9 +130,9 @@ fn once_it_can_be_read_workloads_are_listed_anew() {
     let garbled = json!({ "workloads": {} });
     assert!(apply(&mut fed, Some("shop"), "own", &selecting));
     see(&mut fed, "web", false);
-    assert_eq!(held(&fed, "web"), Some(None));
+    assert_eq!(stands(&fed, "web"), Stands::Free);
     assert!(!apply(&mut fed, Some("shop"), "own", &garbled));
-    assert_eq!(held(&fed, "web"), NOBODY, "it may be meant no longer");
+    assert_eq!(stands(&fed, "web"), Stands::NotOptedIn, "it may be meant no longer");
     assert!(apply(&mut fed, Some("shop"), "own", &selecting));
 }
 
@@ -141,7 +146,7 @@ fn one_of_the_cluster_that_cannot_be_read_opts_in_nobody() {
         assert!(!apply(&mut fed, None, "all", &spec), "{spec}");
         see(&mut fed, "asks", true);
         see(&mut fed, "web", false);
-        assert_eq!(held(&fed, "asks"), by("ClusterRolloutPolicy all"), "{spec}");
-        assert_eq!(held(&fed, "web"), NOBODY, "{spec}");
+        assert_eq!(stands(&fed, "asks"), held_by("ClusterRolloutPolicy all"), "{spec}");
+        assert_eq!(stands(&fed, "web"), Stands::NotOptedIn, "{spec}");
     }
 }
