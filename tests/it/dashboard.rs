@@ -264,9 +264,9 @@ fn the_dashboard_names_what_it_shows() {
 #[test]
 fn what_every_replica_sees_is_shown_once_for_each_installation() {
     let replicas = [
-        ("ops", "a", "0+1x20", 7),
-        ("ops", "b", "0+1x20", 7),
-        ("team", "c", "0+2x20", 5),
+        ("ops", "a", "0+1x40", 7),
+        ("ops", "b", "0+1x40", 7),
+        ("team", "c", "0+2x40", 5),
     ];
     let series: Vec<Value> = replicas
         .iter()
@@ -274,7 +274,7 @@ fn what_every_replica_sees_is_shown_once_for_each_installation() {
             let labels = format!(r#"{{namespace="{namespace}",job="windlass",pod="{pod}",kind="ConfigMap"}}"#);
             [
                 json!({"series": format!("windlass_changes_total{labels}"), "values": changes}),
-                json!({"series": format!("windlass_sources{labels}"), "values": format!("{sources}x20")}),
+                json!({"series": format!("windlass_sources{labels}"), "values": format!("{sources}x40")}),
             ]
         })
         .collect();
@@ -283,12 +283,12 @@ fn what_every_replica_sees_is_shown_once_for_each_installation() {
         .filter_map(|(_, query)| {
             let value = match &query {
                 it if it.contains("rate(windlass_changes_total") => 1 + 2,
-                it if it.contains("increase(windlass_changes_total") => 20 + 40,
+                it if it.contains("increase(windlass_changes_total") => 40 + 80,
                 it if it.contains("windlass_sources") => 7 + 5,
                 _ => return None,
             };
             let sample = json!({"labels": "{kind=\"ConfigMap\"}", "value": value});
-            Some(json!({"expr": query, "eval_time": "20s", "exp_samples": [sample]}))
+            Some(json!({"expr": query, "eval_time": "40s", "exp_samples": [sample]}))
         })
         .collect();
     assert_eq!(expected.len(), 3, "{expected:?}");
