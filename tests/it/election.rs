@@ -25,6 +25,7 @@ tests! {
     a_leader_that_crashed_is_followed_when_its_lease_is_over: embedded;
     a_leader_that_was_halted_ends_and_writes_nothing_more: embedded;
     a_write_that_is_not_over_in_time_comes_to_nothing: embedded;
+    no_more_roll_than_may_when_the_leader_changes: embedded;
 }
 
 /// A lease that is soon over, and long enough that a leader on a busy machine renews it in time.
@@ -38,10 +39,16 @@ async fn two(t: &Test, lease: &str) -> (Controller, Controller) {
     t.config("web", &[("level", "A")]).await;
     t.deploy(deployment("web").uses(env("web", "level"))).await;
     t.settle_in().await;
-    let flags = ["--leader-election", "--lease-duration", lease].map(str::to_owned);
-    let times = ["--lease-renew-deadline", "9s", "--lease-retry-period", "1s"].map(str::to_owned);
-    let own = ["--lease-namespace".to_owned(), t.namespace.clone()];
-    let flags = [&flags[..], &times[..], &own[..]].concat();
+    two_with(t, lease, &[]).await
+}
+
+/// The same for workloads that are there already, with more flags.
+async fn two_with(t: &Test, lease: &str, more: &[&str]) -> (Controller, Controller) {
+    let flags = ["--leader-election", "--lease-duration", lease];
+    let times = ["--lease-renew-deadline", "9s", "--lease-retry-period", "1s"];
+    let own = ["--lease-namespace", &t.namespace];
+    let flags = [&flags[..], &times[..], &own[..], more].concat();
+    let flags: Vec<String> = flags.into_iter().map(str::to_owned).collect();
     let first = t.installation(t.cluster.windlass.clone(), flags.clone()).await;
     leads(&first).await;
     t.all_adopted().await;
@@ -156,4 +163,58 @@ async fn a_write_that_is_not_over_in_time_comes_to_nothing(t: &Test) {
     ends(&first).await;
     t.rolls("web", 1).await;
     second.stop().await;
+}
+
+async fn no_more_roll_than_may_when_the_leader_changes(t: &Test) {
+    const NAMES: [&str; 4] = ["web-0", "web-1", "web-2", "web-3"];
+    t.config("web", &[("level", "A")]).await;
+    for name in NAMES {
+        t.deploy(deployment(name).uses(env("web", "level")).made_ready_by_hand())
+            .await;
+        t.complete_by_hand(name).await;
+    }
+    t.settle_in().await;
+    let (first, second) = two_with(t, SHORT, &["--max-parallel", "2"]).await;
+    t.config("web", &[("level", "B")]).await;
+    let rolling = restarted(t, &NAMES, 2).await;
+    wait_for_their_turn(&first, 2).await;
+
+    first.kill().await;
+    leads(&second).await;
+    wait_for_their_turn(&second, 2).await;
+    assert_eq!(restarted(t, &NAMES, 2).await, rolling, "both places are taken");
+    // Each one that is complete makes room for one.
+    for (done, name) in rolling.iter().enumerate() {
+        t.complete_by_hand(name).await;
+        restarted(t, &NAMES, 3 + done).await;
+        wait_for_their_turn(&second, 1 - u32::try_from(done).expect("few")).await;
+    }
+    for name in NAMES {
+        assert_eq!(t.template_changes(name).await, 1, "{name}");
+    }
+    second.stop().await;
+}
+
+/// Waits until that many have been restarted, and says which.
+async fn restarted(t: &Test, names: &[&'static str], count: usize) -> Vec<&'static str> {
+    await_condition(&format!("{count} to be restarted"), async || {
+        let mut restarted = Vec::new();
+        for name in names {
+            if t.template_changes(name).await > 0 {
+                restarted.push(*name);
+            }
+        }
+        ensure!(restarted.len() == count, "{restarted:?}");
+        Ok(restarted)
+    })
+    .await
+}
+
+async fn wait_for_their_turn(leader: &Controller, count: u32) {
+    await_condition(&format!("{count} to wait for their turn"), async || {
+        let waiting = leader.metric("windlass_held", &[("reason", "Budget")]).await?;
+        ensure!((waiting - f64::from(count)).abs() < 0.5, "{waiting} do");
+        Ok(())
+    })
+    .await;
 }
