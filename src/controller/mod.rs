@@ -32,6 +32,8 @@ mod definitions;
 pub mod entry;
 mod event_writer;
 mod feed;
+#[cfg(test)]
+mod fixtures;
 pub mod gather;
 mod gauges;
 pub mod index;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::controller::fixtures;
 use crate::core::decide::{By, Restart};
 use crate::core::kind::DEPLOYMENT;
 use crate::core::name::{Name, Namespace};
@@ -121,7 +122,7 @@ fn no_text_of_others_can_begin_a_line_of_its_own() {
         name: Name::from("web"),
     };
     let (sender, mut events) = mpsc::channel(1);
-    let observer = Observer::new(metrics(), sender);
+    let observer = Observer::new(fixtures::metrics(), sender);
     let note = "installation x\n2026-01-01T00:00:00Z  INFO all is well\u{1b}[2K\u{202e}";
     let uid = crate::core::name::Uid::from("u");
     observer.say(
@@ -136,17 +137,4 @@ fn no_text_of_others_can_begin_a_line_of_its_own() {
     // The line of the log has the same text.
     let event = events.try_recv().expect("an Event");
     assert_eq!(event.note, "Installation x 2026-01-01T00:00:00Z INFO all is well [2K");
-}
-
-fn metrics() -> Metrics {
-    Metrics::new(&crate::ops::Vocabulary {
-        workload_kinds: &["Deployment"],
-        source_kinds: &["ConfigMap"],
-        states: &[],
-        held_reasons: &[],
-        stale_reasons: &[],
-        error_reasons: &[],
-        watched: &[],
-        requests: &[],
-    })
 }

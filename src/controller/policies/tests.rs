@@ -4,43 +4,15 @@ use serde_json::{Value, json};
 use tower_test::mock;
 
 use super::*;
-use crate::controller::clock::Clock;
-use crate::controller::gather::Context;
+use crate::controller::fixtures;
 use crate::controller::index::Rules;
-use crate::controller::leading::Leading;
-use crate::core::decide::{Presence, Settings};
-use crate::core::digest::KeyRing;
-use crate::core::governor::Governor;
-use crate::ops::{Metrics, Vocabulary};
 
 fn feed(client: kube::Client) -> Feed {
-    let context = Context {
-        index: std::sync::Mutex::new(Index::new(Rules::default())),
-        settings: Settings {
-            installation: "ops/windlass".into(),
-            presence: Presence::default(),
-        },
-        ring: KeyRing::new([("k1".into(), [1; 32])]).expect("one key"),
-        governor: std::sync::Mutex::new(Governor::new(20)),
-        client,
-        timeout: Duration::from_secs(5),
-        clock: Clock::start(),
-        leading: Leading::alone(),
-    };
     Feed {
-        context: Arc::new(context),
+        context: Arc::new(fixtures::context(Index::new(Rules::default()), client)),
         queue: Arc::default(),
         reading: Arc::default(),
-        metrics: Metrics::new(&Vocabulary {
-            workload_kinds: &[],
-            source_kinds: &[],
-            states: &[],
-            held_reasons: &[],
-            stale_reasons: &[],
-            error_reasons: &[],
-            watched: &["clusterrolloutpolicies"],
-            requests: &[],
-        }),
+        metrics: fixtures::metrics(),
         progress: Arc::default(),
         pulses: crate::k8s::pulse::Pulses::default(),
         excluded: None,

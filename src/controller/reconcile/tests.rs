@@ -2,13 +2,9 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::super::leading::Leading;
 use super::*;
-use crate::controller::clock::Clock;
+use crate::controller::fixtures;
 use crate::controller::index::{Feeds, How, Index, Rules, WatchId};
-use crate::core::decide::{Presence, Settings};
-use crate::core::digest::KeyRing;
-use crate::core::governor::Governor;
 use crate::core::kind::DEPLOYMENT;
 use crate::core::name::{Name, Namespace, SourceKind};
 use crate::core::optin::Reading;
@@ -16,7 +12,6 @@ use crate::core::terms::BuiltIn;
 use crate::k8s::events::WorkloadEvent;
 use crate::k8s::lean::{WatchedConfigMap, WatchedWorkload};
 use crate::k8s::mock::{Answer, Api};
-use crate::ops::{Metrics, Vocabulary};
 
 const PATCH: &str = "PATCH /apis/apps/v1/namespaces/shop/deployments/web?&fieldManager=windlass";
 
@@ -49,31 +44,9 @@ impl Bench {
         index.list_start(workloads);
         index.list_end(workloads, now);
         let (sender, events) = mpsc::channel(16);
-        let metrics = Metrics::new(&Vocabulary {
-            workload_kinds: &["Deployment"],
-            source_kinds: &["ConfigMap"],
-            states: &[],
-            held_reasons: &[],
-            stale_reasons: &[],
-            error_reasons: &[],
-            watched: &[],
-            requests: &[],
-        });
-        let context = Context {
-            index: std::sync::Mutex::new(index),
-            settings: Settings {
-                installation: "ops/windlass".into(),
-                presence: Presence::default(),
-            },
-            ring: KeyRing::new([("k1".into(), [1; 32])]).expect("one key"),
-            governor: std::sync::Mutex::new(Governor::new(20)),
-            client: api.client(),
-            timeout: Duration::from_secs(5),
-            clock: Clock::start(),
-            leading: Leading::alone(),
-        };
+        let metrics = fixtures::metrics();
         let reconciler = Reconciler {
-            context: Arc::new(context),
+            context: Arc::new(fixtures::context(index, api.client())),
             queue: Arc::default(),
             reading: Arc::default(),
             rehearsals: Rehearsals::default(),

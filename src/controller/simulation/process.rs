@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::clock::Clock;
 use super::super::feed::{Feed, apply};
+use super::super::fixtures;
 use super::super::gather::Context;
 use super::super::index::{Feeds, How, Index, Rules, Touched, WatchId};
-use super::super::leading::Leading;
 use super::super::observe::Observer;
 use super::super::reconcile::Reconciler;
 use super::super::rehearsal::Rehearsals;
@@ -23,8 +23,6 @@ use super::api;
 use super::checks::Checks;
 use super::cluster::{Event, Fact, Millis, Stream, wall};
 use super::world::World;
-use crate::core::decide::{Presence, Settings};
-use crate::core::digest::KeyRing;
 use crate::core::governor::Governor;
 use crate::core::kind::DEPLOYMENT;
 use crate::core::name::{Namespace, SourceKind, WorkloadRef};
@@ -63,17 +61,10 @@ impl Process {
         });
         let clock = wall(now) + jiff::SignedDuration::from_millis(skew);
         let context = Arc::new(Context {
-            index: std::sync::Mutex::new(Index::new(Rules::default())),
-            settings: Settings {
-                installation: "ops/windlass".into(),
-                presence: Presence::default(),
-            },
-            ring: KeyRing::new([("k1".into(), [1; 32])]).expect("one key"),
             governor: std::sync::Mutex::new(Governor::new(max_parallel)),
-            client: api::client(world),
             timeout: Duration::from_secs(8),
             clock: Clock::at(clock),
-            leading: Leading::alone(),
+            ..fixtures::context(Index::new(Rules::default()), api::client(world))
         });
         let metrics = METRICS.get_or_init(super::super::metrics).clone();
         let (events, mut queued) = mpsc::channel(1024);

@@ -1,10 +1,8 @@
 use serde_json::json;
 
 use super::*;
+use crate::controller::fixtures;
 use crate::controller::index::{Feeds, How, Index, Rules};
-use crate::controller::leading::Leading;
-use crate::core::decide::{Presence, Settings};
-use crate::core::governor::Governor;
 use crate::core::optin::Reading;
 use crate::k8s::lean::WatchedWorkload;
 use crate::k8s::mock::{Answer, Api};
@@ -23,26 +21,13 @@ fn context(api: &Api) -> Context {
         "spec": { "template": {} },
     });
     let object: WatchedWorkload = serde_json::from_str(&object.to_string()).expect("it decodes");
-    let clock = Clock::start();
     index.apply_workload(
         watch,
         object.workload(DEPLOYMENT, Reading::default()),
         How::Listed,
-        clock.now(),
+        jiff::Timestamp::now(),
     );
-    Context {
-        index: std::sync::Mutex::new(index),
-        settings: Settings {
-            installation: "ops/windlass".into(),
-            presence: Presence::default(),
-        },
-        ring: KeyRing::new([("k1".into(), [1; 32])]).expect("one key"),
-        governor: std::sync::Mutex::new(Governor::new(20)),
-        client: api.client(),
-        timeout: Duration::from_secs(5),
-        clock,
-        leading: Leading::alone(),
-    }
+    fixtures::context(index, api.client())
 }
 
 fn searched(context: &Context) -> bool {

@@ -45,7 +45,7 @@ pub fn of(root: &Path) -> Result<String> {
 
 /// Tests are left out: no image has them.
 fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
-    let only_tested = ["tests", "tests.rs", "simulation", "simulation.rs"];
+    let only_tested = ["fixtures.rs", "tests", "tests.rs", "simulation", "simulation.rs"];
     if path
         .file_name()
         .is_some_and(|name| only_tested.iter().any(|it| name == *it))
