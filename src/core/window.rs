@@ -127,7 +127,10 @@ impl Schedule {
             if clock >= stretch.from {
                 return Some(stretch.start.max(clock - stretch.offset));
             }
-            at = (stretch.start - 1).min(clock + APART);
+            // Shortly after a change the clock may have shown later times before it.
+            let is_near = at + stretch.offset < stretch.from.saturating_add(APART);
+            let before = stretch.start - 1;
+            at = if is_near { before } else { before.min(clock + APART) };
         }
         None
     }
@@ -143,7 +146,11 @@ impl Schedule {
             };
             let clock = self.line.first_from(from)?;
             match self.next_change(at) {
-                Some(end) if clock >= end + stretch.offset => at = end.max(clock - APART),
+                Some(end) if clock >= end + stretch.offset => {
+                    // Shortly before a change the clock may show earlier times once more after it.
+                    let is_near = end + stretch.offset < from.saturating_add(APART);
+                    at = if is_near { end } else { end.max(clock - APART) };
+                }
                 _ => return Some(stretch.start.max(clock - stretch.offset)),
             }
         }

@@ -320,6 +320,21 @@ fn a_time_in_the_skipped_hour_comes_right_after_it() {
 }
 
 #[test]
+fn an_hour_that_is_repeated_at_the_edge_of_a_day_is_not_passed_over() {
+    // At one o'clock on a Sunday it is midnight again: what began in that hour before goes on.
+    let sundays = schedule("10 * * * 0", minutes(517), "America/Havana");
+    assert!(!sundays.holds(at("2025-11-02T04:09Z")));
+    assert!(sundays.holds(at("2025-11-02T04:10Z")));
+    assert!(sundays.holds(at("2025-11-02T05:09Z")));
+    // At the end of a Saturday it is eleven again.
+    let saturdays = schedule("10 * * * 6", minutes(1), "America/Sao_Paulo");
+    assert_eq!(
+        starts(&saturdays, "2019-02-17T00:30Z", 3),
+        ["2019-02-17T01:10:00Z", "2019-02-17T02:10:00Z", "2019-02-23T03:10:00Z"]
+    );
+}
+
+#[test]
 fn a_time_in_the_repeated_hour_comes_once() {
     let cases = [
         // 03:00 to 02:00, UTC+2 to UTC+1
