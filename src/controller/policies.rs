@@ -242,16 +242,22 @@ impl Policies {
         let Announced { watch, what, scope } = announced;
         let mut index = self.feed.context.index();
         if let What::Policies(kind) = *what {
-            let all = index.policies().map(|(policy, _)| policy.reference.clone());
-            let gone: Vec<PolicyRef> = all.filter(|known| in_scope(known, kind, scope.as_ref())).collect();
-            for gone in gone {
-                let touched = index.remove_policy(&gone);
-                self.go_on(&index, touched);
-            }
+            self.keep_only(&HashSet::new(), &mut index, kind, scope.as_ref());
         }
         index.end_watch(*watch);
         drop(index);
         self.feed.progress.notify_one();
+    }
+
+    /// Whatever else of that kind and scope is known is gone.
+    fn keep_only(&self, there: &HashSet<PolicyRef>, index: &mut Index, kind: Kind, scope: Option<&Namespace>) {
+        let known = index.policies().map(|(policy, _)| &policy.reference);
+        let gone = known.filter(|known| !there.contains(*known) && in_scope(known, kind, scope));
+        let gone: Vec<PolicyRef> = gone.cloned().collect();
+        for gone in gone {
+            let touched = index.remove_policy(&gone);
+            self.go_on(index, touched);
+        }
     }
 
     /// Whether doing without is right where a right is missing: whoever gave us some namespaces only
@@ -286,18 +292,7 @@ impl Policies {
                     }
                     Seen::ListEnd => {
                         troubles.over();
-                        let gone =
-                            |known: &&PolicyRef| !listed.contains(*known) && in_scope(known, kind, scope.as_ref());
-                        let gone: Vec<PolicyRef> = index
-                            .policies()
-                            .map(|(policy, _)| &policy.reference)
-                            .filter(gone)
-                            .cloned()
-                            .collect();
-                        for gone in gone {
-                            let touched = index.remove_policy(&gone);
-                            self.go_on(&index, touched);
-                        }
+                        self.keep_only(&listed, &mut index, kind, scope.as_ref());
                         index.list_end(watch, self.feed.context.clock.now());
                         self.feed.progress.notify_one();
                         had = true;

@@ -40,6 +40,17 @@ const REFUSED_PAUSE: Duration = Duration::from_mins(1);
 /// How long to wait for the event of our own write before the index is taken for true again.
 const OWN_EVENT: Duration = Duration::from_secs(30);
 
+/// What a workload's place depends on.
+#[derive(Default)]
+struct Place {
+    /// Until when it occupies one for a restart that is under way.
+    until: Option<Timestamp>,
+    /// How long that may take,
+    deadline: SignedDuration,
+    /// and how long it may keep everybody waiting.
+    of_cluster: SignedDuration,
+}
+
 /// What a worker needs.
 pub struct Reconciler {
     /// What decisions are made on.
@@ -228,7 +239,8 @@ impl Reconciler {
 
     /// Asks whether it may roll now.
     fn ask(&self, workload: &WorkloadRef, decided: &Decided) -> Turn {
-        let rolls = self.rolls_until(workload).is_some();
+        let place = self.place(workload, self.context.clock.now());
+        let rolls = place.is_some_and(|place| place.until.is_some());
         let (turns, turn) = {
             let mut governor = self.context.governor();
             let turns = if rolls { Vec::new() } else { governor.end(workload) };
@@ -252,9 +264,8 @@ impl Reconciler {
 
     /// Gives its slot back when it does not roll, and calls whose turn it is then.
     fn give_back(&self, workload: &WorkloadRef, decided: &Decided, outcome: &Outcome) {
-        let rolls = self.rolls_until(workload).is_some();
         let now = self.context.clock.now();
-        let (deadline, of_cluster) = self.deadlines(workload);
+        let place = self.place(workload, now).unwrap_or_default();
         let turns = {
             let mut governor = self.context.governor();
             let is_over = |since: Option<Timestamp>, limit: SignedDuration| {
@@ -271,9 +282,9 @@ impl Reconciler {
                 ) => return,
                 (Outcome::Nothing, _) if decided.plan.reason == Reason::Rolling => {
                     governor.confirm(workload, &decided.budgets, now);
-                    if is_over(governor.last_since(workload), deadline) {
+                    if is_over(governor.last_since(workload), place.deadline) {
                         governor.release(workload)
-                    } else if is_over(governor.rolls_since(workload), of_cluster) {
+                    } else if is_over(governor.rolls_since(workload), place.of_cluster) {
                         governor.linger(workload)
                     } else {
                         return;
@@ -281,9 +292,9 @@ impl Reconciler {
                 }
                 (Outcome::Nothing, _) if decided.plan.reason == Reason::RollingLong => governor.linger(workload),
                 // Something else came while it rolls, and has to wait.
-                _ if rolls => {
+                _ if place.until.is_some() => {
                     governor.move_to(workload, &decided.budgets, now);
-                    if !is_over(governor.rolls_since(workload), of_cluster) {
+                    if !is_over(governor.rolls_since(workload), place.of_cluster) {
                         return;
                     }
                     governor.linger(workload)
@@ -296,28 +307,24 @@ impl Reconciler {
         }
     }
 
-    /// How long it may take, and how long it may keep everybody waiting.
-    fn deadlines(&self, workload: &WorkloadRef) -> (SignedDuration, SignedDuration) {
+    /// What its place depends on.
+    fn place(&self, workload: &WorkloadRef, now: Timestamp) -> Option<Place> {
         let index = self.context.index();
-        let entry = index.workload(workload);
-        entry.map_or_else(Default::default, |entry| {
-            let terms = index.terms(entry);
-            (terms.deadline, terms.cluster_deadline)
+        let entry = index.workload(workload)?;
+        let terms = index.terms(entry);
+        Some(Place {
+            until: entry.rolls_until(terms.deadline, now),
+            deadline: terms.deadline,
+            of_cluster: terms.cluster_deadline,
         })
     }
 
-    /// When it gives back the place that it has among those of the cluster, while it rolls.
-    fn lingers_at(&self, workload: &WorkloadRef, now: Timestamp) -> Option<Timestamp> {
-        let since = self.context.governor().rolls_since(workload)?;
-        let (_, of_cluster) = self.deadlines(workload);
-        since.checked_add(of_cluster).ok().filter(|at| now < *at)
-    }
-
-    /// Until when it occupies its place for a restart that is under way.
-    fn rolls_until(&self, workload: &WorkloadRef) -> Option<Timestamp> {
-        let index = self.context.index();
-        let entry = index.workload(workload)?;
-        entry.rolls_until(index.terms(entry).deadline, self.context.clock.now())
+    /// When it gives back a place that it has because it rolls: its own, or that of the cluster before.
+    fn gives_back_at(&self, workload: &WorkloadRef, now: Timestamp) -> Option<Timestamp> {
+        let place = self.place(workload, now)?;
+        let since = self.context.governor().rolls_since(workload);
+        let lingers = since.and_then(|since| since.checked_add(place.of_cluster).ok());
+        place.until.into_iter().chain(lingers.filter(|at| now < *at)).min()
     }
 
     /// Whether this very write was refused a moment ago, by a right or a rule.
@@ -455,8 +462,7 @@ impl Reconciler {
         let after = match outcome {
             Outcome::NotTried { until, .. } => until.duration_since(now).unsigned_abs(),
             Outcome::Nothing => {
-                let place = [self.rolls_until(workload), self.lingers_at(workload, now)];
-                let place = place.into_iter().flatten();
+                let place = self.gives_back_at(workload, now);
                 let Some(at) = decided.plan.not_before.into_iter().chain(place).min() else {
                     return;
                 };

@@ -466,10 +466,7 @@ fn short_name(source: &SourceRef, class: Class, own: &Namespace) -> String {
 /// The source of that short name; that of a class that restarts.
 fn source_of(name: &str, own: &Namespace) -> Option<SourceRef> {
     let mut parts = name.split('/');
-    let kind = parts.next()?;
-    let kind = [SourceKind::ConfigMap, SourceKind::Secret]
-        .into_iter()
-        .find(|known| known.word() == kind)?;
+    let kind = SourceKind::of_word(parts.next()?)?;
     let (first, second) = (parts.next()?, parts.next());
     let (namespace, name) = match second {
         Some(name) => (Namespace::from(first), name),

@@ -113,9 +113,7 @@ pub fn parse(text: &str, own: &Namespace) -> Option<Box<Cause>> {
         .iter()
         .take(NAMED)
         .filter_map(|source| {
-            let kind = [SourceKind::ConfigMap, SourceKind::Secret]
-                .into_iter()
-                .find(|kind| kind.word() == source.kind)?;
+            let kind = SourceKind::of_word(source.kind)?;
             Some(Caused {
                 source: SourceRef {
                     namespace: source.namespace.map_or_else(|| own.clone(), Namespace::from),

@@ -123,8 +123,8 @@ impl Governor {
     pub fn confirm(&mut self, workload: &WorkloadRef, budgets: &[Budget], now: Timestamp) {
         let may = self.slots.contains_key(workload) || self.has_room(&[]);
         self.take(workload, budgets, Some(now));
-        if !may && self.lingering.insert(workload.clone()) {
-            count_down(&mut self.taken_in, &workload.namespace);
+        if !may {
+            self.leave_place(workload);
         }
     }
 
@@ -154,7 +154,21 @@ impl Governor {
         if over { self.release(workload) } else { Vec::new() }
     }
 
+    /// Gives the cluster's place back and keeps the others. Gives whether it had one.
+    fn leave_place(&mut self, workload: &WorkloadRef) -> bool {
+        let had = self.lingering.insert(workload.clone());
+        if had {
+            count_down(&mut self.taken_in, &workload.namespace);
+        }
+        had
+    }
+
     fn take(&mut self, workload: &WorkloadRef, budgets: &[Budget], since: Option<Timestamp>) {
+        if let Some(slot) = self.slots.get_mut(workload).filter(|slot| *slot.budgets == *budgets) {
+            slot.since = slot.since.or(since);
+            slot.last = slot.last.or(since);
+            return;
+        }
         let before = self.slots.remove(workload);
         match &before {
             Some(slot) => {
@@ -180,8 +194,7 @@ impl Governor {
     /// its policies are not. Gives those whose turn it is now.
     pub fn linger(&mut self, workload: &WorkloadRef) -> Vec<WorkloadRef> {
         let has_one = self.slots.contains_key(workload);
-        if has_one && self.lingering.insert(workload.clone()) {
-            count_down(&mut self.taken_in, &workload.namespace);
+        if has_one && self.leave_place(workload) {
             self.call()
         } else {
             Vec::new()

@@ -105,6 +105,14 @@ impl SourceKind {
             Self::Secret => "Secret",
         }
     }
+
+    /// The kind of that word.
+    #[must_use]
+    pub fn of_word(word: &str) -> Option<Self> {
+        [Self::ConfigMap, Self::Secret]
+            .into_iter()
+            .find(|kind| kind.word() == word)
+    }
 }
 
 /// One source in the cluster.

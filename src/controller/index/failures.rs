@@ -7,6 +7,7 @@
 use super::Index;
 use crate::controller::entry::WorkloadEntry;
 use crate::core::baseline::{Baseline, Unsure};
+use crate::core::cause::Caused;
 use crate::core::decide::Failure;
 use crate::core::name::{Namespace, WorkloadRef};
 use crate::core::reason::{Reason, State};
@@ -43,56 +44,46 @@ impl Index {
         let Some(entry) = self.workload(reference).filter(|entry| !is_over(entry)) else {
             return Vec::new();
         };
-        let known = || self.failures.iter().filter(|failure| failure.workload == *reference);
-        let cause = entry.workload.cause();
         let baseline = entry.workload.observed.as_deref().map(Baseline::parse);
         let baseline = baseline.and_then(Result::ok);
-        let undone = baseline.as_ref().filter(|it| it.held == Some(Unsure::Undone));
         if baseline.as_ref().is_some_and(|baseline| baseline.excused) {
             return Vec::new();
         }
+        let failure = |caused: Caused, key: &str, undone| Failure {
+            workload: reference.clone(),
+            source: caused.source,
+            key: key.into(),
+            digest: caused.digest,
+            undone,
+        };
+        let undone = baseline.iter().filter(|it| it.held == Some(Unsure::Undone));
+        let undone = undone.flat_map(|baseline| {
+            let from = baseline.undone_from(&reference.namespace);
+            from.map(|caused| failure(caused, &baseline.key, true))
+        });
+        // One that waits for something else by now has failed all the same.
+        let failed = entry.status == Some((State::Failed, Reason::RolloutFailed)) || entry.has_failed();
+        let cause = entry.workload.cause();
+        let named = cause.filter(|_| failed).into_iter().flat_map(|cause| {
+            let sources = cause.sources.iter().cloned();
+            sources.map(|caused| failure(caused, &cause.key, false))
+        });
+        // Until its rollout is complete or one for another content, it goes on failing, whatever it waits for
+        // besides: whoever puts another template in the failed one's place has not made it good.
+        let replaced = |known: &&Failure| {
+            let mut sources = cause.iter().flat_map(|cause| cause.sources.iter());
+            sources.any(|caused| caused.source == known.source && caused.digest != known.digest)
+        };
+        let known = self.failures.iter().filter(|known| known.workload == *reference);
+        let known = known.filter(|known| !replaced(known)).cloned();
 
         let mut failures: Vec<Failure> = Vec::new();
-        if let Some(baseline) = undone {
-            let from = baseline.undone_from(&reference.namespace);
-            failures.extend(from.map(|caused| Failure {
-                workload: reference.clone(),
-                source: caused.source,
-                key: baseline.key.clone(),
-                digest: caused.digest,
-                undone: true,
-            }));
-        }
-        let mut add = |failure: Failure| {
+        for failure in undone.chain(named).chain(known) {
             let same = |it: &Failure| it.source == failure.source && it.digest == failure.digest;
             if !failures.iter().any(same) {
                 failures.push(failure);
             }
-        };
-        // One that waits for something else by now has failed all the same.
-        let failed = entry.status == Some((State::Failed, Reason::RolloutFailed)) || entry.has_failed();
-        for (cause, caused) in cause
-            .iter()
-            .flat_map(|cause| cause.sources.iter().map(move |it| (cause, it)))
-        {
-            let failure = Failure {
-                workload: reference.clone(),
-                source: caused.source.clone(),
-                key: cause.key.clone(),
-                digest: caused.digest,
-                undone: false,
-            };
-            // Until its rollout is complete or another one, it goes on failing, whatever it waits for besides.
-            if failed || known().any(|it| *it == failure) {
-                add(failure);
-            }
         }
-        // Whoever puts another template in the failed one's place has not made it good.
-        let replaced = |failure: &&Failure| {
-            let mut sources = cause.iter().flat_map(|cause| cause.sources.iter());
-            sources.any(|caused| caused.source == failure.source && caused.digest != failure.digest)
-        };
-        known().filter(|failure| !replaced(failure)).cloned().for_each(add);
         failures
     }
 

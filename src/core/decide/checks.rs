@@ -426,8 +426,7 @@ pub(super) fn undone(case: &Case<'_>) -> Option<Plan> {
     (since && !any_meanwhile(case, proof)).then(|| absorbing(case, evidence.progress))
 }
 
-/// Records the present content as what is wanted, and that pods are not known to run it.
-/// Held, and on record what it was taken back from: others that wait for the same are told of it.
+/// As [`hold_unsure`], with what it was taken back from on record: others that wait for the same are told of it.
 pub(super) fn hold_undone(case: &Case<'_>) -> Plan {
     let input = case.input;
     let reference = &input.workload.reference;
@@ -457,6 +456,7 @@ pub(super) fn is_with(failure: &super::Failure, view: &super::View<'_>, ring: &K
         })
 }
 
+/// Records the present content as what is wanted, and that pods are not known to run it.
 pub(super) fn hold_unsure(case: &Case<'_>, why: Unsure, reverts: u32, reason: Reason, detail: String) -> Plan {
     let baseline = unsure_of(case, why, reverts);
     Plan::new(Action::Adopt(baseline.print()), State::Held, reason).about(detail)
