@@ -211,10 +211,7 @@ async fn restarted(t: &Test, names: &[&'static str], count: usize) -> Vec<&'stat
 }
 
 async fn wait_for_their_turn(leader: &Controller, count: u32) {
-    await_condition(&format!("{count} to wait for their turn"), async || {
-        let waiting = leader.metric("windlass_held", &[("reason", "Budget")]).await?;
-        ensure!((waiting - f64::from(count)).abs() < 0.5, "{waiting} do");
-        Ok(())
-    })
-    .await;
+    leader
+        .await_metric("windlass_held", &[("reason", "Budget")], count)
+        .await;
 }

@@ -9,7 +9,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use super::scene::{Rendered, Scene, apply, define};
+use super::scene::{Rendered, Scene, account, apply, define};
 use crate::support::{CONFIG_DIGEST, Test, await_condition, template_annotation, tests};
 
 tests! {
@@ -40,7 +40,7 @@ async fn the_policy_of_the_docs_lets_windlass_work_and_no_more(t: &Test) {
     let name = format!("guarded-{}", scene.namespace());
     let rendered = Rendered::new(t, &name, values);
     rendered.grant(t, None).await;
-    for document in documented(&rendered.user(t), &name) {
+    for document in documented(&account(t, &rendered.name), &name) {
         apply(t, &document).await;
     }
     let scratch = tempfile::tempdir().expect("a scratch folder");

@@ -3,8 +3,6 @@
 
 use std::{
     collections::BTreeSet,
-    fs,
-    io::{Read as _, Seek as _, SeekFrom},
     path::Path,
     time::{Duration, Instant},
 };
@@ -62,18 +60,8 @@ fn alone(values: Value) -> Value {
 }
 
 /// The requests of the account that have been answered so far.
-fn requests(t: &Test, rendered: &Rendered) -> Vec<Value> {
-    // The whole log has the requests of all tests, and is read again and again.
-    let mut log = fs::File::open(t.cluster.audit_log.as_ref().expect("a cluster of ours")).expect("the audit log");
-    log.seek(SeekFrom::Start(rendered.audited_from)).expect("it only grows");
-    let mut text = String::new();
-    log.read_to_string(&mut text).expect("the audit log is text");
-    let user = rendered.user(t);
-    text.lines()
-        .filter(|line| line.contains(&user))
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|line| line["user"]["username"] == *user && line["stage"] == "ResponseComplete")
-        .collect()
+fn requests(rendered: &Rendered) -> Vec<Value> {
+    rendered.audit.as_ref().expect("a cluster of ours").lines()
 }
 
 fn refused(requests: &[Value]) -> Vec<String> {
@@ -110,7 +98,7 @@ async fn in_single_namespaces_every_right_is_used_and_none_is_missing(t: &Test) 
     controller.stop().await;
     // Asked for all the same, and done without: what is of the cluster.
     let of_cluster = ["clusterrolloutpolicies", "namespaces", "customresourcedefinitions"];
-    let requests = requests(t, &rendered);
+    let requests = requests(&rendered);
     let others = requests
         .iter()
         .filter(|it| !of_cluster.iter().any(|of| it["objectRef"]["resource"] == *of));
@@ -138,7 +126,7 @@ async fn without_secrets_every_right_is_used_and_none_is_missing(t: &Test) {
     adopted(t, &scene, &controller).await;
     scene.config("B").await;
     nudged(t, &scene).await;
-    used_up(t, &rendered, &controller).await;
+    used_up(&rendered, &controller).await;
     let key: Api<ConfigMap> = t.api();
     key.get(&format!("{}-digest-key", rendered.name))
         .await
@@ -174,7 +162,7 @@ async fn while_it_only_observes_it_reads_the_lease_and_misses_no_right(t: &Test)
     told_of_a_restart(t, &scene).await;
     controller.stop().await;
 
-    let requests = requests(t, &rendered);
+    let requests = requests(&rendered);
     assert_eq!(refused(&requests), Vec::<String>::new());
     let of_leases = requests.iter().filter(|it| it["objectRef"]["resource"] == "leases");
     let of_leases: BTreeSet<&str> = of_leases.filter_map(|it| it["verb"].as_str()).collect();
@@ -193,13 +181,13 @@ async fn every_right_is_used(t: &Test, scene: &Scene<'_>, rendered: &Rendered) {
     let lease: Lease = t.api().get(&rendered.name).await.expect("there is a Lease");
     let holder = lease.spec.and_then(|spec| spec.holder_identity);
     assert!(holder.is_some_and(|holder| !holder.is_empty()));
-    used_up(t, rendered, &controller).await;
+    used_up(rendered, &controller).await;
 }
 
 /// Ends the controller, whose watches are on record then, and compares.
-async fn used_up(t: &Test, rendered: &Rendered, controller: &Controller) {
+async fn used_up(rendered: &Rendered, controller: &Controller) {
     await_condition("every right but those to watch to be used", async || {
-        let left = left_unused(rendered, &requests(t, rendered));
+        let left = left_unused(rendered, &requests(rendered));
         let left: Vec<String> = left
             .iter()
             .filter(|right| right.verb != "watch")
@@ -211,12 +199,12 @@ async fn used_up(t: &Test, rendered: &Rendered, controller: &Controller) {
     .await;
     controller.stop().await;
     await_condition("every right to be used", async || {
-        let left = left_unused(rendered, &requests(t, rendered));
+        let left = left_unused(rendered, &requests(rendered));
         ensure!(left.is_empty(), "not used: {left:?}");
         Ok(())
     })
     .await;
-    assert_eq!(refused(&requests(t, rendered)), Vec::<String>::new());
+    assert_eq!(refused(&requests(rendered)), Vec::<String>::new());
 }
 
 fn left_unused(rendered: &Rendered, requests: &[Value]) -> BTreeSet<Right> {
@@ -376,7 +364,7 @@ async fn missed(
     let mut changed = false;
     let deadline = Instant::now() + DEADLINE;
     let refused = loop {
-        let refused = refused(&requests(t, rendered));
+        let refused = refused(&requests(rendered));
         if !refused.is_empty() {
             break refused;
         }

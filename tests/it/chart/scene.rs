@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use super::helm::{template, the};
 use crate::support::{
     Test, Workload,
+    audit::Audit,
     build::{deployment, env, volume},
     by,
     controller::Controller,
@@ -52,29 +53,30 @@ impl std::fmt::Display for Right {
     }
 }
 
+/// The account of a release as the API server calls it.
+pub fn account(t: &Test, name: &str) -> String {
+    format!("system:serviceaccount:{}:{name}", t.namespace)
+}
+
 /// What the chart renders for one namespace.
 pub struct Rendered {
     documents: Vec<Value>,
     /// The name of everything in the release.
     pub name: String,
-    /// Nothing of it is in the API server's account before.
-    pub audited_from: u64,
+    /// What its account asks for; nothing of it is in the API server's log before.
+    pub audit: Option<Audit>,
 }
 
 impl Rendered {
     /// A release of its own in the test's namespace.
     pub fn new(t: &Test, name: &str, mut values: Value) -> Self {
         values["fullnameOverride"] = json!(name);
+        let log = t.cluster.audit_log.clone();
         let documents = template(name, &t.namespace, &values).expect("values that can be");
         Self {
             documents,
             name: name.to_owned(),
-            audited_from: t
-                .cluster
-                .audit_log
-                .as_ref()
-                .and_then(|log| fs::metadata(log).ok())
-                .map_or(0, |log| log.len()),
+            audit: log.map(|log| Audit::from_now(log, &account(t, name), &t.namespace)),
         }
     }
 
@@ -150,11 +152,6 @@ impl Rendered {
             }
             apply(t, &document).await;
         }
-    }
-
-    /// The account as the API server calls it.
-    pub fn user(&self, t: &Test) -> String {
-        format!("system:serviceaccount:{}:{}", t.namespace, self.name)
     }
 
     /// Runs the controller with the chart's own arguments and the token of its service account.

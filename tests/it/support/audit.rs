@@ -63,16 +63,25 @@ impl Audit {
         watches.iter().filter(|it| it.resource == resource).count()
     }
 
-    /// Watches and everything else.
-    fn answered(&self) -> (Vec<Request>, Vec<Request>) {
+    /// What the user was answered so far, in any namespace, as the log has it.
+    pub fn lines(&self) -> Vec<Value> {
         let mut text = String::new();
         let mut log = File::open(&self.log).expect("the audit log");
         log.seek(SeekFrom::Start(self.from)).expect("the audit log only grows");
         log.read_to_string(&mut text).expect("the audit log is text");
         text.lines()
+            // Most are of others, and need not be read for that.
+            .filter(|line| line.contains(&self.user))
             .filter_map(|line| serde_json::from_str::<Value>(line).ok())
             .filter(|line| line["stage"] == "ResponseComplete")
             .filter(|line| line["user"]["username"] == self.user.as_str())
+            .collect()
+    }
+
+    /// Watches and everything else.
+    fn answered(&self) -> (Vec<Request>, Vec<Request>) {
+        self.lines()
+            .into_iter()
             .filter(|line| line["objectRef"]["namespace"].as_str().unwrap_or_default() == self.namespace)
             .map(|line| {
                 let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();

@@ -122,6 +122,16 @@ impl Controller {
         Ok(sum(&self.metrics().await?, name, labels))
     }
 
+    /// Waits until a metric has this value.
+    pub async fn await_metric(&self, name: &str, labels: &[(&str, &str)], expected: u32) {
+        await_condition(&format!("{name}{labels:?} to be {expected}"), async || {
+            let value = self.metric(name, labels).await?;
+            ensure!((value - f64::from(expected)).abs() < 0.5, "it is {value}");
+            Ok(())
+        })
+        .await;
+    }
+
     /// Asks it to stop and expects that it does so cleanly and in time.
     pub async fn stop(&self) {
         self.signal(Signal::TERM);

@@ -804,12 +804,7 @@ impl Test {
 
     /// Waits until a metric has this value.
     pub async fn metric(&self, name: &str, labels: &[(&str, &str)], expected: u32) {
-        await_condition(&format!("{name}{labels:?} to be {expected}"), async || {
-            let value = self.windlass().metric(name, labels).await?;
-            ensure!((value - f64::from(expected)).abs() < 0.5, "it is {value}");
-            Ok(())
-        })
-        .await;
+        self.windlass().await_metric(name, labels, expected).await;
     }
 
     /// Waits until this has been counted at least once.
