@@ -495,7 +495,7 @@ fn capitalised(text: &str) -> String {
 }
 
 /// `Deployment shop/web`.
-struct Named<'a>(&'a WorkloadRef);
+pub(super) struct Named<'a>(pub(super) &'a WorkloadRef);
 
 impl std::fmt::Display for Named<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

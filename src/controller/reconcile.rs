@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tracing::warn;
 
 use super::gather::{Context, Decided, Undecided, decide_now, prove};
 use super::index::{Wanted, is_done};
-use super::observe::{Observer, Outcome};
+use super::observe::{Named, Observer, Outcome};
 use super::propagation::Propagator;
 use super::queue::Queue;
 use super::rehearsal::{Change, Of, Part, Rehearsals};
@@ -50,6 +51,13 @@ struct Place {
     /// and how long it may keep everybody waiting.
     of_cluster: SignedDuration,
 }
+
+/// How often one decision may ask for more: once for older baselines, once for pods, and the decision itself.
+const ROUNDS: usize = 3;
+
+/// A workload whose requests fail this often in a row is worth a line of the log, and again each time that
+/// the number has doubled.
+const FAILURES_LOGGED: u32 = 4;
 
 /// What a worker needs.
 pub struct Reconciler {
@@ -93,14 +101,21 @@ impl Reconciler {
     /// Decides; where the decision asks for more, reads that and decides again.
     async fn gather_and_decide(&self, workload: &WorkloadRef) -> Option<Decided> {
         let mut proof = None;
-        // Once for older baselines, once for pods, and the decision itself.
-        for _ in 0..3 {
+        let mut unfinished = None;
+        for _ in 0..ROUNDS {
             let started = std::time::Instant::now();
             let decided = match decide_now(&self.context, workload, proof.as_ref()) {
                 Ok(decided) => decided,
-                // Its event is on the way; should it never come, there is the resync.
-                Err(Undecided::Gone | Undecided::OutOfDate) => return None,
+                Err(Undecided::Gone) => {
+                    self.release_unless_rolling(workload);
+                    return None;
+                }
+                Err(Undecided::OutOfDate) => {
+                    self.return_without_event(workload);
+                    return None;
+                }
                 Err(Undecided::Unread(sources)) => {
+                    self.release_unless_rolling(workload);
                     for source in sources {
                         self.reading.push(Wanted::Source(source));
                     }
@@ -117,14 +132,76 @@ impl Reconciler {
             }
             match prove(&self.context, workload, &decided.uid, need).await {
                 Ok(read) => proof = read.or(proof),
-                Err(ApiError::NotFound | ApiError::Replaced) => return None,
+                Err(ApiError::NotFound | ApiError::Replaced) => {
+                    // Mostly its own event is on the way.
+                    self.return_after_failure(workload);
+                    return None;
+                }
                 Err(error) => {
                     self.observe(workload, decided, Outcome::Failed(error));
+                    self.release_unless_rolling(workload);
                     return None;
                 }
             }
+            unfinished = Some(decided);
+        }
+        if let Some(decided) = unfinished {
+            self.give_up(workload, decided);
         }
         None
+    }
+
+    /// What the decision asks for changes as fast as it is read. It is made again later: dropped, the change
+    /// would be lost with it.
+    fn give_up(&self, workload: &WorkloadRef, decided: Decided) {
+        warn!(workload = %Named(workload), rounds = ROUNDS, "decision did not finish; retrying with backoff");
+        let error = ApiError::Unexpected("what was read does not decide it");
+        self.observe(workload, decided, Outcome::Failed(error));
+        self.release_unless_rolling(workload);
+    }
+
+    /// It was called for its turn, perhaps, and cannot take it now: others may. What rolls keeps its slot.
+    fn release_unless_rolling(&self, workload: &WorkloadRef) {
+        let now = self.context.clock.now();
+        let rolls = self.place(workload, now).is_some_and(|place| place.until.is_some());
+        let written = {
+            let index = self.context.index();
+            index.workload(workload).is_some_and(|entry| entry.expected.is_some())
+        };
+        if rolls || written {
+            return;
+        }
+        let turns = self.context.governor().release(workload);
+        for turn in turns {
+            self.queue.push(turn);
+        }
+    }
+
+    /// Comes back should the event of our own write never come.
+    fn return_without_event(&self, workload: &WorkloadRef) {
+        let until = {
+            let index = self.context.index();
+            index.workload(workload).and_then(|entry| entry.expected)
+        };
+        if let Some((_, until)) = until {
+            let wait = until.duration_since(self.context.clock.now()).max(SignedDuration::ZERO);
+            self.queue.push_after(workload.clone(), wait.unsigned_abs());
+        }
+    }
+
+    /// Comes back after a pause that grows with each failure.
+    fn return_after_failure(&self, workload: &WorkloadRef) {
+        let failures = {
+            let mut index = self.context.index();
+            let Some(entry) = index.workload_mut(workload) else {
+                return;
+            };
+            entry.failures = entry.failures.saturating_add(1);
+            entry.failures
+        };
+        let pause = jittered(backoff(failures, MIN_BACKOFF, MAX_BACKOFF), workload, failures);
+        self.queue.push_after(workload.clone(), pause);
+        self.release_unless_rolling(workload);
     }
 
     fn too_soon(&self, workload: &WorkloadRef) -> Option<Duration> {
@@ -448,7 +525,12 @@ impl Reconciler {
                 entry.failures = entry.failures.saturating_add(1);
                 entry.refused = Some(Box::new((identity(&decided.plan), now + pause)));
             }
-            Outcome::Failed(_) => entry.failures = entry.failures.saturating_add(1),
+            Outcome::Failed(error) => {
+                entry.failures = entry.failures.saturating_add(1);
+                if entry.failures >= FAILURES_LOGGED && entry.failures.is_power_of_two() {
+                    warn!(workload = %Named(workload), failures = entry.failures, %error, "requests keep failing");
+                }
+            }
             Outcome::Nothing
             | Outcome::Refused
             | Outcome::Waiting { .. }

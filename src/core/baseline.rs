@@ -14,6 +14,7 @@ use super::cause::{Caused, WholeDigest};
 use super::class::Class;
 use super::digest::{Digest, Hint, ShapeTag, WorkloadKey};
 use super::name::{Name, Namespace, SourceKind, SourceRef, Uid, Version};
+use super::time::Second;
 
 #[cfg(test)]
 mod tests;
@@ -40,6 +41,8 @@ pub struct Baseline {
     pub at: Timestamp,
     /// The newest version among its sources: a source of a later version was written since.
     pub horizon: Version,
+    /// The latest time that the managed fields of its sources had. A later one is of a later write.
+    pub written: Option<Second>,
     /// The revision of the workload that it was set for; 0 before the first.
     pub revision: u64,
     /// Which sources and keys it covers, as one tag.
@@ -280,6 +283,7 @@ impl Baseline {
             uid,
             at,
             horizon,
+            written,
             revision,
             shape,
             recorded,
@@ -321,6 +325,7 @@ impl Baseline {
             uid: uid.to_string(),
             at: millis(*at),
             rv: horizon.number(),
+            written: written.map(Second::unix),
             rev: *revision,
             shape: BASE64.encode(shape),
             src,
@@ -369,6 +374,7 @@ impl Baseline {
             uid: Uid::from(wire.uid.as_str()),
             at: wire.at,
             horizon: Version::new(wire.rv),
+            written: wire.written.map(Second::new),
             revision: wire.rev,
             shape: decode(&wire.shape).ok_or(Unreadable::Malformed)?,
             recorded,
@@ -508,6 +514,8 @@ struct Wire {
     uid: String,
     at: Timestamp,
     rv: u64,
+    #[serde(default, rename = "wt", skip_serializing_if = "Option::is_none")]
+    written: Option<i64>,
     rev: u64,
     shape: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]

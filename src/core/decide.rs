@@ -29,6 +29,7 @@ mod flapping;
 mod governed;
 mod in_place;
 mod known;
+mod last_change;
 mod levers;
 mod make;
 mod reverts;
@@ -329,7 +330,7 @@ pub fn decide(input: &Input<'_>) -> Plan {
         Known::Here(baseline) => (baseline, false),
         Known::Elsewhere(baseline) => (baseline, true),
         Known::Search => return Plan::new(Action::Prove(Need::History), State::Held, Reason::Proving),
-        Known::Incomparable(why) => return incomparable(input, why),
+        Known::Incomparable(why) => return incomparable(input, None, why),
         Known::First | Known::Others(_) => {
             if let Some(plan) = known::maybe_stripped(input) {
                 return plan;
@@ -339,13 +340,18 @@ pub fn decide(input: &Input<'_>) -> Plan {
         }
     };
     let Some(key) = input.ring.get(&baseline.key) else {
-        return incomparable(input, "the digest key that its baseline was made with is lost");
+        return incomparable(
+            input,
+            Some(&baseline),
+            "the digest key that its baseline was made with is lost",
+        );
     };
     let key = key.for_workload(&input.workload.uid);
     let present = present(input, &key, HintDetail::All);
     let Some(mut difference) = baseline.compare(&key, &input.workload.reference.namespace, &present) else {
         return incomparable(
             input,
+            Some(&baseline),
             "it uses other sources than before, too many to be recorded one by one",
         );
     };

@@ -107,9 +107,30 @@ pub struct Digest(pub [u8; 16]);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShapeTag(pub [u8; 3]);
 
-/// 24 bits of one key's content. Only ever used to name a changed key to people.
+/// 8 bits of a key's name, to see that a key is gone, and 16 bits of its content, to name a changed key to
+/// people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hint(pub [u8; 3]);
+
+impl Hint {
+    /// What its first byte is for a key of that name. Names of keys are no secret.
+    #[must_use]
+    pub fn name_tag(key: &Key) -> u8 {
+        // FNV-1a, folded (<http://www.isthe.com/chongo/tech/comp/fnv/>).
+        let bytes = key.as_str().bytes();
+        let hash = bytes.fold(0x811c_9dc5_u32, |hash, byte| {
+            (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+        });
+        hash.to_le_bytes().iter().fold(0, |tag, byte| tag ^ byte)
+    }
+
+    /// What tells of the name.
+    #[must_use]
+    pub fn tag(self) -> u8 {
+        let Self([tag, ..]) = self;
+        tag
+    }
+}
 
 /// Makes the digests of one workload.
 pub struct WorkloadKey([u8; 32]);
@@ -210,7 +231,8 @@ impl WorkloadKey {
         mac.source(source);
         mac.text(key.as_str());
         mac.bytes(value.bytes());
-        Hint(cut(&mac.finish()))
+        let [first, second] = cut(&mac.finish());
+        Hint([Hint::name_tag(key), first, second])
     }
 
     /// One digest over all sources, in order.

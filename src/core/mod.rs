@@ -11,6 +11,7 @@ pub mod challenge;
 pub mod class;
 pub mod compat;
 pub mod content;
+pub mod content_time;
 pub mod decide;
 pub mod digest;
 pub mod duration;

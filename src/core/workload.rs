@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::cause::Cause;
 use super::content::Contents;
+use super::content_time::ContentTime;
 use super::kind::Evidence;
 use super::labels::Labels;
 use super::lever::Levers;
@@ -139,10 +140,8 @@ pub struct Source {
     pub marks: Option<Box<SourceMarks>>,
     /// Its keys.
     pub contents: Contents,
-    /// The latest time at which a field manager wrote its content, by the API server's clock.
-    /// Writes to labels by the same manager move it too, so it is never too early. `None` when
-    /// nobody left a trace.
-    pub changed_at: Option<Second>,
+    /// When its content came to be what it is, by the API server's clock.
+    pub written: ContentTime,
 }
 
 /// What the annotations of a source say.

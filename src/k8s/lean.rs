@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use crate::core::annotation;
+use crate::core::content_time::ContentTime;
 use crate::core::kind::KindId;
 use crate::core::labels::Labels;
 use crate::core::name::{Name, Namespace, SourceKind, Uid, Version};
@@ -45,7 +46,7 @@ struct WireMeta {
     #[serde(deserialize_with = "ours")]
     annotations: BTreeMap<String, String>,
     #[serde(deserialize_with = "content_written")]
-    managed_fields: Option<Second>,
+    managed_fields: ContentTime,
     owner_references: Vec<WireOwner>,
 }
 
@@ -126,8 +127,8 @@ fn ours<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, S
     deserializer.deserialize_any(Ours)
 }
 
-/// The latest time at which any field manager wrote `data` or `binaryData`.
-fn content_written<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Second>, D::Error> {
+/// The latest time of a field manager of `data` or `binaryData`, and of any field manager.
+fn content_written<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ContentTime, D::Error> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Entry {
@@ -137,11 +138,14 @@ fn content_written<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
         fields: WritesContent,
     }
     let entries = Option::<Vec<Entry>>::deserialize(deserializer)?.unwrap_or_default();
-    Ok(entries
-        .iter()
-        .filter(|entry| entry.fields.0)
-        .filter_map(|entry| Second::parse(entry.time.as_deref()?))
-        .max())
+    let latest = |which: &dyn Fn(&Entry) -> bool| {
+        let entries = entries.iter().filter(|entry| which(entry));
+        entries.filter_map(|entry| Second::parse(entry.time.as_deref()?)).max()
+    };
+    Ok(ContentTime::recorded(
+        latest(&|entry| entry.fields.0),
+        latest(&|_| true),
+    ))
 }
 
 /// Whether a set of managed fields has content among them.

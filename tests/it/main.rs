@@ -45,6 +45,7 @@ mod policy_schema;
 mod process;
 mod references;
 mod reloader;
+mod removed_keys;
 mod requests;
 mod rights;
 mod rollouts;

@@ -25,6 +25,7 @@ tests! {
     without_the_right_to_list_it_says_so_and_is_not_ready: embedded;
     without_the_right_to_patch_it_says_so_and_does_not_insist: embedded;
     a_patch_that_is_refused_is_reported_and_not_repeated: embedded;
+    one_whose_pods_cannot_be_read_gives_its_slot_back: embedded;
 }
 
 /// Everything but writing to workloads.
@@ -135,6 +136,58 @@ async fn without_the_right_to_patch_it_says_so_and_does_not_insist(t: &Test) {
     t.complete("web").await;
     controller.stop().await;
     assert_eq!(t.template_changes("web").await, 1);
+}
+
+async fn one_whose_pods_cannot_be_read_gives_its_slot_back(t: &Test) {
+    let all = ["first", "second", "third"];
+    for name in all {
+        t.config(name, &[("level", "A")]).await;
+        let workload = deployment(name).uses(env(name, "level"));
+        // Its rollout holds the only slot for as long as the test wants.
+        let by_hand = name == "first";
+        t.deploy(if by_hand {
+            workload.made_ready_by_hand()
+        } else {
+            workload
+        })
+        .await;
+        if by_hand {
+            t.complete_by_hand(name).await;
+        }
+    }
+    let mut rules: Vec<Value> = serde_json::from_str(READ).expect("JSON");
+    rules[0]["resources"] = json!(["configmaps", "secrets"]);
+    rules.push(json!({"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["patch"]}));
+    grant(t, "all-but-pods", json!(rules)).await;
+    let limited = t.cluster.limited.clone().expect("only run in a cluster of ours");
+    let flags = ["--max-parallel", "1"].map(str::to_owned).into_iter();
+    let controller = t.installation(limited, flags.chain(own_lease(t)).collect()).await;
+    controller.await_ready().await;
+    for name in all {
+        t.adopted(name).await;
+    }
+
+    t.config("first", &[("level", "B")]).await;
+    t.await_template_changes("first", 1).await;
+    t.config("second", &[("level", "B")]).await;
+    controller
+        .await_metric("windlass_held", &[("reason", "Budget")], 1)
+        .await;
+    // Whether a pod was started in between, only the pods can tell.
+    t.config("second", &[("level", "A")]).await;
+    await_condition("the pods to be asked for in vain", async || {
+        let refused = controller
+            .metric("windlass_api_requests_total", &[("resource", "pods"), ("code", "403")])
+            .await?;
+        anyhow::ensure!(refused > 0.5, "they are not");
+        Ok(())
+    })
+    .await;
+
+    t.complete_by_hand("first").await;
+    t.config("third", &[("level", "B")]).await;
+    t.await_template_changes("third", 1).await;
+    controller.stop().await;
 }
 
 fn patches_of_web(requests: &[Request]) -> Vec<Request> {

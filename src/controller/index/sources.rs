@@ -93,7 +93,7 @@ impl Index {
             how,
             watch,
             unseen_since: self.unseen_since(watch, &source.reference, how),
-            changed_at: source.changed_at,
+            changed_at: source.written.at(),
             skipped: None,
         };
         match source.reference.kind {
@@ -259,17 +259,23 @@ impl Index {
         let Some(state) = self.watch(watch) else {
             return Vec::new();
         };
-        let generation = state.generation;
+        let (generation, last_event) = (state.generation, state.last);
         if how == How::Watched {
             self.note_life(watch, now);
         }
         let reference = source.reference.clone();
         let version = source.version;
+        let by = Second::from(now);
         let unseen = seen.unseen_since.into_iter().chain(seen.skipped).min();
         let unseen = unseen.map(|since| Unseen { since, version });
-        let since = source.changed_at.unwrap_or_else(|| Second::from(now));
-        let since = seen.skipped.map_or(since, |skipped| skipped.min(since));
+        let recorded = source.written.at().unwrap_or(by);
+        let skipped_since = |since: Second| seen.skipped.map_or(since, |skipped| skipped.min(since));
         let Some(entry) = self.sources.get_mut(&reference) else {
+            source.written = if how == How::Watched && !self.rules.selected_sources {
+                source.written.created(by)
+            } else {
+                source.written.found(by)
+            };
             let entry = SourceEntry {
                 source,
                 gone: false,
@@ -279,7 +285,7 @@ impl Index {
                 unseen,
                 generation,
             };
-            return self.first_see(reference, entry, how, since, now);
+            return self.first_see(reference, entry, how, skipped_since(recorded), now);
         };
         entry.generation = generation;
         let first_read = entry.content != Content::Read;
@@ -304,10 +310,29 @@ impl Index {
             .collect();
         let toggled = !before.has_marks_of(source);
         let skipped = seen.skipped.is_some();
-        if same && how == How::Watched && !first_read && !skipped {
+        let written = source.written;
+        let written = match how {
+            _ if first_read => written.found(by),
+            How::Watched if skipped => written.unknown(by),
             // Only its labels moved, whatever its managed fields say.
-            entry.source.changed_at = before.changed_at;
+            How::Watched if same => written.kept(before.written),
+            How::Watched if before.uid != source.uid => written.created(by),
+            How::Watched => written.changed(before.written, by),
+            How::Listed if same => written.kept_unseen(before.written, by),
+            How::Listed => {
+                let removed = keys.iter().any(|key| source.contents.get(key.as_str()).is_none());
+                written.changed_unseen(before.written, removed, by)
+            }
+        };
+        let since = if written.at() == Some(recorded) || first_read {
+            recorded
         } else {
+            // Some time between the last event and this one.
+            before.written.at().max(last_event).unwrap_or(by).min(by)
+        };
+        let since = skipped_since(since);
+        entry.source.written = written;
+        if !same || how == How::Listed || first_read || skipped {
             entry.content_version = version;
         }
         if let Some(unseen) = unseen {

@@ -324,6 +324,70 @@ async fn one_who_only_observes_sends_nothing_and_keeps_what_would_restart_in_sig
     api.finish().await;
 }
 
+/// As if it had been rolled out, so that older revisions may have kept a baseline: they have to be read.
+fn that_has_to_be_read(bench: &Bench) {
+    let mut index = bench.reconciler.context.index();
+    let entry = index.workload_mut(&web()).expect("it is known");
+    entry.workload.evidence.revision = Some(1);
+}
+
+const GET: &str = "GET /apis/apps/v1/namespaces/shop/deployments/web";
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_called_and_cannot_be_decided_gives_its_slot_back() {
+    for answer in [refused(503, "busy"), refused(403, FORBIDDEN), refused(404, "not found")] {
+        let api = Api::expecting([(GET, answer)]);
+        let bench = Bench::new(&api, false);
+        that_has_to_be_read(&bench);
+        let other = WorkloadRef {
+            name: Name::from("other"),
+            ..web()
+        };
+        {
+            let mut governor = bench.reconciler.context.governor();
+            *governor = crate::core::governor::Governor::new(1);
+            assert_eq!(governor.ask(&web(), &[]), Turn::Now, "it was called");
+            assert!(matches!(governor.ask(&other, &[]), Turn::Later { .. }));
+        }
+        bench.reconcile().await;
+        let called = tokio::time::timeout(Duration::from_secs(5), bench.reconciler.queue.pop()).await;
+        assert_eq!(called, Ok(other));
+        let again = tokio::time::timeout(Duration::from_mins(2), bench.reconciler.queue.pop()).await;
+        assert_eq!(again, Ok(web()), "and comes back");
+        drop(bench);
+        api.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn a_decision_that_does_not_finish_is_made_again_and_counted() {
+    let api = Api::expecting([]);
+    let bench = Bench::new(&api, false);
+    let decided = decide_now(&bench.reconciler.context, &web(), None).expect("it can be decided");
+    bench.reconciler.give_up(&web(), decided);
+    let failures = {
+        let index = bench.reconciler.context.index();
+        index.workload(&web()).map(|entry| entry.failures)
+    };
+    assert_eq!(failures, Some(1));
+    let again = tokio::time::timeout(Duration::from_secs(5), bench.reconciler.queue.pop()).await;
+    assert_eq!(again, Ok(web()));
+    drop(bench);
+    api.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn should_the_event_of_its_own_write_never_come_it_is_decided_again() {
+    let api = Api::expecting([(PATCH, done(13))]);
+    let bench = Bench::new(&api, false);
+    bench.reconcile().await;
+    bench.reconcile().await;
+    let again = tokio::time::timeout(OWN_EVENT * 2, bench.reconciler.queue.pop()).await;
+    assert_eq!(again, Ok(web()));
+    drop(bench);
+    api.finish().await;
+}
+
 #[test]
 fn pauses_double_up_to_their_bound() {
     let pauses: Vec<u128> = (0..40)

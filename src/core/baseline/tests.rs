@@ -49,6 +49,7 @@ fn recorded(present: &[Present<'_>]) -> Baseline {
         uid: Uid::from("b2f7dd88-6225-436d-bb56-003eff9ed922"),
         at: "2026-11-21T10:57:51.256Z".parse().expect("a time"),
         horizon: Version::new(123_456_789),
+        written: None,
         revision: 7,
         shape: [0; 6],
         recorded: Recorded::Combined(Digest([0; 16])),

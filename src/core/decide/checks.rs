@@ -3,9 +3,8 @@
 use jiff::Timestamp;
 
 use super::known::unproven_advice;
-use super::make::{
-    adopt, all_younger, changed, fresh, hold_stale, is_of_present, last_change, list, restart, stale_since, witness,
-};
+use super::last_change::{last_change, latest, may_have_lost_keys};
+use super::make::{adopt, all_younger, changed, fresh, hold_stale, is_of_present, list, restart, stale_since, witness};
 use super::{Action, Case, Input, Need, Plan, Reason, State, describe, in_place, reverts};
 use crate::core::baseline::{Baseline, Unsure};
 use crate::core::class::Class;
@@ -225,7 +224,7 @@ fn suspect_of(case: &Case<'_>, which: &dyn Fn(usize) -> bool) -> Option<Second> 
             view.unseen_since?.max(recorded)
         };
         let written = source.version > case.baseline.horizon;
-        let content = source.changed_at.is_none_or(|at| at >= from);
+        let content = source.written.at().is_none_or(|at| at >= from) || may_have_lost_keys(case, view);
         (written && content).then_some(from)
     });
     seen.map(|change| change.since).into_iter().chain(unseen).min()
@@ -276,7 +275,7 @@ pub(super) fn started_meanwhile(case: &Case<'_>) -> Option<Plan> {
 /// Whether a pod may have been started since then with what is not there any more.
 fn started_between(case: &Case<'_>, proof: &Proof, from: Second, which: impl Iterator<Item = usize>) -> bool {
     let now = Some(Second::from(case.input.now));
-    let to = last_change(case.input, which, now);
+    let to = last_change(case, which, now);
     to.is_none_or(|to| proof.any_started_between(from, to.max(from)))
 }
 
@@ -293,7 +292,7 @@ fn any_meanwhile(case: &Case<'_>, proof: &Proof) -> bool {
         let since = |at: &usize| {
             let source = case.input.sources.get(*at).and_then(|view| view.source);
             let counts = case.class(*at) == Class::Restart && !case.difference.begun.contains(at);
-            let written = |source: &Source| source.version > case.baseline.horizon && source.changed_at >= Some(from);
+            let written = |source: &Source| source.version > case.baseline.horizon && latest(case, *at) >= Some(from);
             counts && source.is_some_and(written)
         };
         let written: Vec<usize> = others().filter(since).collect();
@@ -336,7 +335,7 @@ pub(super) fn absorbed(case: &Case<'_>) -> Option<Plan> {
             let Some(proof) = case.input.proof else {
                 return Some(Plan::new(Action::Prove(Need::Pods), State::Rolling, Reason::Proving));
             };
-            let change = last_change(case.input, case.difference.changed.iter().copied(), None)?;
+            let change = last_change(case, case.difference.changed.iter().copied(), None)?;
             // The versions say that the template came later; but going back to an old template wakes
             // an old ReplicaSet, and of its pods some may have been there all the time.
             let fresh = proof
@@ -398,7 +397,7 @@ pub(super) fn undone(case: &Case<'_>) -> Option<Plan> {
         [] => (0..case.input.sources.len()).collect(),
         changed => changed.to_vec(),
     };
-    let change = last_change(case.input, concerned.into_iter(), None)?;
+    let change = last_change(case, concerned.into_iter(), None)?;
     if proof.all_started_after(change) && !any_meanwhile(case, proof) {
         return Some(adopt(case, Reason::Absorbed));
     }

@@ -1,6 +1,7 @@
 //! What is known of a workload's past, and what follows when that is not enough to compare.
 
-use super::make::{fresh, last_change, list, stale_since};
+use super::last_change::last_change_of_all;
+use super::make::{fresh, list, stale_since};
 use super::{Action, Input, Need, Plan, Presence, Reason, State};
 use crate::core::baseline::{Baseline, Difference, Present, Unsure};
 use crate::core::digest::WorkloadKey;
@@ -116,7 +117,7 @@ pub(super) fn maybe_stripped(input: &Input<'_>) -> Option<Plan> {
         .sources
         .iter()
         .filter_map(|view| {
-            let (changed, until) = (view.source?.changed_at?, view.unseen_since?);
+            let (changed, until) = (view.source?.written.at()?, view.unseen_since?);
             // From the beginning of time on: nobody ever watched before.
             (until > Second::new(0) && changed >= until).then_some(until)
         })
@@ -127,17 +128,18 @@ pub(super) fn maybe_stripped(input: &Input<'_>) -> Option<Plan> {
     }
     Some(incomparable(
         input,
+        None,
         "its baseline may have been removed while no Windlass ran",
     ))
 }
 
 /// A hold only if some pod may be older than what it should run.
-pub(super) fn incomparable(input: &Input<'_>, why: &'static str) -> Plan {
+pub(super) fn incomparable(input: &Input<'_>, baseline: Option<&Baseline>, why: &'static str) -> Plan {
     let Some(proof) = input.proof else {
         return Plan::new(Action::Prove(Need::Pods), State::Held, Reason::Proving);
     };
-    let all = 0..input.sources.len();
-    if last_change(input, all, None).is_some_and(|change| proof.all_started_after(change)) {
+    let change = last_change_of_all(input.sources, baseline);
+    if change.is_some_and(|change| proof.all_started_after(change)) {
         let observed = fresh(input, None).print();
         return Plan::new(Action::Adopt(observed), State::Current, Reason::Adopted).about(list(input));
     }

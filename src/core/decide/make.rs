@@ -8,6 +8,7 @@ use super::checks::suspect_since;
 use super::describe::Changed;
 use super::flapping::flaps_after;
 use super::in_place::replaced;
+use super::last_change::last_change;
 use super::{Action, By, Case, Input, Pause, Plan, Reason, Restart, State, View};
 use crate::core::baseline::{Baseline, Present, Recorded, Unsure};
 use crate::core::class::Class;
@@ -140,6 +141,11 @@ pub(super) fn fresh(input: &Input<'_>, before: Option<&Baseline>) -> Baseline {
             .filter_map(|view| Some(view.source?.version))
             .max()
             .unwrap_or_default(),
+        written: input
+            .sources
+            .iter()
+            .filter_map(|view| view.source?.written.recorded_at())
+            .max(),
         revision: input.workload.evidence.revision.unwrap_or(0),
         shape: [0; 6],
         recorded: Recorded::Packed(Vec::new()),
@@ -235,26 +241,10 @@ pub(super) fn is_of_present(case: &Case<'_>, text: &str) -> bool {
     witness(&of_that_key, &key, &present) == text
 }
 
-/// When the last of these sources was written; `None` when that cannot be told of each.
-///
-/// A source that is gone left no trace of its going, and one may have no trace of its writing:
-/// `otherwise` is a time by which that is known to have happened.
-pub(super) fn last_change(
-    input: &Input<'_>,
-    which: impl Iterator<Item = usize>,
-    otherwise: Option<Second>,
-) -> Option<Second> {
-    let mut last = Second::new(0);
-    for view in which.filter_map(|at| input.sources.get(at)) {
-        last = last.max(view.source.and_then(|source| source.changed_at).or(otherwise)?);
-    }
-    Some(last)
-}
-
 /// Whether every pod was started after all that counts became what it is recorded as.
 pub(super) fn all_younger(case: &Case<'_>, proof: &Proof) -> bool {
     let recorded = Some(Second::from(case.baseline.at));
-    last_change(case.input, 0..case.input.sources.len(), recorded).is_some_and(|change| proof.all_started_after(change))
+    last_change(case, 0..case.input.sources.len(), recorded).is_some_and(|change| proof.all_started_after(change))
 }
 
 /// The sources that count.

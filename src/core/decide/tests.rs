@@ -6,6 +6,7 @@ use serde_json::json;
 use super::*;
 use crate::core::baseline::Unsure;
 use crate::core::content::{Contents, ValueDigest};
+use crate::core::content_time::ContentTime;
 use crate::core::kind::{DEPLOYMENT, Evidence, Progress};
 use crate::core::name::{Name, Namespace, SourceKind, Uid, WorkloadRef};
 use crate::core::optin::Strategy;
@@ -19,6 +20,7 @@ mod governed;
 mod in_place;
 mod meanwhile;
 mod others;
+mod removed_keys;
 
 /// Everything that one decision is made on, owned, with a quiet world as the beginning: one
 /// Deployment, adopted with content A at second 1000, whose pods were started at second 990.
@@ -249,7 +251,7 @@ fn source(reference: &SourceRef, data: &[(&str, &str)], version: u64, second: i6
                 })
                 .collect(),
         ),
-        changed_at: Some(Second::new(second)),
+        written: ContentTime::recorded(Some(Second::new(second)), None).created(Second::new(second)),
     }
 }
 

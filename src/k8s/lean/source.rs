@@ -139,7 +139,7 @@ impl WireMeta {
             }
             .boxed(),
             contents,
-            changed_at: self.managed_fields,
+            written: self.managed_fields,
         }
     }
 }

@@ -55,7 +55,9 @@ fn the_last_write_of_content_is_the_latest_of_those_who_own_some() {
         { "manager": "b", "time": "2026-11-21T10:00:05Z", "fieldsV1": { "f:binaryData": {} } },
         { "manager": "c", "time": "2026-11-21T11:00:00Z", "fieldsV1": { "f:metadata": { "f:data": {} } } },
     ] } }));
-    assert_eq!(decoded.changed_at, Second::parse("2026-11-21T10:00:05Z"));
+    assert_eq!(decoded.written.at(), Second::parse("2026-11-21T10:00:05Z"));
+    let of_metadata = Second::parse("2026-11-21T11:00:00Z").expect("a time");
+    assert!(decoded.written.touched_since(of_metadata));
 }
 
 #[test]

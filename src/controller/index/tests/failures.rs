@@ -16,6 +16,7 @@ fn baseline(change: impl Fn(&mut Baseline)) -> String {
         uid: Uid::from("web"),
         at: now(),
         horizon: Version::new(5),
+        written: None,
         revision: 2,
         shape: [0; 6],
         recorded: Recorded::Combined(crate::core::digest::Digest([0; 16])),

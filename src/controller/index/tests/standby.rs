@@ -12,6 +12,7 @@ fn baseline(horizon: u64, stale: Option<Timestamp>) -> Value {
         uid: Uid::from("1"),
         at: now(),
         horizon: Version::new(horizon),
+        written: None,
         revision: 1,
         shape: [0; 6],
         recorded: Recorded::Combined(crate::core::digest::Digest([0; 16])),
