@@ -34,7 +34,7 @@ pub struct Feed {
     pub reading: Arc<Queue<Wanted>>,
     /// Troubles are counted here.
     pub metrics: Metrics,
-    /// Told after each event, for those who wait for lists to be complete.
+    /// Told when a list of workloads is complete, and after each event when all are, for those who wait.
     pub progress: Arc<Notify>,
     /// Which watches are to be open, and what comes of them.
     pub pulses: Pulses,
@@ -205,6 +205,7 @@ impl Feed {
                 Seen::ListEnd => {
                     troubles.over();
                     touched = index.list_end(watch, now);
+                    self.progress.notify_one();
                 }
                 Seen::Trouble(trouble) => troubles.report(&trouble),
             }

@@ -85,7 +85,7 @@ pub enum Undecided {
     Gone,
     /// Our own last write has not been seen yet; its event will bring the workload back here.
     OutOfDate,
-    /// Secrets that it uses have to be read first; that will bring it back here.
+    /// Sources that it uses have to be read first; that will bring it back here.
     Unread(Vec<SourceRef>),
 }
 

@@ -139,7 +139,7 @@ struct Delegated {
 /// An object that has to be read.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Wanted {
-    /// A Secret's content.
+    /// A source's content.
     Source(SourceRef),
     /// A workload that asks for nothing itself.
     Workload(WorkloadRef),

@@ -1,4 +1,5 @@
-//! Reads what no watch brings: the Secrets that are used, one GET each when they change.
+//! Reads what no watch brings, one GET each: the Secrets that are used, when they change, and the
+//! `ConfigMap`s that a workload begins to use.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -86,7 +87,7 @@ impl Reader {
             }
             index.is_read(source)
         };
-        let read = read::secret(&context.client, source, context.timeout).await?;
+        let read = read::source(&context.client, source, context.timeout).await?;
         let touched = context.index().apply_read(read, context.clock.now());
         if known_before && !touched.is_empty() {
             self.feed.metrics.change(source.kind.word());

@@ -53,6 +53,7 @@ fn with<T>(make: impl FnOnce(&Vocabulary<'_>) -> T) -> T {
         .map(|plural| (Verb::Watch, *plural))
         .chain(plurals.iter().map(|plural| (Verb::Patch, *plural)))
         .chain([
+            (Verb::Get, "configmaps"),
             (Verb::Get, "secrets"),
             (Verb::Create, "events"),
             (Verb::Get, "leases"),

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use super::config::{ControllerConfig, Sources};
 use super::definitions::{self, Definitions};
 use super::feed::{Announced, Feed};
-use super::index::Feeds;
+use super::index::{Feeds, Index};
 use super::kinds::{self, Kinds, Relists};
 use super::places::{self, Gained, Places};
 use super::policies::{self, Policies};
@@ -66,18 +66,28 @@ pub async fn open(config: &ControllerConfig, feed: &Feed, last_watched: Option<S
         .flat_map(|feeds| scopes.iter().map(move |scope| (feeds, scope.clone())))
         .map(|(feeds, scope)| feed.announce(feeds, scope, last_watched))
         .collect();
+    let workload_relists = kinds.relists.clone();
+    watches.spawn(kinds.run(prepared, definitions));
+    // Before any source is watched: the content of what nobody uses is not kept, and what is used does not
+    // have to be read one by one.
+    until(feed, Index::has_workloads).await;
     for announced in announced {
         relists.push(announced.relist.clone());
         watches.spawn(feed.clone().run(announced));
     }
+    until(feed, Index::started).await;
     if config.namespace_selector.is_some() {
-        watches.spawn(places::take_up(feed.clone(), gained, relists, kinds.relists.clone()));
+        watches.spawn(places::take_up(feed.clone(), gained, relists, workload_relists));
     }
-    watches.spawn(kinds.run(prepared, definitions));
+    watches
+}
+
+/// Waits until this holds of the index.
+pub(super) async fn until(feed: &Feed, holds: impl Fn(&Index) -> bool) {
     loop {
         let progress = feed.progress.notified();
-        if feed.context.index().started() {
-            return watches;
+        if holds(&feed.context.index()) {
+            return;
         }
         progress.await;
     }

@@ -12,7 +12,7 @@ pub struct Second(i64);
 impl Second {
     /// Seconds since 1970 (UTC).
     #[must_use]
-    pub fn new(unix: i64) -> Self {
+    pub const fn new(unix: i64) -> Self {
         Self(unix)
     }
 

@@ -10,20 +10,26 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::error::{ApiError, send};
-use super::lean::{ReadSecret, source_resource, workload_resource};
+use super::lean::{ReadSecret, Watched as _, WatchedConfigMap, source_resource, workload_resource};
 use crate::core::name::{Name, Namespace, SourceKind, SourceRef, WorkloadRef};
 use crate::core::workload::Source;
 
-/// Reads a Secret, digested while it is decoded.
+/// Reads a source, digested while it is decoded.
 ///
 /// # Errors
 /// See [`ApiError`].
-pub async fn secret(client: &Client, source: &SourceRef, timeout: Duration) -> Result<Source, ApiError> {
+pub async fn source(client: &Client, source: &SourceRef, timeout: Duration) -> Result<Source, ApiError> {
     let row = source_resource(source.kind);
     let requests = Request::new(DynamicObject::url_path(&row, Some(source.namespace.as_str())));
-    get(client, &requests, source.name.as_str(), timeout)
-        .await
-        .map(|ReadSecret(source)| source)
+    let name = source.name.as_str();
+    match source.kind {
+        SourceKind::ConfigMap => get(client, &requests, name, timeout)
+            .await
+            .map(WatchedConfigMap::into_source),
+        SourceKind::Secret => get(client, &requests, name, timeout)
+            .await
+            .map(|ReadSecret(source)| source),
+    }
 }
 
 /// Reads the key of a Secret that agents share with us. `Ok(None)`: there is no such key.

@@ -53,4 +53,5 @@ mod secrets;
 #[cfg(feature = "otel")]
 mod traces;
 mod undo;
+mod unused;
 mod wave;

@@ -16,10 +16,11 @@ Call with a dict: root, settings.
 {{- if has $kind $s.workloadKinds -}}{{- $apps = append $apps (get $all $kind) -}}{{- end -}}
 {{- end -}}
 {{- if has "configmaps" $s.sources }}
-# The content that workloads use, digested on arrival.
+# The content that workloads use, digested on arrival. get: once, when a workload begins to use one that nobody
+# used before.
 - apiGroups: [""]
   resources: [configmaps]
-  verbs: [list, watch]
+  verbs: [get, list, watch]
 {{- end }}
 {{- if has "secrets" $s.sources }}
 # Listed and watched by their metadata only. get: the content of those that a workload uses, one by one when
@@ -124,7 +125,7 @@ Call with a dict: root, settings.
 {{- $key := printf "%s-digest-key" $lease -}}
 {{- $secrets := has "secrets" .settings.sources -}}
 {{- $places := .settings.namespaces -}}
-{{- $covered := and $secrets (or (not $places) (has (include "windlass.leaseNamespace" $root) $places)) -}}
+{{- $covered := or (not $places) (has (include "windlass.leaseNamespace" $root) $places) -}}
 {{- if not $covered -}}
 # The key of the digests.
 - apiGroups: [""]
@@ -138,7 +139,7 @@ Call with a dict: root, settings.
   resources: [{{ ternary "secrets" "configmaps" $secrets }}]
   verbs: [create]
 {{- end }}
-{{- if $secrets }}
+{{- if and $secrets (not (and $covered (has "configmaps" .settings.sources))) }}
 # The key of a time in which Secrets did not count: what was recorded then can be read with it alone.
 - apiGroups: [""]
   resources: [configmaps]

@@ -145,14 +145,16 @@ impl Index {
                 continue;
             }
             let governing = self.govern(&entry.workload, entry.asked().cloned(), selected);
+            let mut unlinked = Vec::new();
             if !entry.is_governed_by(&governing) {
-                self.unlink(&entry);
+                unlinked = self.unlink(&entry);
                 entry.govern(governing, self.rules);
                 entry.touches = entry.touches.wrapping_add(1);
                 self.link(&reference, &entry);
                 touched.push(reference.clone());
             }
             self.workloads.insert(reference, entry);
+            self.drop_unused(&unlinked);
         }
         touched
     }

@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::{How, Index, Wanted, WatchId};
+use super::{Feeds, How, Index, Wanted, WatchId};
 use crate::core::content::Contents;
+use crate::core::content_time::ContentTime;
 use crate::core::name::{Key, SourceKind, SourceRef, Version, WorkloadRef};
 use crate::core::time::Second;
 use crate::core::workload::Source;
@@ -14,7 +15,8 @@ pub(super) struct SourceEntry {
     /// Gone, and kept for what it held: should it come back the same, nothing happened.
     pub(super) gone: bool,
     pub(super) content: Content,
-    /// Of a Secret: the newest that the watch brought; its content may still be of an older version.
+    /// Of a Secret that is used: the newest that the watch brought; its content may still be of an older
+    /// version.
     seen: Option<Box<Seen>>,
     pub(super) content_version: Version,
     pub(super) unseen: Option<Unseen>,
@@ -27,16 +29,44 @@ impl SourceEntry {
         self.gone && self.seen_version() <= self.source.version
     }
 
+    /// There, and nobody read it.
+    pub(super) fn is_unread(&self) -> bool {
+        !self.gone && self.content == Content::Unread
+    }
+
+    /// More of it is kept than that it is there.
+    pub(super) fn is_kept(&self) -> bool {
+        self.gone || self.content != Content::Unread
+    }
+
     fn seen_version(&self) -> Version {
         self.seen.as_ref().map_or(self.source.version, |seen| seen.version)
     }
+
+    /// The last that the watch told of it. Nobody looked at the content of what nobody used.
+    fn last_seen(&self, watch: WatchId) -> Seen {
+        let unread = Seen {
+            version: self.source.version,
+            how: How::Listed,
+            watch,
+            unseen_since: NEVER_SEEN,
+            changed_at: self.source.written.at(),
+            last_event: None,
+            skipped: None,
+        };
+        self.seen.as_deref().copied().unwrap_or(unread)
+    }
 }
 
-/// Whether the content is known. That of a `ConfigMap` always is.
+/// From the beginning of time on nobody saw what the source held.
+const NEVER_SEEN: Option<Second> = Some(Second::new(0));
+
+/// Whether the content is known. Content that nobody uses is not kept: a `ConfigMap` can have tens of
+/// thousands of keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Content {
     Read,
-    /// Nobody needed it yet, or it is being read.
+    /// Nobody uses it, or it is being read.
     Unread,
     /// It was tried; why it failed.
     Unreadable(Box<str>),
@@ -52,6 +82,8 @@ struct Seen {
     unseen_since: Option<Second>,
     /// When it was written, if that is known.
     changed_at: Option<Second>,
+    /// When the watch had brought something before.
+    last_event: Option<Second>,
     /// A Secret's versions came faster than they could be read: when the first was written whose content
     /// nobody will ever know.
     skipped: Option<Second>,
@@ -82,8 +114,8 @@ impl Index {
         source.is_ignored(self.rules.reading.compat.reloader)
     }
 
-    /// A source as a watch shows it: a `ConfigMap` whole, a Secret without its contents. Gives the
-    /// workloads that have to be decided again.
+    /// A source as a watch shows it: a `ConfigMap` whole, a Secret without its contents. The contents of a
+    /// `ConfigMap` that nobody uses are dropped. Gives the workloads that have to be decided again.
     pub fn apply_source(&mut self, watch: WatchId, source: Source, how: How, now: Timestamp) -> Vec<WorkloadRef> {
         if !self.has_sources_of(&source.reference.namespace) {
             return Vec::new();
@@ -94,10 +126,32 @@ impl Index {
             watch,
             unseen_since: self.unseen_since(watch, &source.reference, how),
             changed_at: source.written.at(),
+            last_event: self.watch(watch).and_then(|state| state.last),
             skipped: None,
         };
+        if how == How::Watched {
+            self.note_life(watch, now);
+        }
+        if !self.is_needed(&source) {
+            return self.apply_unused(source, watch, now);
+        }
         match source.reference.kind {
-            SourceKind::ConfigMap => self.apply_whole(source, seen, now),
+            SourceKind::ConfigMap => {
+                let known = self.sources.get(&source.reference);
+                let unread = known.is_some_and(|entry| entry.content != Content::Read);
+                // What it held before is not known: it is as if it had come in a list.
+                let (how, unseen_since) = if unread {
+                    (How::Listed, NEVER_SEEN)
+                } else {
+                    (seen.how, seen.unseen_since)
+                };
+                let seen = Seen {
+                    how,
+                    unseen_since,
+                    ..seen
+                };
+                self.apply_whole(source, seen, now)
+            }
             SourceKind::Secret => self.apply_metadata(source, seen, now),
         }
     }
@@ -112,11 +166,15 @@ impl Index {
             .is_some_and(|entry| entry.content == Content::Read);
         // What a list shows for the first time later on was not watched at all until now.
         let last = self.watch(watch).and_then(|state| state.last);
-        Some(last.filter(|_| known || !self.started()).unwrap_or(Second::new(0)))
+        last.filter(|_| known || !self.started()).or(NEVER_SEEN)
     }
 
-    /// A Secret's content, read for those who use it.
+    /// A source's content, read for those who use it.
     pub fn apply_read(&mut self, source: Source, now: Timestamp) -> Vec<WorkloadRef> {
+        let kind = source.reference.kind;
+        let Some(watch) = self.watch_of(Feeds::Sources(kind), &source.reference.namespace) else {
+            return Vec::new();
+        };
         let Some(entry) = self.sources.get(&source.reference) else {
             return Vec::new();
         };
@@ -124,9 +182,15 @@ impl Index {
         if entry.gone && source.version < entry.seen_version() {
             return Vec::new();
         }
-        let Some(last) = entry.seen.as_deref() else {
+        // The watch brought it meanwhile, and brings what comes later.
+        let brought = entry.content == Content::Read || source.version < entry.seen_version();
+        if kind == SourceKind::ConfigMap && brought {
             return Vec::new();
-        };
+        }
+        let last = entry.last_seen(watch);
+        if !self.is_needed(&source) {
+            return self.apply_unused(source, last.watch, now);
+        }
         // What is read is newer than what was told: that was never read.
         let told = (source.version > last.version && last.version > entry.source.version).then_some(last);
         let seen = Seen {
@@ -134,12 +198,12 @@ impl Index {
             skipped: last
                 .skipped
                 .or(told.map(|told| told.changed_at.unwrap_or(Second::from(now)))),
-            ..*last
+            ..last
         };
         self.apply_whole(source, seen, now)
     }
 
-    /// A Secret's content could not be read. Gives the workloads that wait for it.
+    /// A source's content could not be read. Gives the workloads that wait for it.
     pub fn note_unreadable(&mut self, source: &SourceRef, why: &str) -> Vec<WorkloadRef> {
         let Some(entry) = self.sources.get_mut(source) else {
             return Vec::new();
@@ -152,11 +216,12 @@ impl Index {
         self.users(source).cloned().collect()
     }
 
-    /// Whether a Secret's content is of the newest version that was seen.
+    /// Whether a source's content is used and not known, or not of the newest version that was seen.
     #[must_use]
     pub fn needs_reading(&self, source: &SourceRef) -> bool {
         self.sources.get(source).is_some_and(|entry| {
-            (!entry.gone && entry.content != Content::Read) || entry.source.version < entry.seen_version()
+            (!entry.gone && entry.content != Content::Read && self.is_needed(&entry.source))
+                || entry.source.version < entry.seen_version()
         })
     }
 
@@ -175,20 +240,11 @@ impl Index {
         self.share_texts_of_source(source);
     }
 
+    /// A Secret that is used, without its contents: they have to be read.
     fn apply_metadata(&mut self, mut source: Source, seen: Seen, now: Timestamp) -> Vec<WorkloadRef> {
-        let Seen { how, watch, .. } = seen;
         self.keep_little(&mut source);
-        if how == How::Watched {
-            self.note_life(watch, now);
-        }
-        let generation = self.watch(watch).map_or(0, |state| state.generation);
+        let generation = self.generation_of(seen.watch);
         let reference = source.reference.clone();
-        let used = self.is_needed(&source);
-        let seen = Seen {
-            // Whoever comes to use it later did not see it come.
-            how: if used { how } else { How::Listed },
-            ..seen
-        };
         let Some(entry) = self.sources.get_mut(&reference) else {
             // Its first content is of version 0: older than whatever will be read.
             let unread = Source {
@@ -196,20 +252,8 @@ impl Index {
                 contents: Contents::default(),
                 ..source
             };
-            let entry = SourceEntry {
-                source: unread,
-                gone: false,
-                content: Content::Unread,
-                seen: Some(Box::new(seen)),
-                content_version: Version::default(),
-                unseen: None,
-                generation,
-            };
-            self.sources.insert(reference.clone(), Box::new(entry));
-            *self.present_sources.entry(reference.kind).or_default() += 1;
-            if used {
-                self.wanted.push(Wanted::Source(reference));
-            }
+            self.insert_unread(unread, Some(seen), generation);
+            self.wanted.push(Wanted::Source(reference));
             return Vec::new();
         };
         entry.generation = generation;
@@ -218,7 +262,7 @@ impl Index {
         }
         // What was seen first decides how the content that is read next came about.
         let pending = entry.content != Content::Read && !entry.gone;
-        let first = entry.seen.as_deref().copied().filter(|_| pending).unwrap_or(seen);
+        let first = if pending { entry.last_seen(seen.watch) } else { seen };
         let unread = entry
             .seen
             .as_deref()
@@ -230,39 +274,93 @@ impl Index {
             skipped,
             ..seen
         }));
-        if used {
-            self.wanted.push(Wanted::Source(reference));
-        } else {
-            // Whoever comes to use it reads what is there then.
-            entry.content = Content::Unread;
-            let withdrawn = !entry.source.has_marks_of(&source);
-            entry.source = Source {
-                version: Version::default(),
-                contents: Contents::default(),
-                ..source
-            };
-            if entry.gone {
-                entry.gone = false;
-                *self.present_sources.entry(SourceKind::Secret).or_default() += 1;
-            }
-            if withdrawn {
-                // Those that it does not allow any more are told.
-                return self.touch(&reference, &[], Second::from(now), now, Arrival::Unseen);
-            }
+        self.wanted.push(Wanted::Source(reference));
+        Vec::new()
+    }
+
+    /// A source that nobody uses: whoever comes to use it reads what is there then.
+    fn apply_unused(&mut self, source: Source, watch: WatchId, now: Timestamp) -> Vec<WorkloadRef> {
+        let mut source = Source {
+            contents: Contents::default(),
+            ..source
+        };
+        self.keep_little(&mut source);
+        let generation = self.generation_of(watch);
+        let reference = source.reference.clone();
+        let known = self.sources.get(&reference).map(|entry| &entry.source);
+        let withdrawn = known.is_some_and(|known| !known.has_marks_of(&source) && self.is_needed(known));
+        let Some(entry) = self.sources.get_mut(&reference) else {
+            self.insert_unread(source, None, generation);
+            return Vec::new();
+        };
+        entry.generation = generation;
+        if !entry.gone && entry.source.uid == source.uid && source.version < entry.seen_version() {
+            return Vec::new();
+        }
+        entry.content = Content::Unread;
+        entry.seen = None;
+        entry.source = source;
+        if std::mem::replace(&mut entry.gone, false) {
+            *self.present_sources.entry(reference.kind).or_default() += 1;
+        }
+        if withdrawn {
+            // Those that it does not allow any more are told.
+            return self.touch(&reference, &[], Second::from(now), now, Arrival::Unseen);
         }
         Vec::new()
     }
 
+    fn insert_unread(&mut self, source: Source, seen: Option<Seen>, generation: u32) {
+        let reference = source.reference.clone();
+        let entry = SourceEntry {
+            source,
+            gone: false,
+            content: Content::Unread,
+            seen: seen.map(Box::new),
+            content_version: Version::default(),
+            unseen: None,
+            generation,
+        };
+        *self.present_sources.entry(reference.kind).or_default() += 1;
+        self.sources.insert(reference, Box::new(entry));
+    }
+
+    fn generation_of(&self, watch: WatchId) -> u32 {
+        self.watch(watch).map_or(0, |state| state.generation)
+    }
+
+    /// Some workload ceased to use these: what nobody uses any more is not kept.
+    pub(super) fn drop_unused(&mut self, sources: &[SourceRef]) {
+        for reference in sources {
+            let Some(known) = self.sources.get(reference) else {
+                continue;
+            };
+            if known.is_over() {
+                if self.users(reference).next().is_none() {
+                    self.sources.remove(reference);
+                }
+                continue;
+            }
+            // Should its content be on its way, it is dropped when it comes.
+            let is_due = known.seen_version() > known.source.version;
+            if known.gone || known.content == Content::Unread || is_due || self.is_needed(&known.source) {
+                continue;
+            }
+            if let Some(entry) = self.sources.get_mut(reference) {
+                entry.source.contents = Contents::default();
+                entry.content = Content::Unread;
+                entry.seen = None;
+            }
+        }
+    }
+
     fn apply_whole(&mut self, mut source: Source, seen: Seen, now: Timestamp) -> Vec<WorkloadRef> {
-        let Seen { how, watch, .. } = seen;
+        let how = seen.how;
         self.keep_little(&mut source);
-        let Some(state) = self.watch(watch) else {
+        let Some(state) = self.watch(seen.watch) else {
             return Vec::new();
         };
-        let (generation, last_event) = (state.generation, state.last);
-        if how == How::Watched {
-            self.note_life(watch, now);
-        }
+        let generation = state.generation;
         let reference = source.reference.clone();
         let version = source.version;
         let by = Second::from(now);
@@ -302,33 +400,21 @@ impl Index {
         }
         let source = &entry.source;
         let same = before.contents == source.contents && before.is_ignored(false) == source.is_ignored(false);
-        let keys: Vec<Key> = before
-            .contents
-            .differing(&source.contents)
-            .into_iter()
-            .cloned()
-            .collect();
+        // Of what nobody knew no key is known to have changed.
+        let compared = (!first_read || how == How::Watched).then(|| before.contents.differing(&source.contents));
+        let keys: Vec<Key> = compared.into_iter().flatten().cloned().collect();
         let toggled = !before.has_marks_of(source);
         let skipped = seen.skipped.is_some();
-        let written = source.written;
         let written = match how {
-            _ if first_read => written.found(by),
-            How::Watched if skipped => written.unknown(by),
-            // Only its labels moved, whatever its managed fields say.
-            How::Watched if same => written.kept(before.written),
-            How::Watched if before.uid != source.uid => written.created(by),
-            How::Watched => written.changed(before.written, by),
-            How::Listed if same => written.kept_unseen(before.written, by),
-            How::Listed => {
-                let removed = keys.iter().any(|key| source.contents.get(key.as_str()).is_none());
-                written.changed_unseen(before.written, removed, by)
-            }
+            _ if first_read => source.written.found(by),
+            How::Watched if skipped => source.written.unknown(by),
+            _ => rewritten(&before, source, how, same, by),
         };
         let since = if written.at() == Some(recorded) || first_read {
             recorded
         } else {
             // Some time between the last event and this one.
-            before.written.at().max(last_event).unwrap_or(by).min(by)
+            before.written.at().max(seen.last_event).unwrap_or(by).min(by)
         };
         let since = skipped_since(since);
         entry.source.written = written;
@@ -544,5 +630,22 @@ impl Index {
             }
         }
         touched
+    }
+}
+
+/// When a source was written that was known before, and is `same` or not.
+fn rewritten(before: &Source, source: &Source, how: How, same: bool, by: Second) -> ContentTime {
+    let written = source.written;
+    match how {
+        // Only its labels moved, whatever its managed fields say.
+        How::Watched if same => written.kept(before.written),
+        How::Watched if before.uid != source.uid => written.created(by),
+        How::Watched => written.changed(before.written, by),
+        How::Listed if same => written.kept_unseen(before.written, by),
+        How::Listed => {
+            let mut keys = before.contents.iter().map(|(key, _)| key);
+            let removed = keys.any(|key| source.contents.get(key.as_str()).is_none());
+            written.changed_unseen(before.written, removed, by)
+        }
     }
 }

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -15,6 +17,7 @@ mod policies;
 mod secrets;
 mod standby;
 mod texts;
+mod unused;
 mod waves;
 
 const NOW: i64 = 1_800_000_000;
@@ -28,6 +31,8 @@ struct Fed {
     index: Index,
     sources: WatchId,
     workloads: WatchId,
+    /// The `ConfigMap`s as they are in the cluster.
+    there: BTreeMap<SourceRef, Source>,
 }
 
 impl Fed {
@@ -43,6 +48,7 @@ impl Fed {
             index,
             sources,
             workloads,
+            there: BTreeMap::new(),
         };
         fed.list_sources(&[]);
         fed.index.list_start(workloads);
@@ -54,6 +60,7 @@ impl Fed {
         self.index.list_start(self.sources);
         let mut touched = Vec::new();
         for source in listed {
+            self.there.insert(source.reference.clone(), source.clone());
             touched.extend(
                 self.index
                     .apply_source(self.sources, source.clone(), How::Listed, now()),
@@ -64,6 +71,7 @@ impl Fed {
     }
 
     fn see(&mut self, source: Source) -> Vec<String> {
+        self.there.insert(source.reference.clone(), source.clone());
         names(&self.index.apply_source(self.sources, source, How::Watched, now()))
     }
 
@@ -76,8 +84,19 @@ impl Fed {
         )
     }
 
+    /// A workload comes or changes, and what it begins to use is read.
     fn workload(&mut self, workload: Workload) -> bool {
-        self.index.apply_workload(self.workloads, workload, How::Watched, now())
+        let reference = workload.reference.clone();
+        let touched = self.index.apply_workload(self.workloads, workload, How::Watched, now());
+        let entry = self.index.workload(&reference);
+        let unread = entry.map(|entry| self.index.counted(entry).unread).unwrap_or_default();
+        for source in unread {
+            if let Some(read) = self.there.get(&source) {
+                self.index.apply_read(read.clone(), now());
+            }
+        }
+        self.index.take_wanted();
+        touched
     }
 
     fn entry(&self, name: &str) -> &WorkloadEntry {

@@ -109,6 +109,16 @@ impl Index {
             .all(|watch| watch.synced || watch.ended)
     }
 
+    /// Whether every watch of workloads has finished its first list, and so it is known which sources are
+    /// used.
+    #[must_use]
+    pub fn has_workloads(&self) -> bool {
+        self.watches
+            .iter()
+            .filter(|watch| matches!(watch.feeds, Feeds::Workloads(_)))
+            .all(|watch| watch.synced || watch.ended)
+    }
+
     /// How many lists each watch of sources has begun.
     #[must_use]
     pub fn source_lists_begun(&self) -> Vec<(WatchId, u32)> {

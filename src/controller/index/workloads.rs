@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 
-use super::{How, Index, WatchId};
+use super::{How, Index, Wanted, WatchId};
 use crate::controller::entry::WorkloadEntry;
 use crate::core::baseline::Baseline;
-use crate::core::name::{Uid, WorkloadRef};
+use crate::core::name::{SourceRef, Uid, WorkloadRef};
 use crate::core::workload::Workload;
 
 impl Index {
@@ -32,9 +32,11 @@ impl Index {
         workload.reference.clone_from(&reference);
         if entry.workload.uid != workload.uid {
             // Another object of the same name: nothing of the old one holds for it.
-            self.unlink(&entry);
+            let unlinked = self.unlink(&entry);
             self.recount(entry.status, None, &reference);
-            return self.insert_new(workload, selected, generation);
+            let new = self.insert_new(workload, selected, generation);
+            self.drop_unused(&unlinked);
+            return new;
         }
         entry.generation = generation;
         if entry.workload.version > workload.version {
@@ -54,15 +56,14 @@ impl Index {
         } else {
             self.share_texts_of_uses(&reference.namespace, &mut workload.uses);
         }
-        let consequence = if same_uses && entry.opt_in == governing.opt_in {
-            entry.update(workload, governing, how, self.rules, now)
-        } else {
-            self.unlink(&entry);
-            let consequence = entry.update(workload, governing, how, self.rules, now);
+        let same_links = same_uses && entry.opt_in == governing.opt_in;
+        let unlinked = if same_links { Vec::new() } else { self.unlink(&entry) };
+        let consequence = entry.update(workload, governing, how, self.rules, now);
+        if !same_links {
             self.link(&reference, &entry);
-            consequence
-        };
+        }
         self.workloads.insert(reference, entry);
+        self.drop_unused(&unlinked);
         consequence
     }
 
@@ -102,7 +103,8 @@ impl Index {
         let behind = self.behind(reference);
         if let Some(entry) = self.workloads.remove(reference) {
             self.book.news |= entry.under.is_some();
-            self.unlink(&entry);
+            let unlinked = self.unlink(&entry);
+            self.drop_unused(&unlinked);
             self.recount(entry.status, None, reference);
             // Whoever waits for it would wait for ever.
             let held = self.note_failure(reference);
@@ -124,6 +126,9 @@ impl Index {
     pub(super) fn link(&mut self, reference: &WorkloadRef, entry: &WorkloadEntry) {
         for used in &*entry.uses {
             let source = used.source(&reference.namespace);
+            if self.sources.get(&source).is_some_and(|known| known.is_unread()) {
+                self.wanted.push(Wanted::Source(source.clone()));
+            }
             // Most sources have one user, and a vector begins with room for four.
             self.used_by
                 .entry(source)
@@ -143,21 +148,24 @@ impl Index {
         }
     }
 
-    pub(super) fn unlink(&mut self, entry: &WorkloadEntry) {
+    /// Gives the sources that it ceases to use, unless it is linked to them again.
+    pub(super) fn unlink(&mut self, entry: &WorkloadEntry) -> Vec<SourceRef> {
         let reference = &entry.workload.reference;
+        let mut unlinked = Vec::new();
         for used in &*entry.uses {
             let source = used.source(&reference.namespace);
             if let Some(users) = self.used_by.get_mut(&source) {
                 users.retain(|user| user != reference);
                 if users.is_empty() {
                     self.used_by.remove(&source);
-                    if self.sources.get(&source).is_some_and(|entry| entry.is_over()) {
-                        self.sources.remove(&source);
-                    }
+                    unlinked.push(source);
                 }
             }
         }
-        for (_, namespace) in entry.pattern_places() {
+        for (kind, namespace) in entry.pattern_places() {
+            let named = self.sources_of(kind, &namespace);
+            let named = named.filter(|(source, known)| known.is_kept() && entry.matches_pattern(source));
+            unlinked.extend(named.map(|(source, _)| source.clone()));
             if let Some(users) = self.by_pattern.get_mut(&namespace) {
                 users.retain(|user| user != reference);
                 if users.is_empty() {
@@ -165,6 +173,7 @@ impl Index {
                 }
             }
         }
+        unlinked
     }
 
     /// One workload.

@@ -64,8 +64,12 @@ impl Bench {
             observed: None,
             paused: false,
         };
-        bench.config("A");
         bench.deployment();
+        bench.config("A");
+        // That it comes is nothing that anybody waits for here.
+        if let Some(entry) = bench.reconciler.context.index().workload_mut(&web()) {
+            entry.change = None;
+        }
         bench
     }
 

@@ -87,10 +87,24 @@ impl State {
             ("GET", ["api", "v1", "namespaces", namespace, "pods"]) => {
                 list(self.owned(namespace, query, |it| it.pod_objects().collect()))
             }
-            ("GET", ["api", "v1", "namespaces", namespace, "secrets", name]) => {
+            (
+                "GET",
+                [
+                    "api",
+                    "v1",
+                    "namespaces",
+                    namespace,
+                    plural @ ("configmaps" | "secrets"),
+                    name,
+                ],
+            ) => {
                 let reference = SourceRef {
                     namespace: Namespace::from(*namespace),
-                    kind: SourceKind::Secret,
+                    kind: if *plural == "secrets" {
+                        SourceKind::Secret
+                    } else {
+                        SourceKind::ConfigMap
+                    },
                     name: Name::from(*name),
                 };
                 let read = self.cluster.read_source(&reference);

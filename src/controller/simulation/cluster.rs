@@ -205,7 +205,7 @@ impl Cluster {
         self.tell(stream, version, gone, &object, Fact::Source(reference.clone(), seen));
     }
 
-    /// A Secret as it is read.
+    /// A source as it is read.
     pub fn read_source(&self, reference: &SourceRef) -> Option<(Value, Seen)> {
         let source = self.sources.get(reference)?;
         let seen = Seen {

@@ -18,6 +18,7 @@ use super::super::index::{Feeds, How, Index, Rules, Touched, WatchId};
 use super::super::observe::Observer;
 use super::super::reconcile::Reconciler;
 use super::super::rehearsal::Rehearsals;
+use super::super::watches::until;
 use super::super::{reading, startup};
 use super::api;
 use super::checks::Checks;
@@ -139,14 +140,17 @@ async fn live(world: Arc<World>, feed: Feed, reconciler: Arc<Reconciler>, last_w
             (Stream::Policies, Feeds::Policies { of_cluster: false }, None),
             (Stream::ClusterPolicies, Feeds::Policies { of_cluster: true }, None),
             (Stream::Namespaces, Feeds::Namespaces, None),
+            (Stream::Deployments, Feeds::Workloads(DEPLOYMENT), None),
             (Stream::ConfigMaps, Feeds::Sources(SourceKind::ConfigMap), last_watched),
             (Stream::Secrets, Feeds::Sources(SourceKind::Secret), last_watched),
-            (Stream::Deployments, Feeds::Workloads(DEPLOYMENT), None),
         ] {
             announced.push((stream, index.add_watch(feeds, None, last)));
         }
     }
     for (stream, watch) in announced {
+        if matches!(stream, Stream::ConfigMaps | Stream::Secrets) {
+            until(&feed, Index::has_workloads).await;
+        }
         let watching = Watching {
             world: world.clone(),
             feed: feed.clone(),
@@ -156,13 +160,7 @@ async fn live(world: Arc<World>, feed: Feed, reconciler: Arc<Reconciler>, last_w
         };
         tasks.spawn(watching.run());
     }
-    loop {
-        let progress = feed.progress.notified();
-        if context.index().started() {
-            break;
-        }
-        progress.await;
-    }
+    until(&feed, Index::started).await;
     startup::recover_baselines(&context, &[]).await;
     startup::find_rolling(&context);
     for (workload, _) in context.index().workloads() {

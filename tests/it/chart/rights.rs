@@ -19,7 +19,7 @@ use kube::{Api, ResourceExt, api::ListParams};
 use serde_json::{Value, json};
 use windlass::api::{ClusterRolloutPolicy, RolloutPolicy};
 
-use super::scene::{Rendered, Right, Scene, custom_value, define};
+use super::scene::{LATE, Rendered, Right, Scene, custom_value, define};
 use crate::support::{CONFIG_DIGEST, Test, await_condition, controller::Controller, template_annotation, tests};
 
 // Where lists are no watches: every right is needed for itself there.
@@ -126,6 +126,8 @@ async fn without_secrets_every_right_is_used_and_none_is_missing(t: &Test) {
     adopted(t, &scene, &controller).await;
     scene.config("B").await;
     nudged(t, &scene).await;
+    scene.late().await;
+    has_baseline(t, &scene, LATE).await;
     used_up(&rendered, &controller).await;
     let key: Api<ConfigMap> = t.api();
     key.get(&format!("{}-digest-key", rendered.name))
@@ -222,6 +224,8 @@ async fn everything_works(t: &Test, scene: &Scene<'_>, controller: &Controller, 
     adopted(t, scene, controller).await;
     scene.config("B").await;
     nudged(t, scene).await;
+    scene.late().await;
+    has_baseline(t, scene, LATE).await;
     scene.secret("B").await;
     let deployments: Api<Deployment> = Api::namespaced(t.client.clone(), scene.namespace());
     await_condition("the Deployment to be restarted for its Secret", async || {
@@ -267,9 +271,13 @@ async fn told_of_a_restart(t: &Test, scene: &Scene<'_>) {
 
 async fn adopted(t: &Test, scene: &Scene<'_>, controller: &Controller) {
     controller.await_ready().await;
+    has_baseline(t, scene, "deployment").await;
+}
+
+async fn has_baseline(t: &Test, scene: &Scene<'_>, name: &str) {
     let deployments: Api<Deployment> = Api::namespaced(t.client.clone(), scene.namespace());
     await_condition("the Deployment to be adopted", async || {
-        let deployment = deployments.get("deployment").await?;
+        let deployment = deployments.get(name).await?;
         let observed = deployment.annotations().get("windlass.dev/observed");
         ensure!(observed.is_some(), "it is not");
         Ok(())
@@ -376,6 +384,7 @@ async fn missed(
             .contains_key("windlass.dev/observed");
         if adopted && !changed {
             scene.config("B").await;
+            scene.late().await;
             changed = true;
         }
         tokio::time::sleep(POLL).await;
@@ -400,7 +409,8 @@ async fn missed(
 /// only who had one misses anything.
 fn of_earlier_times(right: &Right, rendered: &Rendered) -> bool {
     let makes_secrets = |it: &Right| it.resource == "secrets" && it.verb == "create";
-    right.resource == "configmaps" && right.verb == "get" && rendered.rights().iter().any(makes_secrets)
+    let by_name = !right.name.is_empty();
+    right.resource == "configmaps" && right.verb == "get" && by_name && rendered.rights().iter().any(makes_secrets)
 }
 
 /// Whether a line of the log names the resource and that a right is missing.

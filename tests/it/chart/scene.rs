@@ -250,6 +250,9 @@ pub fn custom_value() -> Value {
     json!({"group": "chart.windlass.test", "version": "v1", "kind": "Widget", "resource": "widgets", "path": ".spec.template"})
 }
 
+/// A `ConfigMap` that nobody uses at first, and the Deployment that begins to use it.
+pub const LATE: &str = "late";
+
 /// Workloads of every kind that mount a `ConfigMap`, a Secret, and policies by which they change in place.
 pub struct Scene<'t> {
     t: &'t Test,
@@ -265,6 +268,8 @@ impl<'t> Scene<'t> {
         };
         scene.config("A").await;
         scene.secret("A").await;
+        let late = json!({"metadata": {"name": LATE}, "data": {"flags": value("A")}});
+        scene.apply("v1", "ConfigMap", late).await;
         let token =
             json!({"metadata": {"name": "windlass-agent"}, "stringData": {"token": "of-the-agents-of-this-namespace"}});
         scene.apply("v1", "Secret", token).await;
@@ -321,6 +326,12 @@ impl<'t> Scene<'t> {
     pub async fn config(&self, text: &str) {
         let manifest = json!({"metadata": {"name": "web"}, "data": {"flags": value(text)}});
         self.apply("v1", "ConfigMap", manifest).await;
+    }
+
+    /// A Deployment comes, called [`LATE`], that uses the `ConfigMap` which nobody used before.
+    pub async fn late(&self) {
+        let workload = deployment(LATE).labelled("tier", "web").uses(volume(LATE));
+        self.workload("apps/v1", "Deployment", &workload, None).await;
     }
 
     /// Makes this the content of the Secret that the Deployment reads.

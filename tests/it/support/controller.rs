@@ -88,6 +88,15 @@ impl Controller {
         self.address
     }
 
+    /// The most memory that it ever had resident, in KiB.
+    pub fn peak(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.process.child().id());
+        let status = fs::read_to_string(status).expect("Linux, and it runs");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let peak = peak.and_then(|text| text.trim().trim_end_matches(" kB").parse().ok());
+        peak.expect("the kernel tells")
+    }
+
     /// All that it has printed so far.
     pub fn log(&self) -> String {
         self.process.log()

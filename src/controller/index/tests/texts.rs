@@ -47,6 +47,8 @@ fn a_workloads_name_is_that_of_its_place() {
 #[test]
 fn keys_are_shared_up_to_a_number_and_right_beyond_it() {
     let mut fed = Fed::new();
+    let all = json!({ "windlass.dev/enabled": "true", "windlass.dev/configmaps": "*" });
+    fed.workload(deployment("web", "1", 6, all, json!({})));
     let key = |fed: &Fed, name: &str| source(fed, name).contents.iter().next().expect("one").0.clone();
     fed.see(config_map("first", "u", 1, &[("level", "1")]));
     fed.see(config_map("second", "u", 2, &[("level", "1")]));
