@@ -77,7 +77,7 @@ pub struct Sorted {
 impl Sorted {
     /// Whether the key is one of them.
     #[must_use]
-    pub fn contains(&self, key: &Key) -> bool {
+    pub fn contains(&self, key: &str) -> bool {
         let sorting = Sorting {
             rules: &self.rules,
             default: self.default,
@@ -115,13 +115,13 @@ impl Sorting<'_> {
             }
     }
 
-    fn wanted(&self, key: &Key) -> Strategy {
-        let fits = |rule: &&Rule| rule.keys.iter().any(|pattern| glob::matches(pattern, key.as_str()));
+    fn wanted(&self, key: &str) -> Strategy {
+        let fits = |rule: &&Rule| rule.keys.iter().any(|pattern| glob::matches(pattern, key));
         self.rules.iter().find(fits).map_or(self.default, |rule| rule.strategy)
     }
 
     /// `None`: it does not count.
-    fn class(&self, key: &Key, fixed: &Fixed) -> Option<Class> {
+    fn class(&self, key: &str, fixed: &Fixed) -> Option<Class> {
         match self.wanted(key) {
             Strategy::Ignore => None,
             Strategy::InPlace if !fixed.contains(key) => Some(Class::InPlace),
@@ -139,7 +139,7 @@ impl Sorting<'_> {
         let misfit = sorting.misfit(&used, &fixed);
         let of_class = |class: Class| match &used.consumed {
             Consumed::Keys(keys) => {
-                let of_it = |key: &&Key| sorting.class(key, &fixed) == Some(class);
+                let of_it = |key: &&Key| sorting.class(key.as_str(), &fixed) == Some(class);
                 let keys: Box<[Key]> = keys.iter().filter(of_it).cloned().collect();
                 (!keys.is_empty()).then_some((Consumed::Keys(keys), None))
             }
@@ -211,12 +211,12 @@ impl Sorting<'_> {
 
     /// What is to be in place and is read, be it among others, through a channel that never updates.
     fn misfit(&self, used: &Use, fixed: &Fixed) -> Option<String> {
-        let in_place = |key: &&Key| self.wanted(key) == Strategy::InPlace;
+        let in_place = |key: &&Key| self.wanted(key.as_str()) == Strategy::InPlace;
         let keys: Vec<&str> = match (&used.consumed, fixed) {
             (_, Fixed::None) => return None,
             (Consumed::Keys(keys), fixed) => keys
                 .iter()
-                .filter(|key| in_place(key) && fixed.contains(key))
+                .filter(|key| in_place(key) && fixed.contains(key.as_str()))
                 .map(Key::as_str)
                 .collect(),
             (_, Fixed::Keys(keys)) => keys.iter().filter(in_place).map(Key::as_str).collect(),

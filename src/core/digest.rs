@@ -12,7 +12,7 @@ use sha2::Sha256;
 use super::cause::WholeDigest;
 use super::class::Class;
 use super::content::Contents;
-use super::name::{Key, SourceRef, Uid};
+use super::name::{SourceRef, Uid};
 use super::reference::{Consumed, Use};
 
 #[cfg(test)]
@@ -115,9 +115,9 @@ pub struct Hint(pub [u8; 3]);
 impl Hint {
     /// What its first byte is for a key of that name. Names of keys are no secret.
     #[must_use]
-    pub fn name_tag(key: &Key) -> u8 {
+    pub fn name_tag(key: &str) -> u8 {
         // FNV-1a, folded (<http://www.isthe.com/chongo/tech/comp/fnv/>).
-        let bytes = key.as_str().bytes();
+        let bytes = key.bytes();
         let hash = bytes.fold(0x811c_9dc5_u32, |hash, byte| {
             (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
         });
@@ -146,7 +146,7 @@ impl WorkloadKey {
         &self,
         source: &SourceRef,
         consumed: &Consumed,
-        counts: &dyn Fn(&Key) -> bool,
+        counts: &dyn Fn(&str) -> bool,
         contents: Option<&Contents>,
     ) -> Digest {
         let mut mac = Encoder::new(&self.0, b"source");
@@ -159,7 +159,7 @@ impl WorkloadKey {
         match consumed {
             Consumed::Whole => {
                 for (key, value) in contents.iter().filter(|(key, _)| counts(key)) {
-                    mac.text(key.as_str());
+                    mac.text(key);
                     mac.byte(1);
                     mac.bytes(value.bytes());
                 }
@@ -226,10 +226,10 @@ impl WorkloadKey {
 
     /// The hint of one key's content.
     #[must_use]
-    pub fn hint(&self, source: &SourceRef, key: &Key, value: &super::content::ValueDigest) -> Hint {
+    pub fn hint(&self, source: &SourceRef, key: &str, value: &super::content::ValueDigest) -> Hint {
         let mut mac = Encoder::new(&self.0, b"hint");
         mac.source(source);
-        mac.text(key.as_str());
+        mac.text(key);
         mac.bytes(value.bytes());
         let [first, second] = cut(&mac.finish());
         Hint([Hint::name_tag(key), first, second])

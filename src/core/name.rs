@@ -48,8 +48,8 @@ text!(
     Name(Arc<str>)
 );
 text!(
-    /// A key of a source: `data` and `binaryData` are one key space. Shared, because sources of one
-    /// application's many instances have the same.
+    /// A key of a source: `data` and `binaryData` are one key space. Shared, because many workloads name
+    /// the same.
     Key(Arc<str>)
 );
 

@@ -110,19 +110,13 @@ impl Wanted {
 
     /// The files of a part that have to be as they are: `None` for one that must not be there.
     fn files(&self, part: &Part) -> BTreeMap<Box<str>, Option<ValueDigest>> {
-        let value = |key: &Key| {
-            self.contents
-                .as_ref()
-                .and_then(|contents| contents.get(key.as_str()).copied())
-        };
+        let value = |key: &Key| self.contents.as_ref().and_then(|contents| contents.get(key.as_str()));
         let Some(items) = &part.items else {
             let keys = self.contents.iter().flat_map(Contents::iter);
             let counted = keys.filter(|(key, _)| self.used.counts(key));
-            return counted
-                .map(|(key, digest)| (key.as_str().into(), Some(*digest)))
-                .collect();
+            return counted.map(|(key, digest)| (key.into(), Some(digest))).collect();
         };
-        let counted = items.iter().filter(|(key, _)| self.used.counts(key));
+        let counted = items.iter().filter(|(key, _)| self.used.counts(key.as_str()));
         counted.map(|(key, path)| (path.clone(), value(key))).collect()
     }
 }

@@ -66,10 +66,10 @@ pub enum Consumed {
 impl Consumed {
     /// Whether the key is read.
     #[must_use]
-    pub fn contains(&self, key: &Key) -> bool {
+    pub fn contains(&self, key: &str) -> bool {
         match self {
             Self::Whole => true,
-            Self::Keys(keys) => keys.binary_search(key).is_ok(),
+            Self::Keys(keys) => has(keys, key),
         }
     }
 }
@@ -89,13 +89,17 @@ pub enum Fixed {
 impl Fixed {
     /// Whether that key is.
     #[must_use]
-    pub fn contains(&self, key: &Key) -> bool {
+    pub fn contains(&self, key: &str) -> bool {
         match self {
             Self::All => true,
             Self::None => false,
-            Self::Keys(keys) => keys.binary_search(key).is_ok(),
+            Self::Keys(keys) => has(keys, key),
         }
     }
+}
+
+fn has(sorted: &[Key], key: &str) -> bool {
+    sorted.binary_search_by(|known| known.as_str().cmp(key)).is_ok()
 }
 
 /// All that a workload takes from one source.
@@ -133,7 +137,7 @@ pub enum Special {
 impl Use {
     /// Whether the key counts.
     #[must_use]
-    pub fn counts(&self, key: &Key) -> bool {
+    pub fn counts(&self, key: &str) -> bool {
         self.sorted().is_none_or(|sorted| sorted.contains(key)) && self.consumed.contains(key)
     }
 
@@ -207,7 +211,7 @@ impl Draft {
 
     fn special(&self) -> Option<Box<Special>> {
         let mixed = self.channels.contains(Channel::Mount) && self.channels != Channels::default().with(Channel::Mount);
-        let all = self.all_fixed || (!self.whole && self.keys.iter().all(|key| self.fixed.contains(key)));
+        let all = self.all_fixed || (!self.whole && self.keys.iter().all(|key| self.fixed.contains(key.as_str())));
         mixed.then(|| {
             Box::new(Special::Fixed(if all {
                 Fixed::All

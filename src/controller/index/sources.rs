@@ -402,7 +402,7 @@ impl Index {
         let same = before.contents == source.contents && before.is_ignored(false) == source.is_ignored(false);
         // Of what nobody knew no key is known to have changed.
         let compared = (!first_read || how == How::Watched).then(|| before.contents.differing(&source.contents));
-        let keys: Vec<Key> = compared.into_iter().flatten().cloned().collect();
+        let keys = compared.unwrap_or_default();
         let toggled = !before.has_marks_of(source);
         let skipped = seen.skipped.is_some();
         let written = match how {
@@ -469,7 +469,7 @@ impl Index {
         // Nothing is decided before the first list is complete, and then everything is.
         let told = how == How::Watched || self.started();
         let keys = entry.source.contents.iter().filter(|_| told);
-        let keys: Vec<Key> = keys.map(|(key, _)| key.clone()).collect();
+        let keys: Vec<Key> = keys.map(|(key, _)| Key::from(key)).collect();
         self.sources.insert(reference.clone(), Box::new(entry));
         *self.present_sources.entry(reference.kind).or_default() += 1;
         if !told {
@@ -514,7 +514,7 @@ impl Index {
         let keys: Vec<Key> = self
             .sources
             .get(reference)
-            .map(|entry| entry.source.contents.iter().map(|(key, _)| key.clone()).collect())
+            .map(|entry| entry.source.contents.iter().map(|(key, _)| Key::from(key)).collect())
             .unwrap_or_default();
         // It may only have lost the label that it is watched by.
         let arrival = if selected { Arrival::Unseen } else { Arrival::Gone };
@@ -604,7 +604,7 @@ impl Index {
                 || (counts
                     && (patterned
                         || used.as_ref().is_some_and(|used| {
-                            arrival != Arrival::Changed || keys.iter().any(|key| used.counts(key))
+                            arrival != Arrival::Changed || keys.iter().any(|key| used.counts(key.as_str()))
                         })));
             if !concerned || (used.is_none() && !patterned) {
                 continue;
@@ -625,7 +625,7 @@ impl Index {
                 }
                 let counted = keys
                     .iter()
-                    .filter(|key| patterned || used.as_ref().is_some_and(|used| used.counts(key)));
+                    .filter(|key| patterned || used.as_ref().is_some_and(|used| used.counts(key.as_str())));
                 entry.note_change(reference, counted, since, now);
             }
         }
@@ -644,7 +644,7 @@ fn rewritten(before: &Source, source: &Source, how: How, same: bool, by: Second)
         How::Listed if same => written.kept_unseen(before.written, by),
         How::Listed => {
             let mut keys = before.contents.iter().map(|(key, _)| key);
-            let removed = keys.any(|key| source.contents.get(key.as_str()).is_none());
+            let removed = keys.any(|key| source.contents.get(key).is_none());
             written.changed_unseen(before.written, removed, by)
         }
     }

@@ -1,31 +1,26 @@
 //! Names that many objects repeat, each kept once.
 //!
-//! Thousands of objects share a few namespaces and keys, and a source's name stands in the source, in each
+//! Thousands of objects share a few namespaces, and a source's name stands in the source, in each
 //! template that reads it, and in the way back. Sixteen bytes of text take forty-eight of memory.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::Index;
-use crate::core::name::{Key, Namespace, SourceRef};
+use crate::core::name::{Namespace, SourceRef};
 use crate::core::reference::Use;
 use crate::core::workload::Source;
-
-/// Different keys that are kept to be shared; beyond them each source has its own. Nobody may fill the
-/// memory with keys of objects that are gone.
-const SHARED_KEYS: usize = 1024;
 
 /// What is shared.
 #[derive(Default)]
 pub(super) struct Texts {
     namespaces: HashSet<Namespace>,
-    keys: HashSet<Key>,
 }
 
 impl Texts {
     #[cfg(test)]
     pub(super) fn count(&self) -> usize {
-        self.namespaces.len() + self.keys.len()
+        self.namespaces.len()
     }
 
     pub(super) fn forget_namespace(&mut self, namespace: &Namespace) {
@@ -39,14 +34,6 @@ impl Texts {
             self.namespaces.insert(namespace.clone());
         }
     }
-
-    fn share_key(&mut self, key: &mut Key) {
-        if let Some(known) = self.keys.get(key.as_str()) {
-            key.clone_from(known);
-        } else if self.keys.len() < SHARED_KEYS {
-            self.keys.insert(key.clone());
-        }
-    }
 }
 
 impl Index {
@@ -55,9 +42,6 @@ impl Index {
         self.texts.share_namespace(&mut source.reference.namespace);
         if let Some(known) = self.known_source(&source.reference) {
             source.reference = known.clone();
-        }
-        for key in source.contents.keys_mut() {
-            self.texts.share_key(key);
         }
     }
 

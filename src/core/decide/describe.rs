@@ -34,7 +34,7 @@ impl<'a> Changed<'a> {
                     let mut keys: Vec<Key> = counted
                         .zip(&present.hints)
                         .filter(|(_, hint)| !before.contains(hint))
-                        .map(|(name, _)| name.clone())
+                        .map(|(name, _)| Key::from(name))
                         .collect();
                     keys.extend(gone(
                         view.source,

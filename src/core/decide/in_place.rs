@@ -160,7 +160,7 @@ fn whole_millis(at: Timestamp) -> Timestamp {
 pub(super) fn concerns(case: &Case<'_>, change: &Change, which: &dyn Fn(usize) -> bool) -> bool {
     let counts = |(source, key): &(crate::core::name::SourceRef, crate::core::name::Key)| {
         let mut views = case.input.sources.iter().enumerate();
-        views.any(|(at, view)| view.reference == source && which(at) && view.used.counts(key))
+        views.any(|(at, view)| view.reference == source && which(at) && view.used.counts(key.as_str()))
     };
     change.keys.is_empty() || change.keys.iter().any(counts)
 }

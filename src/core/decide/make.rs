@@ -202,7 +202,7 @@ pub(super) fn hints_of(view: &View<'_>, key: &WorkloadKey) -> Vec<crate::core::d
         .contents
         .iter()
         .filter(|(name, _)| view.used.counts(name))
-        .map(|(name, value)| key.hint(view.reference, name, value))
+        .map(|(name, value)| key.hint(view.reference, name, &value))
         .collect()
 }
 

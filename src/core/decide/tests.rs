@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::core::baseline::Unsure;
-use crate::core::content::{Contents, ValueDigest};
+use crate::core::content::ValueDigest;
 use crate::core::content_time::ContentTime;
 use crate::core::kind::{DEPLOYMENT, Evidence, Progress};
 use crate::core::name::{Name, Namespace, SourceKind, Uid, WorkloadRef};
@@ -242,15 +242,14 @@ fn source(reference: &SourceRef, data: &[(&str, &str)], version: u64, second: i6
         uid: Uid::from("source-1"),
         version: Version::new(version),
         marks: None,
-        contents: Contents::new(
-            data.iter()
-                .map(|(key, value)| {
-                    let mut digest = [0; 32];
-                    digest.iter_mut().zip(value.bytes()).for_each(|(to, from)| *to = from);
-                    (Key::from(*key), ValueDigest::new(digest))
-                })
-                .collect(),
-        ),
+        contents: data
+            .iter()
+            .map(|(key, value)| {
+                let mut digest = [0; 32];
+                digest.iter_mut().zip(value.bytes()).for_each(|(to, from)| *to = from);
+                (*key, ValueDigest::new(digest))
+            })
+            .collect(),
         written: ContentTime::recorded(Some(Second::new(second)), None).created(Second::new(second)),
     }
 }

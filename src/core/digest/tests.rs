@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::core::content::ValueDigest;
-use crate::core::name::{Name, Namespace, SourceKind};
+use crate::core::name::{Key, Name, Namespace, SourceKind};
 use crate::core::reference::{Consumed, Uses};
 
 fn ring() -> KeyRing {
@@ -18,11 +18,10 @@ fn web() -> SourceRef {
 }
 
 fn contents(data: &[(String, u8)]) -> Contents {
-    Contents::new(
-        data.iter()
-            .map(|(key, value)| (Key::from(key.as_str()), ValueDigest::new([*value; 32])))
-            .collect(),
-    )
+    let entries = data.iter();
+    entries
+        .map(|(key, value)| (key.as_str(), ValueDigest::new([*value; 32])))
+        .collect()
 }
 
 #[test]

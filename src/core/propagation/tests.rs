@@ -14,8 +14,7 @@ fn digest(text: &str) -> ValueDigest {
 }
 
 fn contents(pairs: &[(&str, &str)]) -> Contents {
-    let entries = pairs.iter().map(|(key, text)| (Key::from(*key), digest(text)));
-    Contents::new(entries.collect())
+    pairs.iter().map(|(key, text)| (*key, digest(text))).collect()
 }
 
 fn used(name: &str) -> Use {

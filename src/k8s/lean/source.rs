@@ -11,8 +11,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::{WireMeta, WireMetadata};
 use crate::core::annotation;
-use crate::core::content::{Contents, ValueDigest};
-use crate::core::name::{Key, SourceKind, SourceRef};
+use crate::core::content::{Contents, Entries, ValueDigest};
+use crate::core::name::{SourceKind, SourceRef};
 use crate::core::optin::allowed_namespaces;
 use crate::core::time::Second;
 use crate::core::workload::{Source, SourceMarks};
@@ -67,10 +67,10 @@ impl<'de> Deserialize<'de> for WatchedConfigMap {
             immutable,
         } = WireConfigMap::deserialize(deserializer)?;
         let mut entries = data.0;
-        entries.extend(binary_data.0);
+        entries.append(&binary_data.0);
         Ok(Self {
             meta: metadata.object_meta(),
-            source: metadata.source(SourceKind::ConfigMap, Contents::new(entries), immutable == Some(true)),
+            source: metadata.source(SourceKind::ConfigMap, entries.into(), immutable == Some(true)),
         })
     }
 }
@@ -94,7 +94,7 @@ impl<'de> Deserialize<'de> for ReadSecret {
         } = WireSecret::deserialize(deserializer)?;
         Ok(Self(metadata.source(
             SourceKind::Secret,
-            Contents::new(data.0),
+            data.0.into(),
             immutable == Some(true),
         )))
     }
@@ -169,11 +169,11 @@ impl Encoding for Base64 {
     }
 }
 
-struct Values<E>(Vec<(Key, ValueDigest)>, std::marker::PhantomData<E>);
+struct Values<E>(Entries, std::marker::PhantomData<E>);
 
 impl<E> Default for Values<E> {
     fn default() -> Self {
-        Self(Vec::new(), std::marker::PhantomData)
+        Self(Entries::default(), std::marker::PhantomData)
     }
 }
 
@@ -192,10 +192,10 @@ impl<'de, E: Encoding> Deserialize<'de> for Values<E> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut entries = Vec::new();
+                let mut entries = Entries::default();
                 while let Some(key) = map.next_key::<Cow<'de, str>>()? {
                     let Hashed(digest, _) = map.next_value::<Hashed<E>>()?;
-                    entries.push((Key::from(&*key), digest));
+                    entries.push(&key, digest);
                 }
                 Ok(Values(entries, std::marker::PhantomData))
             }

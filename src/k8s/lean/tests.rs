@@ -21,7 +21,7 @@ fn a_config_map_becomes_digests() {
     assert_eq!(decoded.reference.to_string(), "ConfigMap web");
     assert_eq!(decoded.version, Version::new(7));
     assert_eq!(
-        decoded.contents.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>(),
+        decoded.contents.iter().map(|(key, _)| key).collect::<Vec<_>>(),
         ["a", "b"]
     );
 }

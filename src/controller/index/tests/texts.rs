@@ -44,23 +44,6 @@ fn a_workloads_name_is_that_of_its_place() {
     }
 }
 
-#[test]
-fn keys_are_shared_up_to_a_number_and_right_beyond_it() {
-    let mut fed = Fed::new();
-    let all = json!({ "windlass.dev/enabled": "true", "windlass.dev/configmaps": "*" });
-    fed.workload(deployment("web", "1", 6, all, json!({})));
-    let key = |fed: &Fed, name: &str| source(fed, name).contents.iter().next().expect("one").0.clone();
-    fed.see(config_map("first", "u", 1, &[("level", "1")]));
-    fed.see(config_map("second", "u", 2, &[("level", "1")]));
-    is_one(key(&fed, "first").as_str(), key(&fed, "second").as_str());
-    for number in 0..2_000 {
-        let own = format!("key-{number}");
-        fed.see(config_map(&own, "u", 3 + number, &[(&own, "1")]));
-        assert_eq!(key(&fed, &own).as_str(), own);
-    }
-    assert!(fed.index.texts.count() < 1_100, "{}", fed.index.texts.count());
-}
-
 /// Those that nobody asks for any more do not keep others from being shared.
 #[test]
 fn what_many_ask_for_is_kept_once_whatever_others_asked_for_before() {
