@@ -257,7 +257,9 @@ impl Index {
         let uses = self.sorted(entry, opt_in, uses.finish(), &mut found.misfits);
         for used in uses {
             let source = used.source(own);
-            match self.sources.get(&source).map(|known| &known.content) {
+            // What went before anybody read it is missing, and nobody has to wait for it.
+            let known = self.sources.get(&source).filter(|known| !known.is_over());
+            match known.map(|known| &known.content) {
                 Some(Content::Unread) => found.unread.push(source.clone()),
                 Some(Content::Unreadable(why)) => found.unreadable.push((source.clone(), why.clone())),
                 Some(Content::Read) | None => {}

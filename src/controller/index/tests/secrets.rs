@@ -92,6 +92,21 @@ fn an_answer_that_is_newer_than_the_event_spares_the_next_question() {
     assert_eq!(wanted(&mut fed.index), []);
 }
 
+/// Its users waited for ever, for content that nobody would ever read.
+#[test]
+fn one_that_is_deleted_before_it_was_read_is_missing() {
+    let (mut fed, watch) = fed();
+    fed.index.apply_source(watch, seen(5), How::Listed, now());
+    fed.workload(user());
+    let reference = seen(5).reference;
+    let gone = Some(Version::new(7));
+    assert_eq!(names(&fed.index.remove_source(watch, &reference, gone, now())), ["web"]);
+    let unread = |fed: &Fed| fed.index.counted(fed.entry("web")).unread.len();
+    assert_eq!(unread(&fed), 0);
+    fed.index.apply_source(watch, seen(9), How::Watched, now());
+    assert_eq!(unread(&fed), 1, "it is back");
+}
+
 #[test]
 fn an_answer_from_before_it_was_deleted_is_not_believed() {
     let (mut fed, watch) = fed();

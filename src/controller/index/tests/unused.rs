@@ -161,6 +161,9 @@ fn one_that_is_deleted_and_back_before_anybody_read_it_is_known_when_it_is_back(
     fed.see(config_map("web", "u", 5, &[("a", "1")]));
     begin_to_use(&mut fed);
     assert_eq!(fed.lose("web", 7), ["web"]);
+    let counted = fed.index.counted(fed.entry("web"));
+    assert!(counted.unread.is_empty(), "it is missing, which can be decided");
+    assert!(fed.index.views(&counted, Version::default())[0].source.is_none());
     assert!(!fed.index.needs_reading(&config_map("web", "u", 1, &[]).reference));
     let before = config_map("web", "u", 5, &[("a", "1")]);
     assert!(fed.index.apply_read(before, now()).is_empty(), "from before it went");
