@@ -192,6 +192,7 @@ impl Propagator {
             match takes(&pod, &round.wanted) {
                 Takes::Nothing => {}
                 Takes::Never => came.lacks(&pod, "it has the files through a subPath, which never changes"),
+                Takes::Unclear => came.lacks(&pod, "its volumes cannot be read"),
                 Takes::Live if !pod.node_ready => came.lacks(&pod, "its node is not ready"),
                 Takes::Live => takers.push(pod),
             }

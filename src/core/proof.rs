@@ -31,8 +31,24 @@ impl Revision {
 pub struct Pod {
     /// Its identity.
     pub uid: Uid,
+    /// When it was created: no container of it started before.
+    pub created: Option<Second>,
     /// When each container that has started did so, ended ones included.
     pub started: Vec<Second>,
+    /// Whether one may have started at a time that nobody knows, as of one that its node has lost.
+    pub start_unknown: bool,
+}
+
+impl Pod {
+    fn all_started_after(&self, change: Second) -> bool {
+        let unknown_as_well = || self.created.is_some_and(|created| created > change);
+        self.started.iter().all(|at| *at > change) && (!self.start_unknown || unknown_as_well())
+    }
+
+    fn any_started_between(&self, from: Second, to: Second) -> bool {
+        let unknown = || self.created.is_none_or(|created| created <= to);
+        self.started.iter().any(|at| (from..=to).contains(at)) || (self.start_unknown && unknown())
+    }
 }
 
 /// Everything that a proof needs, read at one time.
@@ -52,16 +68,15 @@ impl Proof {
     pub fn all_started_after(&self, change: Second) -> bool {
         self.pods
             .as_ref()
-            .is_some_and(|pods| pods.iter().flat_map(|pod| &pod.started).all(|at| *at > change))
+            .is_some_and(|pods| pods.iter().all(|pod| pod.all_started_after(change)))
     }
 
     /// Whether any container may have been started between the two.
     #[must_use]
     pub fn any_started_between(&self, from: Second, to: Second) -> bool {
-        let within = |at: &Second| (from..=to).contains(at);
         self.pods
             .as_ref()
-            .is_none_or(|pods| pods.iter().flat_map(|pod| &pod.started).any(within))
+            .is_none_or(|pods| pods.iter().any(|pod| pod.any_started_between(from, to)))
     }
 
     /// The revision that the workload is at.

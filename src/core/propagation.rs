@@ -43,6 +43,8 @@ pub struct RunningPod {
     pub address: Option<IpAddr>,
     /// Whether that address is its node's.
     pub host_network: bool,
+    /// Whether its volumes cannot all be read.
+    pub unclear: bool,
     /// Its volumes that come from sources.
     pub volumes: Vec<Volume>,
     /// Its containers that run, native sidecars included.
@@ -130,11 +132,16 @@ pub enum Takes {
     Never,
     /// It has none of them.
     Nothing,
+    /// Nothing tells.
+    Unclear,
 }
 
 /// Whether a pod's files follow any of the sources.
 #[must_use]
 pub fn takes(pod: &RunningPod, wanted: &[Wanted]) -> Takes {
+    if pod.unclear {
+        return Takes::Unclear;
+    }
     let made_of_it = |volume: &&Volume| volume.parts.iter().any(|part| wanted.iter().any(|it| it.is_in(part)));
     let mut found = Takes::Nothing;
     for volume in pod.volumes.iter().filter(made_of_it) {

@@ -7,12 +7,11 @@ use kube::Client;
 use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::core::{Request, Resource as _};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use super::error::{ApiError, send};
 use super::lean::{BASELINE_BYTES, Json, WITNESS_BYTES, resource};
+use super::lenient::{Field, Lenient, read_from_fields};
 use super::read;
 use crate::core::annotation;
 use crate::core::kind::History;
@@ -40,14 +39,10 @@ pub async fn proof(
 ) -> Result<Proof, ApiError> {
     let found = get(client, workload, uid, template, timeout).await?;
     let revisions = revisions(client, workload, &found, timeout).await?;
-    let pods = pods(client, workload, &found, &revisions, timeout, |pod: WirePod| Pod {
-        started: pod.status.started(),
-        uid: Uid::from(&*pod.metadata.uid),
-    })
-    .await?;
+    let pods = pods(client, workload, &found, &revisions, timeout, WirePod::pod).await?;
     Ok(Proof {
         created: found.created,
-        revisions: revisions.into_iter().map(|(_, revision)| revision).collect(),
+        revisions: revisions.into_plain(),
         pods,
     })
 }
@@ -71,15 +66,21 @@ pub(super) async fn pods_of<P: AnyPod, T>(
 }
 
 /// As much of a pod as somebody needs.
-pub(super) trait AnyPod: DeserializeOwned {
+pub(super) trait AnyPod: Lenient {
+    /// One of which nothing can be read.
+    fn unreadable() -> Self;
     /// Whose it is.
-    fn meta(&self) -> &Meta;
+    fn meta(&self) -> &Field<Meta>;
     /// `status.phase`.
     fn phase(&self) -> &str;
 
-    /// Whether it is there to stay.
+    /// Whether it is there to stay. One that has ended runs nothing, whatever else is or is not said of it.
     fn stays(&self) -> bool {
-        self.meta().deletion_timestamp.is_none() && !matches!(self.phase(), "Succeeded" | "Failed")
+        let deleted = self
+            .meta()
+            .get()
+            .is_some_and(|meta| meta.deletion_timestamp.get().is_some());
+        !deleted && !matches!(self.phase(), "Succeeded" | "Failed")
     }
 }
 
@@ -92,13 +93,15 @@ async fn pods<P: AnyPod, T>(
     client: &Client,
     workload: &WorkloadRef,
     found: &Found,
-    revisions: &[(String, Revision)],
+    revisions: &Revisions,
     timeout: Duration,
     mut each: impl FnMut(P) -> T,
 ) -> Result<Option<Vec<T>>, ApiError> {
     let owners: Option<Vec<&str>> = match workload.kind.row().history {
+        // Whichever is between it and its pods.
+        History::ReplicaSets(_) if revisions.unclear => None,
         // Each pod belongs to one of the ReplicaSets, which belong to the workload.
-        History::ReplicaSets(_) => Some(revisions.iter().map(|(uid, _)| uid.as_str()).collect()),
+        History::ReplicaSets(_) => Some(revisions.kept.iter().map(|(uid, _)| uid.as_str()).collect()),
         History::ControllerRevisions => Some(vec![found.uid.as_str()]),
         // Whatever is between it and its pods: all that bear its labels count.
         History::Nowhere => None,
@@ -108,9 +111,14 @@ async fn pods<P: AnyPod, T>(
     }
     let mut pods = Vec::new();
     let url = pods_url(&workload.namespace);
-    list(client, &url, &found.selector, timeout, |pod: P| {
-        let owner = pod.meta().owner().map_or("", |owner| owner.uid.as_str());
-        let owned = owners.as_ref().is_none_or(|owners| owners.contains(&owner));
+    list(client, &url, &found.selector, timeout, |pod: Field<P>| {
+        let pod = pod.take().unwrap_or_else(P::unreadable);
+        let owned = owners.as_ref().is_none_or(|owners| match owner(pod.meta()) {
+            Owner::Is(uid) => owners.contains(&uid),
+            // It bears the labels: to leave it out would take it for new.
+            Owner::Unclear => true,
+            Owner::Nobody => false,
+        });
         if owned && pod.stays() {
             pods.push(each(pod));
         }
@@ -138,7 +146,7 @@ pub async fn history(
     let revisions = revisions(client, workload, &found, timeout).await?;
     Ok(Proof {
         created: found.created,
-        revisions: revisions.into_iter().map(|(_, revision)| revision).collect(),
+        revisions: revisions.into_plain(),
         pods: None,
     })
 }
@@ -159,11 +167,11 @@ pub async fn all_observed(
         return Ok(HashMap::new());
     };
     let url = DynamicObject::url_path(&row, namespace);
-    list(client, &url, "", timeout, |kept: WireRevision| {
+    list(client, &url, "", timeout, |kept: Field<WireRevision>| {
+        let kept = kept.or_default();
         let number = kept.number(history);
-        let owner = kept.metadata.owner().map(|owner| owner.uid.clone());
-        if let (Some(owner), Some(observed)) = (owner, kept.observed()) {
-            let newest = found.entry(Uid::from(&*owner)).or_default();
+        if let (Owner::Is(owner), Some(observed)) = (owner(&kept.metadata), kept.observed()) {
+            let newest = found.entry(Uid::from(owner)).or_default();
             if newest.1.is_empty() || number > newest.0 {
                 *newest = (number, observed.into());
             }
@@ -189,8 +197,9 @@ async fn get(
     timeout: Duration,
 ) -> Result<Found, ApiError> {
     let Json(object) = read::workload(client, workload, timeout).await?;
-    let meta = Meta::deserialize(object.get("metadata").unwrap_or(&Value::Null)).unwrap_or_default();
-    if Uid::from(&*meta.uid) != *uid {
+    let meta = Field::<Meta>::deserialize(object.get("metadata").unwrap_or(&Value::Null));
+    let meta = meta.unwrap_or_default().or_default();
+    if Uid::from(meta.uid.text()) != *uid {
         return Err(ApiError::Replaced);
     }
     let mut selector = selector_of(workload, &object);
@@ -199,8 +208,8 @@ async fn get(
         selector = selector_of(template, &object);
     }
     Ok(Found {
-        created: Second::parse(&meta.creation_timestamp),
-        uid: meta.uid,
+        created: meta.created(),
+        uid: meta.uid.or_default(),
         selector: selector.unwrap_or_default(),
     })
 }
@@ -231,51 +240,82 @@ fn kept_as(history: History) -> Option<ApiResource> {
     }
 }
 
+/// The revisions of one workload.
+#[derive(Default)]
+struct Revisions {
+    /// Each with its uid.
+    kept: Vec<(String, Revision)>,
+    /// Whether there is one of which nothing tells whose it is.
+    unclear: bool,
+}
+
+impl Revisions {
+    fn into_plain(self) -> Vec<Revision> {
+        self.kept.into_iter().map(|(_, revision)| revision).collect()
+    }
+}
+
 async fn revisions(
     client: &Client,
     workload: &WorkloadRef,
     found: &Found,
     timeout: Duration,
-) -> Result<Vec<(String, Revision)>, ApiError> {
+) -> Result<Revisions, ApiError> {
     let history = workload.kind.row().history;
+    let mut revisions = Revisions::default();
     let Some(row) = kept_as(history) else {
-        return Ok(Vec::new());
+        return Ok(revisions);
     };
-    let mut revisions = Vec::new();
     let url = DynamicObject::url_path(&row, Some(workload.namespace.as_str()));
-    list(client, &url, &found.selector, timeout, |kept: WireRevision| {
-        if kept.metadata.owner().is_some_and(|owner| owner.uid == found.uid) {
-            revisions.push((kept.metadata.uid.clone(), kept.revision(history)));
+    list(client, &url, &found.selector, timeout, |kept: Field<WireRevision>| {
+        let Field::Is(kept) = kept else {
+            revisions.unclear = true;
+            return;
+        };
+        match owner(&kept.metadata) {
+            Owner::Is(uid) if uid == found.uid => {
+                let uid = kept.metadata.get().map_or("", |meta| meta.uid.text()).to_owned();
+                revisions.unclear |= uid.is_empty();
+                revisions.kept.push((uid, kept.revision(history)));
+            }
+            Owner::Unclear => revisions.unclear = true,
+            Owner::Is(_) | Owner::Nobody => {}
         }
     })
     .await?;
     if history == History::ControllerRevisions {
-        let newest = revisions.iter().map(|(_, revision)| revision.number).max();
-        for (_, revision) in &mut revisions {
-            revision.newest = Some(newest == Some(revision.number));
+        let newest = revisions.kept.iter().map(|(_, revision)| revision.number).max();
+        for (_, revision) in &mut revisions.kept {
+            revision.newest = Some(newest == Some(revision.number) && !revisions.unclear);
         }
     }
     Ok(revisions)
 }
 
+/// One page of a list. Items are read one by one: none makes another unreadable.
+#[derive(Deserialize)]
+#[serde(bound = "T: Lenient")]
+struct Page<T> {
+    #[serde(default)]
+    metadata: Option<PageMeta>,
+    #[serde(default)]
+    items: Option<Vec<Field<T>>>,
+}
+
+#[derive(Deserialize)]
+struct PageMeta {
+    #[serde(default, rename = "continue")]
+    next: Option<String>,
+}
+
 /// Lists page by page; a page is gone before the next one comes.
-async fn list<T: DeserializeOwned>(
+async fn list<T: Lenient>(
     client: &Client,
     url: &str,
     selector: &str,
     timeout: Duration,
-    mut each: impl FnMut(T),
+    mut each: impl FnMut(Field<T>),
 ) -> Result<(), ApiError> {
-    #[derive(Deserialize)]
-    struct Page<T> {
-        metadata: PageMeta,
-        items: Vec<T>,
-    }
-    #[derive(Deserialize)]
-    struct PageMeta {
-        #[serde(default, rename = "continue")]
-        next: Option<String>,
-    }
     let mut next: Option<String> = None;
     loop {
         let params = ListParams {
@@ -288,8 +328,11 @@ async fn list<T: DeserializeOwned>(
             .list(&params)
             .map_err(|_| ApiError::Unexpected("no such request"))?;
         let page: Page<T> = send(client, request, timeout).await?;
-        page.items.into_iter().for_each(&mut each);
-        next = page.metadata.next.filter(|token| !token.is_empty());
+        page.items.into_iter().flatten().for_each(&mut each);
+        next = page
+            .metadata
+            .and_then(|metadata| metadata.next)
+            .filter(|token| !token.is_empty());
         if next.is_none() {
             return Ok(());
         }
@@ -298,48 +341,95 @@ async fn list<T: DeserializeOwned>(
 
 // ---- the parts that are read --------------------------------------------------------------------
 
+read_from_fields!(
+    Meta,
+    OwnerReference,
+    WireRevision,
+    WireData,
+    WireSpec,
+    WireTemplate,
+    WirePod,
+    WirePodStatus,
+    ContainerStatus,
+    ContainerState,
+    Started,
+);
+
 /// Of an object's metadata, what tells whose it is.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct Meta {
-    pub(super) name: String,
-    pub(super) uid: String,
-    #[serde(deserialize_with = "or_default")]
-    pub(super) creation_timestamp: String,
-    deletion_timestamp: Option<String>,
-    #[serde(deserialize_with = "or_default")]
-    annotations: BTreeMap<String, String>,
-    owner_references: Vec<Owner>,
-}
-
-/// `null` is as good as nothing: a `ControllerRevision` keeps templates with a creation time of null.
-fn or_default<'de, D: serde::Deserializer<'de>, T: Default + Deserialize<'de>>(from: D) -> Result<T, D::Error> {
-    Option::deserialize(from).map(Option::unwrap_or_default)
-}
-
-/// What is shaped otherwise is as good as nothing.
-fn or_odd<'de, D: serde::Deserializer<'de>, T: Default + DeserializeOwned>(from: D) -> Result<T, D::Error> {
-    let text = Box::<RawValue>::deserialize(from)?;
-    Ok(serde_json::from_str(text.get()).unwrap_or_default())
+    pub(super) name: Field<String>,
+    pub(super) uid: Field<String>,
+    creation_timestamp: Field<String>,
+    deletion_timestamp: Field<String>,
+    annotations: Field<BTreeMap<String, String>>,
+    owner_references: Field<Vec<Field<OwnerReference>>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Owner {
-    uid: String,
-    controller: bool,
+struct OwnerReference {
+    uid: Field<String>,
+    controller: Field<bool>,
+}
+
+/// Which object controls another one.
+enum Owner<'a> {
+    Nobody,
+    /// The one with this uid.
+    Is(&'a str),
+    /// Nothing tells.
+    Unclear,
+}
+
+fn owner(meta: &Field<Meta>) -> Owner<'_> {
+    let Field::Is(meta) = meta else {
+        return Owner::Unclear;
+    };
+    let references = match &meta.owner_references {
+        Field::Is(references) => references,
+        Field::Absent => return Owner::Nobody,
+        Field::Odd => return Owner::Unclear,
+    };
+    let controls = |reference: &&OwnerReference| reference.controller.get() == Some(&true);
+    match references.iter().filter_map(Field::get).find(controls) {
+        Some(OwnerReference {
+            uid: Field::Is(uid), ..
+        }) => Owner::Is(uid),
+        Some(_) => Owner::Unclear,
+        None => {
+            let unclear = |it: &Field<OwnerReference>| it.get().is_none_or(|it| it.controller.is_odd());
+            if references.iter().any(unclear) {
+                Owner::Unclear
+            } else {
+                Owner::Nobody
+            }
+        }
+    }
 }
 
 impl Meta {
-    fn owner(&self) -> Option<&Owner> {
-        self.owner_references.iter().find(|owner| owner.controller)
+    pub(super) fn created(&self) -> Option<Second> {
+        Second::parse(self.creation_timestamp.text())
     }
+
+    fn annotation(&self, name: &str) -> Option<&str> {
+        self.annotations.get()?.get(name).map(String::as_str)
+    }
+}
+
+/// `null` is as good as nothing.
+fn or_default<'de, D: serde::Deserializer<'de>, T: Default + Deserialize<'de>>(from: D) -> Result<T, D::Error> {
+    Option::deserialize(from).map(Option::unwrap_or_default)
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Selector {
+    #[serde(deserialize_with = "or_default")]
     match_labels: BTreeMap<String, String>,
+    #[serde(deserialize_with = "or_default")]
     match_expressions: Vec<Expression>,
 }
 
@@ -348,6 +438,7 @@ struct Selector {
 struct Expression {
     key: String,
     operator: String,
+    #[serde(deserialize_with = "or_default")]
     values: Vec<String>,
 }
 
@@ -375,64 +466,65 @@ impl Selector {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct WireRevision {
-    metadata: Meta,
+    metadata: Field<Meta>,
     /// Of a `ReplicaSet`.
-    spec: WireSpec,
+    spec: Field<WireSpec>,
     /// Of a `ControllerRevision`: the part of the workload that it would put back. Those of others hold
     /// anything.
-    #[serde(deserialize_with = "or_odd")]
-    data: WireData,
+    data: Field<WireData>,
     /// Of a `ControllerRevision`.
-    revision: u64,
+    revision: Field<u64>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct WireData {
-    spec: WireSpec,
+    spec: Field<WireSpec>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct WireSpec {
-    template: WireTemplate,
+    template: Field<WireTemplate>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct WireTemplate {
-    metadata: Meta,
+    metadata: Field<Meta>,
 }
 
 impl WireRevision {
     fn number(&self, history: History) -> u64 {
         match history {
             History::ReplicaSets(counted_in) => {
-                let text = self.metadata.annotations.get(counted_in);
+                let text = self.metadata.get().and_then(|meta| meta.annotation(counted_in));
                 text.and_then(|text| text.parse().ok()).unwrap_or(0)
             }
-            History::ControllerRevisions => self.revision,
+            History::ControllerRevisions => self.revision.get().copied().unwrap_or(0),
             History::Nowhere => 0,
         }
     }
 
     /// The copy of the baseline, if it can be one.
     fn observed(&self) -> Option<&str> {
-        let text = self.metadata.annotations.get(annotation::OBSERVED)?;
+        let text = self.metadata.get()?.annotation(annotation::OBSERVED)?;
         (text.len() <= BASELINE_BYTES).then_some(text)
     }
 
-    fn revision(mut self, history: History) -> Revision {
-        let template = match history {
-            History::ReplicaSets(_) | History::Nowhere => &mut self.spec.template,
-            History::ControllerRevisions => &mut self.data.spec.template,
+    fn revision(&self, history: History) -> Revision {
+        let spec = match history {
+            History::ReplicaSets(_) | History::Nowhere => self.spec.get(),
+            History::ControllerRevisions => self.data.get().and_then(|data| data.spec.get()),
         };
-        let witness = template.metadata.annotations.remove(annotation::CONFIG_DIGEST);
+        let template = spec.and_then(|spec| spec.template.get()?.metadata.get());
+        let witness = template.and_then(|meta| meta.annotation(annotation::CONFIG_DIGEST));
         let witness = witness.filter(|text| text.len() <= WITNESS_BYTES);
+        let created = self.metadata.get().and_then(Meta::created);
         Revision {
             number: self.number(history),
             newest: None,
-            created: Second::parse(&self.metadata.creation_timestamp).unwrap_or(Second::new(0)),
+            created: created.unwrap_or(Second::new(0)),
             witness: witness.map(Into::into),
             observed: self.observed().map(Into::into),
         }
@@ -442,55 +534,117 @@ impl WireRevision {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct WirePod {
-    metadata: Meta,
-    status: WirePodStatus,
+    metadata: Field<Meta>,
+    status: Field<WirePodStatus>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct WirePodStatus {
-    phase: String,
-    container_statuses: Vec<ContainerStatus>,
-    init_container_statuses: Vec<ContainerStatus>,
+    phase: Field<String>,
+    container_statuses: Field<Vec<Field<ContainerStatus>>>,
+    init_container_statuses: Field<Vec<Field<ContainerStatus>>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct ContainerStatus {
-    state: ContainerState,
+    state: Field<ContainerState>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct ContainerState {
-    running: Option<Started>,
-    terminated: Option<Started>,
+    running: Field<Started>,
+    terminated: Field<Started>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Started {
-    started_at: String,
+    started_at: Field<String>,
 }
 
 impl AnyPod for WirePod {
-    fn meta(&self) -> &Meta {
+    fn unreadable() -> Self {
+        Self {
+            metadata: Field::Odd,
+            status: Field::Odd,
+        }
+    }
+
+    fn meta(&self) -> &Field<Meta> {
         &self.metadata
     }
 
     fn phase(&self) -> &str {
-        &self.status.phase
+        self.status.get().map_or("", |status| status.phase.text())
+    }
+}
+
+/// When a container started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Start {
+    /// It waits, and will read the present content when it starts.
+    NotYet,
+    At(Second),
+    /// It may have, and nothing tells when.
+    Unknown,
+}
+
+impl WirePod {
+    fn pod(self) -> Pod {
+        let meta = self.metadata.get();
+        let starts = self.status.get().map_or(vec![Start::Unknown], WirePodStatus::starts);
+        Pod {
+            uid: Uid::from(meta.map_or("", |meta| meta.uid.text())),
+            created: meta.and_then(Meta::created),
+            start_unknown: starts.contains(&Start::Unknown),
+            started: starts
+                .into_iter()
+                .filter_map(|start| match start {
+                    Start::At(second) => Some(second),
+                    Start::NotYet | Start::Unknown => None,
+                })
+                .collect(),
+        }
     }
 }
 
 impl WirePodStatus {
-    /// A container that waits will read the present content when it starts.
-    fn started(&self) -> Vec<Second> {
-        self.container_statuses
-            .iter()
-            .chain(&self.init_container_statuses)
-            .filter_map(|container| container.state.running.as_ref().or(container.state.terminated.as_ref()))
-            .filter_map(|started| Second::parse(&started.started_at))
-            .collect()
+    fn starts(&self) -> Vec<Start> {
+        let mut starts = Vec::new();
+        for statuses in [&self.container_statuses, &self.init_container_statuses] {
+            match statuses {
+                Field::Is(statuses) => starts.extend(statuses.iter().map(ContainerStatus::start)),
+                Field::Absent => {}
+                Field::Odd => starts.push(Start::Unknown),
+            }
+        }
+        // A node that says that it runs names what runs.
+        if starts.is_empty() && self.phase.text() != "Pending" {
+            starts.push(Start::Unknown);
+        }
+        starts
+    }
+}
+
+impl ContainerStatus {
+    fn start(this: &Field<Self>) -> Start {
+        let Field::Is(Self { state }) = this else {
+            return Start::Unknown;
+        };
+        let state = match state {
+            Field::Is(state) => state,
+            Field::Absent => return Start::NotYet,
+            Field::Odd => return Start::Unknown,
+        };
+        match (&state.running, &state.terminated) {
+            (Field::Is(started), _) | (Field::Absent, Field::Is(started)) => {
+                Second::parse(started.started_at.text()).map_or(Start::Unknown, Start::At)
+            }
+            (Field::Absent, Field::Absent) => Start::NotYet,
+            (Field::Odd, _) | (Field::Absent, Field::Odd) => Start::Unknown,
+        }
     }
 }

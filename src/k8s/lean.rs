@@ -12,6 +12,7 @@ use kube::core::{DynamicResourceScope, ObjectMeta, Resource};
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
+use super::lenient::{self, Field, read_from_fields};
 use crate::core::annotation;
 use crate::core::content_time::ContentTime;
 use crate::core::kind::KindId;
@@ -42,21 +43,25 @@ struct WireMeta {
     resource_version: Option<String>,
     generation: Option<i64>,
     creation_timestamp: Option<String>,
-    labels: Option<BTreeMap<String, String>>,
+    #[serde(deserialize_with = "lenient::or_default")]
+    labels: BTreeMap<String, String>,
     #[serde(deserialize_with = "ours")]
     annotations: BTreeMap<String, String>,
     #[serde(deserialize_with = "content_written")]
     managed_fields: ContentTime,
-    owner_references: Vec<WireOwner>,
+    #[serde(deserialize_with = "lenient::or_default")]
+    owner_references: Vec<Field<WireOwner>>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 struct WireOwner {
-    kind: String,
-    name: String,
-    controller: bool,
+    kind: Field<String>,
+    name: Field<String>,
+    controller: Field<bool>,
 }
+
+read_from_fields!(WireOwner);
 
 impl WireMeta {
     fn version(&self) -> Version {
@@ -89,7 +94,7 @@ impl WireMeta {
     }
 
     fn labels(&self) -> Labels {
-        let labels = self.labels.iter().flatten();
+        let labels = self.labels.iter();
         labels.map(|(key, value)| (key.as_str(), value.as_str())).collect()
     }
 
@@ -116,7 +121,8 @@ fn ours<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, S
             let mut kept = BTreeMap::new();
             while let Some(name) = map.next_key::<Cow<'de, str>>()? {
                 if annotation::is_read(&name) {
-                    kept.insert(name.into_owned(), map.next_value()?);
+                    let value: Field<String> = map.next_value()?;
+                    value.take().map(|value| kept.insert(name.into_owned(), value));
                 } else {
                     map.next_value::<IgnoredAny>()?;
                 }

@@ -11,6 +11,7 @@ pub mod heartbeat;
 pub mod keyring;
 pub mod lean;
 pub mod lease;
+mod lenient;
 #[cfg(test)]
 pub mod mock;
 pub mod patch;

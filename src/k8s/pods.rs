@@ -12,11 +12,11 @@ use serde_json::json;
 
 use super::error::{ApiError, send};
 use super::evidence::{AnyPod, Meta, pods_of, pods_url};
+use super::lenient::{Field, read_from_fields};
 use super::patch::FIELD_MANAGER;
 use crate::core::annotation::NUDGE;
 use crate::core::name::{Key, Name, Namespace, SourceKind, Uid, WorkloadRef};
 use crate::core::propagation::{Container, Mount, Part, RunningPod, Volume};
-use crate::core::time::Second;
 
 /// Reads the pods of a workload that run: one GET and two LISTs, and one GET more where the pod template
 /// is another object's. `None`: nothing tells which are the workload's.
@@ -52,139 +52,177 @@ pub async fn nudge(
     send::<IgnoredAny>(client, request, timeout).await.map(drop)
 }
 
+read_from_fields!(
+    WirePod,
+    WireSpec,
+    WireVolume,
+    WireNamed,
+    WireSecret,
+    WireItem,
+    WireProjected,
+    WireProjection,
+    WireContainer,
+    WirePort,
+    WireMount,
+    WireStatus,
+    WireCondition,
+);
+
+/// A list in which each item may be anything.
+type List<T> = Field<Vec<Field<T>>>;
+
+/// Those of a list that can be read.
+fn readable<T>(list: List<T>) -> impl Iterator<Item = T> {
+    list.take().into_iter().flatten().filter_map(Field::take)
+}
+
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct WirePod {
-    metadata: Meta,
-    spec: WireSpec,
-    status: WireStatus,
+pub(super) struct WirePod {
+    metadata: Field<Meta>,
+    spec: Field<WireSpec>,
+    status: Field<WireStatus>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct WireSpec {
-    volumes: Vec<WireVolume>,
-    containers: Vec<WireContainer>,
-    init_containers: Vec<WireContainer>,
-    host_network: bool,
-    readiness_gates: Vec<IgnoredAny>,
+    volumes: List<WireVolume>,
+    containers: List<WireContainer>,
+    init_containers: List<WireContainer>,
+    host_network: Field<bool>,
+    readiness_gates: List<WireCondition>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct WireVolume {
-    name: String,
-    config_map: Option<WireNamed>,
-    secret: Option<WireSecret>,
-    projected: Option<WireProjected>,
+    name: Field<String>,
+    config_map: Field<WireNamed>,
+    secret: Field<WireSecret>,
+    projected: Field<WireProjected>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct WireNamed {
-    name: String,
-    items: Vec<WireItem>,
+    name: Field<String>,
+    items: List<WireItem>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct WireSecret {
-    secret_name: String,
-    items: Vec<WireItem>,
+    secret_name: Field<String>,
+    items: List<WireItem>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct WireItem {
-    key: String,
-    path: String,
+    key: Field<String>,
+    path: Field<String>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct WireProjected {
-    sources: Vec<WireProjection>,
+    sources: List<WireProjection>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct WireProjection {
-    config_map: Option<WireNamed>,
-    secret: Option<WireNamed>,
+    config_map: Field<WireNamed>,
+    secret: Field<WireNamed>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct WireContainer {
-    name: String,
-    ports: Vec<WirePort>,
-    volume_mounts: Vec<WireMount>,
-    restart_policy: Option<String>,
+    name: Field<String>,
+    ports: List<WirePort>,
+    volume_mounts: List<WireMount>,
+    restart_policy: Field<String>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct WirePort {
-    container_port: u16,
+    container_port: Field<u16>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct WireMount {
-    name: String,
-    mount_path: String,
-    sub_path: String,
-    sub_path_expr: String,
+    name: Field<String>,
+    mount_path: Field<String>,
+    sub_path: Field<String>,
+    sub_path_expr: Field<String>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct WireStatus {
-    phase: String,
+    phase: Field<String>,
     #[serde(rename = "podIP")]
-    pod_ip: Option<IpAddr>,
-    conditions: Vec<WireCondition>,
+    pod_ip: Field<IpAddr>,
+    conditions: List<WireCondition>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct WireCondition {
-    r#type: String,
-    status: String,
+    r#type: Field<String>,
+    status: Field<String>,
 }
 
 impl AnyPod for WirePod {
-    fn meta(&self) -> &Meta {
+    fn unreadable() -> Self {
+        Self {
+            metadata: Field::Odd,
+            spec: Field::Odd,
+            status: Field::Odd,
+        }
+    }
+
+    fn meta(&self) -> &Field<Meta> {
         &self.metadata
     }
 
     fn phase(&self) -> &str {
-        &self.status.phase
+        self.status.get().map_or("", |status| status.phase.text())
     }
 }
 
 impl WirePod {
     fn running(self) -> RunningPod {
         let Self { metadata, spec, status } = self;
+        let clear = spec.get().is_some_and(WireSpec::is_clear);
+        let spec = spec.or_default();
+        let meta = metadata.or_default();
+        let status = status.or_default();
+        let address = status.pod_ip.take();
+        let conditions: Vec<WireCondition> = readable(status.conditions).collect();
         // The node's end is told by this one condition alone; a readiness gate can move it as well.
         let is = |condition: &str, value: &str| {
-            let mut all = status.conditions.iter();
-            all.any(|known| known.r#type == condition && known.status == value)
+            let mut all = conditions.iter();
+            all.any(|known| known.r#type.text() == condition && known.status.text() == value)
         };
-        let node_ready = !(is("Ready", "False") && is("ContainersReady", "True") && spec.readiness_gates.is_empty());
-        let sidecars = spec.init_containers.into_iter();
-        let sidecars = sidecars.filter(|container| container.restart_policy.as_deref() == Some("Always"));
+        let no_gates = spec.readiness_gates.get().is_none_or(Vec::is_empty);
+        let node_ready = !(is("Ready", "False") && is("ContainersReady", "True") && no_gates);
+        let sidecars = readable(spec.init_containers);
+        let sidecars = sidecars.filter(|container| container.restart_policy.text() == "Always");
         RunningPod {
-            name: metadata.name.into(),
-            uid: Uid::from(&*metadata.uid),
-            created: Second::parse(&metadata.creation_timestamp),
-            address: status.pod_ip,
-            host_network: spec.host_network,
+            created: meta.created(),
+            name: meta.name.text().into(),
+            uid: Uid::from(meta.uid.text()),
+            address,
+            host_network: spec.host_network.take() == Some(true),
             node_ready,
-            volumes: spec.volumes.into_iter().map(WireVolume::volume).collect(),
-            containers: spec
-                .containers
-                .into_iter()
+            unclear: !clear,
+            volumes: readable(spec.volumes).map(WireVolume::volume).collect(),
+            containers: readable(spec.containers)
                 .chain(sidecars)
                 .map(WireContainer::container)
                 .collect(),
@@ -192,46 +230,89 @@ impl WirePod {
     }
 }
 
+/// Whether a list can be read to its end, by what of each item has to be readable.
+fn is_clear<T>(list: &List<T>, item: impl Fn(&T) -> bool) -> bool {
+    match list {
+        Field::Is(items) => items.iter().all(|it| it.get().is_some_and(&item)),
+        Field::Absent => true,
+        Field::Odd => false,
+    }
+}
+
+fn is_named(items: &List<WireItem>) -> bool {
+    is_clear(items, |item| item.key.get().is_some() && item.path.get().is_some())
+}
+
+impl WireSpec {
+    /// Whether all can be read that tells which sources are in its files.
+    fn is_clear(&self) -> bool {
+        let mounts = |container: &WireContainer| {
+            is_clear(&container.volume_mounts, |mount| {
+                mount.name.get().is_some() && mount.mount_path.get().is_some() && !mount.is_odd()
+            })
+        };
+        is_clear(&self.volumes, WireVolume::is_clear)
+            && is_clear(&self.containers, mounts)
+            && is_clear(&self.init_containers, mounts)
+    }
+}
+
 impl WireVolume {
+    fn is_clear(&self) -> bool {
+        let config_map = |it: &WireNamed| it.name.get().is_some() && is_named(&it.items);
+        let whole = match (&self.config_map, &self.secret, &self.projected) {
+            (Field::Odd, _, _) | (_, Field::Odd, _) | (_, _, Field::Odd) => false,
+            (Field::Is(it), _, _) => config_map(it),
+            (_, Field::Is(it), _) => it.secret_name.get().is_some() && is_named(&it.items),
+            (_, _, Field::Is(it)) => is_clear(&it.sources, |part| match (&part.config_map, &part.secret) {
+                (Field::Odd, _) | (_, Field::Odd) => false,
+                (Field::Is(it), _) | (_, Field::Is(it)) => config_map(it),
+                (Field::Absent, Field::Absent) => true,
+            }),
+            (Field::Absent, Field::Absent, Field::Absent) => true,
+        };
+        self.name.get().is_some() && whole
+    }
+
     fn volume(self) -> Volume {
-        let Self {
-            name,
-            config_map,
-            secret,
-            projected,
-        } = self;
         let mut others = false;
         let mut parts = Vec::new();
-        if let Some(WireNamed { name, items }) = config_map {
-            parts.push(part(SourceKind::ConfigMap, &name, items));
+        if let Some(WireNamed { name, items }) = self.config_map.take() {
+            parts.push(part(SourceKind::ConfigMap, name.text(), items));
         }
-        if let Some(WireSecret { secret_name, items }) = secret {
-            parts.push(part(SourceKind::Secret, &secret_name, items));
+        if let Some(WireSecret { secret_name, items }) = self.secret.take() {
+            parts.push(part(SourceKind::Secret, secret_name.text(), items));
         }
-        for WireProjection { config_map, secret } in projected.into_iter().flat_map(|it| it.sources) {
-            match (config_map, secret) {
-                (Some(WireNamed { name, items }), _) => parts.push(part(SourceKind::ConfigMap, &name, items)),
-                (None, Some(WireNamed { name, items })) => parts.push(part(SourceKind::Secret, &name, items)),
+        let sources = self.projected.take().map(|projected| projected.sources);
+        for WireProjection { config_map, secret } in sources.into_iter().flat_map(readable) {
+            match (config_map.take(), secret.take()) {
+                (Some(WireNamed { name, items }), _) => parts.push(part(SourceKind::ConfigMap, name.text(), items)),
+                (None, Some(WireNamed { name, items })) => parts.push(part(SourceKind::Secret, name.text(), items)),
                 (None, None) => others = true,
             }
         }
         Volume {
-            name: name.into(),
+            name: self.name.text().into(),
             parts,
             others,
         }
     }
 }
 
-fn part(kind: SourceKind, name: &str, items: Vec<WireItem>) -> Part {
-    let items: Vec<_> = items
-        .into_iter()
-        .map(|WireItem { key, path }| (Key::from(&*key), path.into()))
+fn part(kind: SourceKind, name: &str, items: List<WireItem>) -> Part {
+    let items: Vec<_> = readable(items)
+        .map(|WireItem { key, path }| (Key::from(key.text()), path.text().into()))
         .collect();
     Part {
         kind,
         name: Name::from(name),
         items: (!items.is_empty()).then_some(items),
+    }
+}
+
+impl WireMount {
+    fn is_odd(&self) -> bool {
+        self.sub_path.is_odd() || self.sub_path_expr.is_odd()
     }
 }
 
@@ -244,14 +325,13 @@ impl WireContainer {
             restart_policy: _,
         } = self;
         Container {
-            name: name.into(),
-            ports: ports.iter().map(|port| port.container_port).collect(),
-            mounts: volume_mounts
-                .into_iter()
+            name: name.text().into(),
+            ports: readable(ports).filter_map(|port| port.container_port.take()).collect(),
+            mounts: readable(volume_mounts)
                 .map(|mount| Mount {
-                    volume: mount.name.into(),
-                    path: mount.mount_path.into(),
-                    sub_path: !mount.sub_path.is_empty() || !mount.sub_path_expr.is_empty(),
+                    volume: mount.name.text().into(),
+                    path: mount.mount_path.text().into(),
+                    sub_path: !mount.sub_path.text().is_empty() || !mount.sub_path_expr.text().is_empty(),
                 })
                 .collect(),
         }

@@ -23,6 +23,7 @@ mod crowd;
 mod custom_kinds;
 mod dashboard;
 mod election;
+mod evicted;
 mod faults;
 mod foreign;
 mod gitops;

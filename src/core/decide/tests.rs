@@ -156,7 +156,9 @@ impl World {
         let proof = self.proof.get_or_insert_default();
         let pods = started.iter().map(|second| Pod {
             uid: Uid::from("pod"),
+            created: None,
             started: vec![Second::new(*second)],
+            start_unknown: false,
         });
         proof.pods = Some(pods.collect());
         proof

@@ -81,6 +81,7 @@ fn pod() -> RunningPod {
         node_ready: true,
         address: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         host_network: false,
+        unclear: false,
         volumes: vec![volume("config", "web", None)],
         containers: vec![
             container("app", &[8080], vec![mount("config", "/etc/web")]),

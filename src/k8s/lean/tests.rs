@@ -43,8 +43,14 @@ fn what_is_odd_is_decoded_all_the_same() {
         json!({ "metadata": meta(), "data": { "a": null }, "binaryData": { "b": "not base64!" } }),
         json!({ "metadata": { "name": "web", "annotations": null, "managedFields": null }, "data": { "a": "\u{1F600}\n" } }),
         json!({ "metadata": { "managedFields": [{ "time": "yesterday", "fieldsV1": { "f:data": {} } }, {}] } }),
+        json!({ "metadata": { "labels": null, "ownerReferences": null } }),
+        json!({ "metadata": { "labels": { "a": null }, "ownerReferences": [null, { "kind": 7, "controller": null }, "x"] } }),
+        json!({ "metadata": { "labels": "x", "ownerReferences": "x", "annotations": { "windlass.dev/ignore": 7 } } }),
     ] {
         source(&odd);
+        serde_json::from_value::<WatchedWorkload>(odd)
+            .expect("it decodes")
+            .workload(DEPLOYMENT, Reading::default());
     }
 }
 

@@ -23,6 +23,7 @@ use crate::core::reference;
 use crate::core::template::{self, Fingerprint};
 use crate::core::time::Second;
 use crate::core::workload::{IfSelected, Rare, RunsFor, Workload};
+use crate::k8s::lenient::Field;
 
 /// The longest text that may be a baseline. Ours are shorter; room is left for those of a later version.
 pub(in crate::k8s) const BASELINE_BYTES: usize = 4 * baseline::MAX_BYTES;
@@ -214,7 +215,8 @@ impl WatchedWorkload {
             opt_in = Ok(Some(Arc::new(nothing)));
         }
         let asks_itself = !matches!(opt_in, Ok(None));
-        let owner = self.wire.owner_references.iter().find(|owner| owner.controller);
+        let mut owners = self.wire.owner_references.iter().filter_map(Field::get);
+        let owner = owners.find(|owner| owner.controller.get() == Some(&true));
         Workload {
             uid: self.wire.uid(),
             version: self.wire.version(),
@@ -234,7 +236,7 @@ impl WatchedWorkload {
             ),
             evidence,
             rare: Rare {
-                owner: owner.map(|owner| short(&format!("{} {}", owner.kind, owner.name))),
+                owner: owner.map(|owner| short(&format!("{} {}", owner.kind.text(), owner.name.text()))),
                 marks: stands_in
                     .then(|| Marks::of(template, |name| self.wire.annotation(name)))
                     .flatten(),
