@@ -1,8 +1,9 @@
 //! A small HTTP server that anybody may reach: bounded in everything.
 //!
 //! One request per connection, no body is ever read, each connection has a deadline, and their number is
-//! limited. It runs on hyper itself: with a handful of fixed paths a router would only add code, and none
-//! of the ready-made servers bounds connections.
+//! limited. A new connection is always accepted: when there are too many, an idle one is closed for it
+//! ([`connections`]), so that nobody can keep a probe out. It runs on hyper itself: with a handful of fixed
+//! paths a router would only add code, and none of the ready-made servers bounds connections.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -19,17 +20,25 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
 
 use super::health::{Liveness, Readiness};
+use connections::{Connections, Progress, Stage};
+
+mod connections;
+#[cfg(test)]
+mod tests;
 
 /// A kubelet and a few scrapers need two or three at a time; at 8 KiB of buffer each this bounds
 /// what a flood can cost to half a MiB.
-pub(super) const MAX_CONNECTIONS: usize = 64;
+const MAX_CONNECTIONS: usize = 64;
+/// Of these, how many may come from one address. All of a node's kubelet, of a Prometheus or of a sidecar
+/// proxy come from one, and are far fewer.
+const MAX_CONNECTIONS_PER_ADDRESS: usize = 32;
 /// A probe sends its request at once; who dribbles is cut off.
-pub(super) const HEADER_TIMEOUT: Duration = Duration::from_secs(3);
+const HEADER_TIMEOUT: Duration = Duration::from_secs(3);
 /// For the whole connection, so that a reader that takes nothing off is cut off as well. It is
 /// Prometheus' default scrape timeout: nobody waits longer for the answer.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
@@ -110,16 +119,25 @@ impl Server {
         let handler = Arc::new(handler);
         let mut shutdown = pin!(shutdown);
         let mut connections = JoinSet::new();
+        let mut open = Connections::new(MAX_CONNECTIONS, MAX_CONNECTIONS_PER_ADDRESS);
         loop {
             tokio::select! {
                 biased;
                 () = &mut shutdown => break,
-                Some(_) = connections.join_next() => {}
-                accepted = self.listener.accept(), if connections.len() < MAX_CONNECTIONS => {
+                Some(_) = connections.join_next() => open.forget_closed(),
+                accepted = self.listener.accept() => {
                     match accepted {
-                        Ok((stream, _)) => {
-                            connections.spawn(answer_one(stream, Arc::clone(&handler)));
+                        Ok((stream, peer)) => {
+                            let address = peer.ip().to_canonical();
+                            open.make_room(address);
+                            let progress = Progress::default();
+                            let answer = answer_one(stream, Arc::clone(&handler), progress.clone());
+                            let task = connections.spawn(answer);
+                            open.add(address, progress, task);
+                            // Its request is read before the next connection can take its place.
+                            yield_now().await;
                         }
+                        Err(error) if is_of_one_connection(&error) => {}
                         Err(error) => {
                             warn!(%error, "admin server cannot accept a connection");
                             sleep(ACCEPT_PAUSE).await;
@@ -143,12 +161,23 @@ pub(super) fn without_ipv6(address: SocketAddr, error: &io::Error) -> bool {
         && !matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied)
 }
 
-async fn answer_one(stream: TcpStream, handler: Arc<impl Handler>) {
+/// Whether the client gave up before it was accepted: the next one can be accepted at once.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset
+    )
+}
+
+async fn answer_one(stream: TcpStream, handler: Arc<impl Handler>, progress: Progress) {
     let service = service_fn(|request: Request<_>| {
-        let handler = Arc::clone(&handler);
+        let (handler, progress) = (Arc::clone(&handler), progress.clone());
         async move {
+            progress.set(Stage::Answering);
             let (head, _body) = request.into_parts();
-            Ok::<_, Infallible>(handler.answer(&head).await)
+            let answer = handler.answer(&head).await;
+            progress.set(Stage::Writing);
+            Ok::<_, Infallible>(answer)
         }
     });
     let connection = http1::Builder::new()
