@@ -98,8 +98,11 @@ impl Inner {
     }
 
     pub(super) fn list(&self) -> Vec<Listed> {
-        let state = self.state();
-        list(&self.slots, &self.view(), &state.records)
+        let (view, records) = {
+            let state = self.state();
+            (self.view(), state.records.clone())
+        };
+        list(&self.slots, &view, &records)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -110,8 +113,8 @@ impl Inner {
     pub(super) fn initialize(&self, snapshot: &Snapshot) -> Result<(), FlagsError> {
         let mut problems = Vec::new();
         let mut values = Vec::new();
-        let mut state = self.state();
-        for (slot, record) in self.slots.iter().zip(&mut state.records) {
+        let mut records = self.state().records.clone();
+        for (slot, record) in self.slots.iter().zip(&mut records) {
             match find(slot, snapshot) {
                 Found::Value(value, origin) => {
                     record.origin = origin;
@@ -126,22 +129,26 @@ impl Inner {
         if !problems.is_empty() {
             return Err(FlagsError { problems });
         }
+        let mut state = self.state();
         self.values.store(Arc::new(Values(values)));
+        std::mem::swap(&mut state.records, &mut records);
         state.unknown_keys.clone_from(&unknown);
         drop(state);
         self.warn_of_unknown(unknown);
         Ok(())
     }
 
-    /// A later snapshot: dynamic flags, together or not at all.
+    /// A later snapshot: dynamic flags, together or not at all. Only one thread calls it at a time.
+    ///
+    /// Parsers, validators, notifiers, the reporter, and comparing and dropping values are the
+    /// application's code, which may ask these flags for anything: none of it runs under the lock.
     pub(super) fn take(&self, snapshot: &Snapshot) {
         let now = SystemTime::now();
         let before = self.view();
         let mut values = before.0.0.clone();
         let mut problems = Vec::new();
         let mut reports = Vec::new();
-        let mut state = self.state();
-        let mut records = state.records.clone();
+        let mut records = self.state().records.clone();
         let found = self.slots.iter().zip(&mut records).zip(&mut values);
         for ((slot, record), value) in found {
             let had_error = record.error.take();
@@ -187,19 +194,20 @@ impl Inner {
             }
         }
         let unknown = self.unknown_keys(snapshot);
+        let mut state = self.state();
         let unknown_are_news = state.unknown_keys != unknown;
         state.unknown_keys.clone_from(&unknown);
         self.refuse_unknown(&unknown, &mut problems);
         if problems.is_empty() {
-            state.records = records;
+            std::mem::swap(&mut state.records, &mut records);
             state.problem = None;
             self.values.store(Arc::new(Values(values.clone())));
         } else {
             // Errors and what needs a restart are true all the same; values and their origins are not.
-            for ((slot, old), new) in self.slots.iter().zip(&mut state.records).zip(records) {
-                old.error = new.error;
+            for ((slot, old), new) in self.slots.iter().zip(&mut state.records).zip(&mut records) {
+                std::mem::swap(&mut old.error, &mut new.error);
                 if slot.kind == Kind::Static {
-                    old.pending = new.pending;
+                    std::mem::swap(&mut old.pending, &mut new.pending);
                 }
             }
             let error = FlagsError { problems };
@@ -209,6 +217,8 @@ impl Inner {
         }
         let refused = state.problem.is_some();
         drop(state);
+        // Values that were waiting for a restart and are not any more.
+        drop(records);
         if unknown_are_news {
             self.warn_of_unknown(unknown);
         }

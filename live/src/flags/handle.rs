@@ -5,7 +5,7 @@ use std::{fmt, marker::PhantomData, sync::Arc};
 use arc_swap::ArcSwap;
 
 use super::{
-    FlagValue,
+    FlagValue, Following,
     slot::{Value, of},
 };
 
@@ -20,15 +20,17 @@ impl Values {
     }
 }
 
-/// A flag that follows its key. Reading it takes no lock.
+/// A flag that follows its key. Reading it takes no lock. The source is followed as long as there is a
+/// handle, or a [`Flags`](super::Flags).
 pub struct Dynamic<T>(Handle<T>);
 
-/// A flag that stays as it was at the start.
+/// A flag that stays as it was at the start. It keeps the source followed, as a [`Dynamic`] one does.
 pub struct Static<T>(Handle<T>);
 
 struct Handle<T> {
     slot: usize,
     values: Arc<ArcSwap<Values>>,
+    following: Arc<Following>,
     value: PhantomData<fn() -> T>,
 }
 
@@ -39,10 +41,11 @@ pub struct View(pub(super) Arc<Values>);
 macro_rules! readable {
     ($handle:ident) => {
         impl<T: FlagValue> $handle<T> {
-            pub(super) fn new(slot: usize, values: &Arc<ArcSwap<Values>>) -> Self {
+            pub(super) fn new(slot: usize, values: &Arc<ArcSwap<Values>>, following: &Arc<Following>) -> Self {
                 Self(Handle {
                     slot,
                     values: Arc::clone(values),
+                    following: Arc::clone(following),
                     value: PhantomData,
                 })
             }
@@ -77,6 +80,7 @@ macro_rules! readable {
                 Self(Handle {
                     slot: self.0.slot,
                     values: Arc::clone(&self.0.values),
+                    following: Arc::clone(&self.0.following),
                     value: PhantomData,
                 })
             }

@@ -57,7 +57,7 @@ mod value;
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use arc_swap::ArcSwap;
@@ -69,7 +69,7 @@ use self::{
     handle::Values,
     name::Name,
     report::Reporter,
-    slot::{Notifier, Rules, Slot, Validator, Value},
+    slot::{Notifier, Rules, Slot, Validator, Value, masked},
 };
 pub use self::{
     command_line::CommandLineError,
@@ -166,14 +166,15 @@ impl<T: FlagValue> Flag<T> {
         self
     }
 
-    /// Its value is shown nowhere and quoted by no error. Of a secret source every flag is secret.
+    /// Its value and its default are shown nowhere and quoted by no error. Of a secret source every flag
+    /// is secret from [`FlagSet::initialize`] on.
     pub fn secret(mut self) -> Self {
         self.secret = true;
         self
     }
 
     /// A check of each value, that on the command line and the default included; all have to agree and
-    /// are asked in order.
+    /// are asked in order. It may ask the flags and take its time: those who read are not kept waiting.
     pub fn validator(mut self, validator: impl Fn(&T) -> Result<(), String> + Send + Sync + 'static) -> Self {
         self.rules.validators.push(Box::new(validator) as Validator<T>);
         self
@@ -181,8 +182,8 @@ impl<T: FlagValue> Flag<T> {
 
     /// Told the old value and the new one after each change that [`Flags::start`] makes. Notifiers are
     /// called one after the other: those of one flag in the order given here, flags in the order in which
-    /// they were registered. One that panics is reported, and the others are told all the same. One that
-    /// takes long keeps the next change waiting.
+    /// they were registered. One that panics is reported, and the others are told all the same. It may ask
+    /// the flags; one that takes long keeps the next change waiting and nobody else.
     pub fn notifier(mut self, notifier: impl Fn(&T, &T) + Send + Sync + 'static) -> Self {
         self.rules.notifiers.push(Box::new(notifier) as Notifier<T>);
         self
@@ -193,6 +194,7 @@ impl<T: FlagValue> Flag<T> {
 pub struct FlagSet {
     slots: Vec<Slot>,
     values: Arc<ArcSwap<Values>>,
+    following: Arc<Following>,
     unknown: Unknown,
     reporter: Reporter,
 }
@@ -210,6 +212,7 @@ impl FlagSet {
         Self {
             slots: Vec::new(),
             values: Arc::new(ArcSwap::from_pointee(Values(Vec::new()))),
+            following: Arc::default(),
             unknown: Unknown::default(),
             reporter: Reporter::default(),
         }
@@ -234,7 +237,7 @@ impl FlagSet {
     /// The name cannot be a key or is taken, or a validator refuses the default.
     pub fn add_static<T: FlagValue>(&mut self, flag: Flag<T>) -> Result<Static<T>, RegisterError> {
         let slot = self.add(flag, Kind::Static)?;
-        Ok(Static::new(slot, &self.values))
+        Ok(Static::new(slot, &self.values, &self.following))
     }
 
     /// Registers a flag that follows its key.
@@ -244,7 +247,7 @@ impl FlagSet {
     /// The name cannot be a key or is taken, or a validator refuses the default.
     pub fn add_dynamic<T: FlagValue>(&mut self, flag: Flag<T>) -> Result<Dynamic<T>, RegisterError> {
         let slot = self.add(flag, Kind::Dynamic)?;
-        Ok(Dynamic::new(slot, &self.values))
+        Ok(Dynamic::new(slot, &self.values, &self.following))
     }
 
     fn add<T: FlagValue>(&mut self, flag: Flag<T>, kind: Kind) -> Result<usize, RegisterError> {
@@ -271,6 +274,7 @@ impl FlagSet {
             });
         }
         if let Err(message) = rules.validate(&default) {
+            let message = if secret { masked() } else { message };
             return Err(RegisterError::Default { name: given, message });
         }
         let default: Value = Arc::new(default);
@@ -336,8 +340,10 @@ impl FlagSet {
         }
         let flags = self.without_source();
         flags.inner.initialize(changes.last())?;
-        *flags.following() = Following::NotYet(changes);
-        Ok(flags)
+        Ok(Flags {
+            pending: Arc::new(Mutex::new(Some(changes))),
+            ..flags
+        })
     }
 
     /// The same without a source: what the command line and the defaults say is all there is.
@@ -346,7 +352,8 @@ impl FlagSet {
         let inner = Arc::new(Inner::new(self.slots, self.values, self.unknown, self.reporter));
         Flags {
             inner,
-            following: Arc::new(Mutex::new(Following::Done)),
+            following: self.following,
+            pending: Arc::default(),
         }
     }
 }
@@ -358,40 +365,38 @@ impl fmt::Debug for FlagSet {
     }
 }
 
-/// Flags that have their values. Clones are cheap and share everything; keys are followed until the last
-/// one is dropped.
+/// Flags that have their values. Clones are cheap and share everything.
+///
+/// Once started, keys are followed until the last of these and the last handle ([`Dynamic`], [`Static`]) is
+/// dropped: whoever can read a flag reads its present value. A validator, notifier or reporter that owns one of them is kept
+/// by the following, which then ends with the runtime only; give it a [`Weak`](std::sync::Weak) where that
+/// matters.
 #[derive(Clone)]
 pub struct Flags {
     inner: Arc<Inner>,
-    following: Arc<Mutex<Following>>,
+    following: Arc<Following>,
+    /// What is to be followed from the start on.
+    pending: Arc<Mutex<Option<Changes>>>,
 }
 
-enum Following {
-    NotYet(Changes),
-    Since(#[expect(dead_code, reason = "dropping it ends the task")] Task),
-    Done,
-}
+/// The task that follows the source, if any. Everybody who reads flags holds it, and the task does not.
+#[derive(Default)]
+struct Following(OnceLock<Task>);
 
 impl Flags {
     /// Follows the keys of dynamic flags from here on; what has changed since
     /// [`FlagSet::initialize`] is taken at once. Without a source, and the second time, it does nothing.
+    /// Parsers, validators, notifiers and the reporter are called on a thread for blocking work.
     ///
     /// # Panics
     ///
     /// Outside a tokio runtime.
     pub fn start(&self) {
-        let mut following = self.following();
-        match std::mem::replace(&mut *following, Following::Done) {
-            Following::NotYet(changes) => {
-                let task = tokio::spawn(follow(Arc::clone(&self.inner), changes));
-                *following = Following::Since(Task(task));
-            }
-            other => *following = other,
+        let pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(changes) = pending {
+            let task = tokio::spawn(follow(Arc::clone(&self.inner), changes));
+            self.following.0.get_or_init(|| Task(task));
         }
-    }
-
-    fn following(&self) -> MutexGuard<'_, Following> {
-        self.following.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// All flags at this moment: what changed in one swap is all old or all new in it.
@@ -437,7 +442,12 @@ impl Flags {
 
 async fn follow(inner: Arc<Inner>, mut changes: Changes) {
     while let Some(snapshot) = changes.next().await {
-        inner.take(&snapshot);
+        let inner = Arc::clone(&inner);
+        // What the application checks and does may take long, and a runtime may have one thread only.
+        let taken = tokio::task::spawn_blocking(move || inner.take(&snapshot)).await;
+        if taken.is_err_and(|error| error.is_cancelled()) {
+            return;
+        }
     }
 }
 

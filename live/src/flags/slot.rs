@@ -29,13 +29,8 @@ pub(super) struct Slot {
 impl Slot {
     /// The value of a text. A secret flag's error does not quote it.
     pub(super) fn parse(&self, text: &str) -> Result<Value, String> {
-        self.typed.parse(text).map_err(|message| {
-            if self.secret {
-                "is not a good value (it is secret and not shown)".to_owned()
-            } else {
-                message
-            }
-        })
+        let refused = |message| if self.secret { masked() } else { message };
+        self.typed.parse(text).map_err(refused)
     }
 
     /// The value as people may see it.
@@ -50,6 +45,11 @@ impl Slot {
     pub(super) fn base(&self) -> &Value {
         self.given.as_ref().unwrap_or(&self.default)
     }
+}
+
+/// In place of a message that may quote a secret value.
+pub(super) fn masked() -> String {
+    "is not a good value (it is secret and not shown)".to_owned()
 }
 
 /// What needs the type.
@@ -94,7 +94,8 @@ impl<T: FlagValue> Typed for Rules<T> {
     }
 
     fn same(&self, one: &Value, other: &Value) -> bool {
-        of::<T>(one) == of::<T>(other)
+        // A comparison that panics would end the following of all flags.
+        catch_unwind(AssertUnwindSafe(|| of::<T>(one) == of::<T>(other))).unwrap_or(false)
     }
 
     fn show(&self, value: &Value) -> String {

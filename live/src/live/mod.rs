@@ -223,7 +223,8 @@ impl<T> fmt::Debug for Live<T> {
 
 impl<T: Send + Sync + 'static> LiveBuilder<T> {
     /// A check of each version that parses; all have to agree, and are asked in order. The error says in
-    /// one line what is wrong.
+    /// one line what is wrong. After the first version, parser, validators and callback are called on a thread
+    /// for blocking work: one that takes long keeps the next version waiting and nobody else.
     pub fn validator(mut self, validator: impl Fn(&T) -> Result<(), String> + Send + Sync + 'static) -> Self {
         self.rules.validators.push(Box::new(validator));
         self
@@ -272,7 +273,7 @@ impl<T: Send + Sync + 'static> LiveBuilder<T> {
     }
 }
 
-async fn follow<T>(
+async fn follow<T: Send + Sync + 'static>(
     inner: Arc<Inner<T>>,
     tell: watch::Sender<Arc<T>>,
     mut changes: Changes,
@@ -284,19 +285,33 @@ async fn follow<T>(
         if found == last {
             continue;
         }
-        match found.clone().and_then(|content| inner.rules.judge(&content)) {
-            Ok(value) => {
-                let value = Arc::new(value);
-                inner.take(&value);
-                tell.send_replace(value);
-            }
-            Err(refused) => inner.refuse(refused),
+        last.clone_from(&found);
+        let inner = Arc::clone(&inner);
+        // What the application checks and does may take long, and a runtime may have one thread only.
+        match tokio::task::spawn_blocking(move || inner.judge(found)).await {
+            Ok(Some(value)) => drop(tell.send_replace(value)),
+            Err(error) if error.is_cancelled() => return,
+            Ok(None) | Err(_) => {}
         }
-        last = found;
     }
 }
 
 impl<T> Inner<T> {
+    /// A later version; gives it if it is taken.
+    fn judge(&self, found: Result<Content, Refused>) -> Option<Arc<T>> {
+        match found.and_then(|content| self.rules.judge(&content)) {
+            Ok(value) => {
+                let value = Arc::new(value);
+                self.take(&value);
+                Some(value)
+            }
+            Err(refused) => {
+                self.refuse(refused);
+                None
+            }
+        }
+    }
+
     fn take(&self, value: &Arc<T>) {
         self.note(None);
         self.value.store(Arc::clone(value));

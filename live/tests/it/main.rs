@@ -5,6 +5,7 @@ mod api;
 mod contained;
 mod examples;
 mod flags;
+mod foreign_code;
 mod kubelet;
 mod live;
 mod naive;
