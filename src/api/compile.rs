@@ -3,6 +3,8 @@
 //! What the schema cannot see is found here: an impossible date, a zone that does not exist. Should
 //! the schema of an older or a later version be installed, so is everything else.
 
+use std::sync::Arc;
+
 use jiff::SignedDuration;
 
 use super::policy::{
@@ -12,7 +14,8 @@ use super::policy::{
 use super::restart::{Restart, Window};
 use super::selector::{LabelOperator, LabelRequirement, LabelSelector};
 use super::{ClusterRolloutPolicySpec, Duration, RolloutPolicySpec};
-use crate::core::class;
+use crate::core::class::{self, RuleSet};
+use crate::core::glob::is_pattern;
 use crate::core::in_place;
 use crate::core::labels::{Must, Requirement, Selector};
 use crate::core::name::SourceKind;
@@ -20,6 +23,14 @@ use crate::core::optin;
 use crate::core::pattern::{Pattern, is_key_or_glob};
 use crate::core::policy::{self, Says, Selects};
 use crate::core::window::Schedule;
+
+/// Entries of a list of patterns, and of rules.
+pub(super) const ENTRIES: usize = 64;
+/// Bytes of all names and keys of the rules.
+pub(super) const RULE_BYTES: usize = 16 * 1024;
+/// Bytes of those among them that have wildcards; the same for all names under `sources`. Each is compared with
+/// each key, or with each source of the namespace, while plain names cost nothing to speak of.
+pub(super) const WILDCARD_BYTES: usize = 4 * 1024;
 
 /// Twice as long as the kubelet takes from the touch on.
 const NOTIFY_DELAY: SignedDuration = SignedDuration::from_secs(2);
@@ -226,9 +237,38 @@ impl NotifyHttp {
     }
 }
 
-fn compiled(rules: &[Rule]) -> Result<Box<[class::Rule]>, Invalid> {
+fn compiled(rules: &[Rule]) -> Result<Arc<RuleSet>, Invalid> {
+    at_most(ENTRIES, rules.len(), "rules", "rules")?;
+    for (at, rule) in rules.iter().enumerate() {
+        at_most(ENTRIES, rule.keys.len(), &format!("rules[{at}].keys"), "keys")?;
+    }
+    let texts = || rules.iter().flat_map(|rule| rule.keys.iter().chain([&rule.name]));
+    at_most(RULE_BYTES, bytes(texts()), "rules", "bytes of names and keys")?;
+    at_most(WILDCARD_BYTES, wildcard_bytes(texts()), "rules", WITH_WILDCARDS)?;
     let rules = rules.iter().enumerate();
-    rules.map(|(at, rule)| rule.compile(&format!("rules[{at}]"))).collect()
+    let rules = rules.map(|(at, rule)| rule.compile(&format!("rules[{at}]")));
+    rules.collect::<Result<RuleSet, _>>().map(Arc::new)
+}
+
+const WITH_WILDCARDS: &str = "bytes of names and keys with wildcards";
+
+fn bytes<'a>(texts: impl Iterator<Item = &'a String>) -> usize {
+    texts.map(String::len).sum()
+}
+
+fn wildcard_bytes<'a>(texts: impl Iterator<Item = &'a String>) -> usize {
+    bytes(texts.filter(|text| is_pattern(text)))
+}
+
+/// The installed schema may be an older one, and a policy may be older than the schema.
+fn at_most(limit: usize, given: usize, field: &str, what: &str) -> Result<(), Invalid> {
+    if given <= limit {
+        return Ok(());
+    }
+    Err(Invalid::new(
+        field,
+        format!("{given} {what}; accepted: at most {limit}"),
+    ))
 }
 
 impl Rule {
@@ -261,6 +301,13 @@ impl Sources {
             exclude,
             extra,
         } = self;
+        let lists = [("include", include), ("exclude", exclude), ("extra", extra)];
+        for (field, patterns) in lists {
+            at_most(ENTRIES, patterns.len(), &format!("sources.{field}"), "entries")?;
+        }
+        let names = lists.iter().flat_map(|(_, patterns)| patterns.iter());
+        let given = wildcard_bytes(names.map(|pattern| &pattern.name));
+        at_most(WILDCARD_BYTES, given, "sources", "bytes of names with wildcards")?;
         Ok(policy::Sources {
             include: patterns("include", include)?,
             exclude: patterns("exclude", exclude)?,

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Duration;
 use super::restart::Restart;
-use super::schema::{KEY_PATTERN, NAME_PATTERN, PATH, SUBDOMAIN, between, rule};
+use super::schema::{KEY_PATTERN, NAME_PATTERN, PATH, SUBDOMAIN, between, rule, rules};
 use super::selector::LabelSelector;
 use super::status::PolicyStatus;
 use crate::core::name;
@@ -113,9 +113,20 @@ pub struct PolicySpec {
     /// nothing. Unset: Restart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strategy: Option<Strategy>,
-    /// What a change of single keys leads to; the first rule that matches holds; at most 64.
+    /// What a change of single keys leads to; the first rule that matches holds; at most 64. All names and
+    /// keys together have at most 16 KiB, those with wildcards at most 4 KiB.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64))]
+    #[schemars(length(max = 64), extend("x-kubernetes-validations" = rules([
+        (
+            "self.map(rule, size(rule.name) + rule.keys.map(key, size(key)).sum()).sum() <= 16384",
+            "rules must have at most 16384 bytes of names and keys",
+        ),
+        (
+            "self.map(rule, (rule.name.contains('*') || rule.name.contains('?') ? size(rule.name) : 0) \
+             + rule.keys.filter(key, key.contains('*') || key.contains('?')).map(key, size(key)).sum()).sum() <= 4096",
+            "rules must have at most 4096 bytes of names and keys with wildcards",
+        ),
+    ])))]
     pub rules: Vec<Rule>,
     /// How changes reach running pods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -131,9 +142,19 @@ pub struct PolicySpec {
     pub suspend: bool,
 }
 
-/// Which sources count.
+/// Which sources count. All names with wildcards together have at most 4 KiB.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rule(
+    &(["include", "exclude", "extra"]
+        .map(|list| format!(
+            "(has(self.{list}) ? self.{list}.filter(it, it.name.contains('*') || it.name.contains('?'))\
+             .map(it, size(it.name)).sum() : 0)"
+        ))
+        .join(" + ")
+        + " <= 4096"),
+    "sources must have at most 4096 bytes of names with wildcards",
+)))]
 pub struct Sources {
     /// Of those that the pod template refers to, only these count; at most 64. Empty: all of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -35,7 +35,15 @@ pub(super) const TIME_ZONE: &str = "^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0
 /// One rule in CEL and what is said when it does not hold
 /// (<https://kubernetes.io/docs/reference/using-api/cel/>).
 pub(super) fn rule(rule: &str, message: &str) -> Value {
-    json!([{"rule": rule, "message": message}])
+    rules([(rule, message)])
+}
+
+/// The same with several rules of one field.
+pub(super) fn rules<'a>(rules: impl IntoIterator<Item = (&'a str, &'a str)>) -> Value {
+    let rules = rules.into_iter();
+    rules
+        .map(|(rule, message)| json!({"rule": rule, "message": message}))
+        .collect()
 }
 
 /// The shape of a text in words. The pattern itself stands in the schema too, for tools that check

@@ -187,3 +187,47 @@ fn what_can_match_nothing_is_named_and_every_name_and_wildcard_is_taken() {
         assert_eq!(said(rule(name, key)), None, "{name} {key}");
     }
 }
+
+/// The schema refuses them; what was stored before, or under an older schema, is refused here.
+#[test]
+fn patterns_that_would_take_too_much_work_are_named_with_the_bound_and_what_was_given() {
+    let said = |spec: Value| {
+        let spec: RolloutPolicySpec = serde_json::from_value(spec).expect("a valid spec");
+        spec.policy.says().err().map(|error| error.to_string())
+    };
+    let rules = |count: usize, keys: usize, key: &str| {
+        let rule = json!({ "name": "w", "keys": vec![key; keys], "strategy": "Ignore" });
+        json!({ "rules": vec![rule; count] })
+    };
+    let wildcards = |bytes: usize| "*".repeat(bytes);
+    let source = |bytes: usize| json!({ "kind": "ConfigMap", "name": wildcards(bytes) });
+    let table = [
+        (rules(64, 4, &wildcards(16)), None),
+        (rules(64, 17, &"a".repeat(15)), None),
+        (json!({ "sources": { "extra": vec![source(64); 64] } }), None),
+        (rules(65, 1, "a"), Some("spec.rules: 65 rules; accepted: at most 64")),
+        (
+            rules(2, 65, "a"),
+            Some("spec.rules[0].keys: 65 keys; accepted: at most 64"),
+        ),
+        (
+            rules(64, 64, &"a".repeat(126)),
+            Some("spec.rules: 516160 bytes of names and keys; accepted: at most 16384"),
+        ),
+        (
+            rules(64, 4, &wildcards(17)),
+            Some("spec.rules: 4352 bytes of names and keys with wildcards; accepted: at most 4096"),
+        ),
+        (
+            json!({ "sources": { "include": vec![source(1); 65] } }),
+            Some("spec.sources.include: 65 entries; accepted: at most 64"),
+        ),
+        (
+            json!({ "sources": { "include": vec![source(64); 32], "exclude": vec![source(65); 32] } }),
+            Some("spec.sources: 4128 bytes of names with wildcards; accepted: at most 4096"),
+        ),
+    ];
+    for (spec, expected) in table {
+        assert_eq!(said(spec).as_deref(), expected);
+    }
+}

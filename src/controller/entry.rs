@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::index::{How, Rules};
+use super::index::{How, Rules, Verdicts};
 use super::propagation::Propagating;
+use crate::core::annotation;
 use crate::core::baseline::{Baseline, Unsure};
 use crate::core::decide::{Change, Foreign, Trusted};
 use crate::core::kind::{Progress, RevisionFrom};
 use crate::core::name::{Key, Namespace, SourceKind, SourceRef, Version};
-use crate::core::optin::{Meant, OptIn, Origin, Referenced};
+use crate::core::optin::{OptIn, Origin, Referenced};
+use crate::core::pattern::Pattern;
 use crate::core::reason::{Reason, State};
 use crate::core::reference::{Use, Uses};
 use crate::core::terms::Terms;
@@ -75,8 +77,16 @@ pub struct WorkloadEntry {
     /// What counts besides patterns: the template's uses without the excluded, plus what is named.
     pub(super) uses: Arc<[Use]>,
     patterns: bool,
+    /// Its exclusions cost too much to be compared with all that its pod template refers to.
+    excess: bool,
+    /// What its patterns say of sources, where finding out costs more than looking it up.
+    pub(super) verdicts: Option<Box<Verdicts>>,
     pub(super) generation: u32,
 }
+
+/// Steps that one decision may take to compare patterns with names: some tens of milliseconds, in which
+/// nothing else is decided.
+const MOST_STEPS: usize = 1 << 24;
 
 /// What holds for a workload that some policy is about.
 pub struct Under {
@@ -103,6 +113,8 @@ impl WorkloadEntry {
         let mut entry = Self {
             uses: Arc::default(),
             patterns: false,
+            excess: false,
+            verdicts: None,
             remembered: None,
             opt_in,
             under,
@@ -127,7 +139,8 @@ impl WorkloadEntry {
             looked_at: 0,
             generation,
         };
-        entry.refresh(rules);
+        entry.refresh_uses(rules);
+        entry.refresh_remembered();
         entry
     }
 
@@ -169,8 +182,10 @@ impl WorkloadEntry {
             });
         }
         self.expected = self.expected.filter(|(version, _)| workload.version < *version);
+        // Most events are of its status, and leave everything that it uses as it is.
+        let same_uses = Arc::ptr_eq(&self.workload.uses, &workload.uses);
         self.workload = workload;
-        self.govern(governing, rules);
+        self.take(governing, rules, same_uses);
         consequence
     }
 
@@ -201,7 +216,12 @@ impl WorkloadEntry {
 
     /// From now on this holds.
     pub(super) fn govern(&mut self, governing: Governing, rules: Rules) {
+        self.take(governing, rules, true);
+    }
+
+    fn take(&mut self, governing: Governing, rules: Rules, same_uses: bool) {
         let Governing { opt_in, under } = governing;
+        let same_uses = same_uses && self.opt_in == opt_in;
         self.opt_in = opt_in;
         let was = std::mem::replace(&mut self.under, under);
         let observed = |under: &Option<Box<Under>>| under.as_ref().is_some_and(|under| under.terms.observe);
@@ -216,14 +236,18 @@ impl WorkloadEntry {
         if let (Some(under), Some(was)) = (&mut self.under, was) {
             under.before = was.before.filter(|_| under.terms.observe);
         }
-        self.refresh(rules);
+        if !same_uses {
+            self.refresh_uses(rules);
+        }
+        self.refresh_remembered();
     }
 
-    /// What follows from the workload itself.
-    fn refresh(&mut self, rules: Rules) {
+    /// What follows from its pod template and what it asks for.
+    fn refresh_uses(&mut self, rules: Rules) {
+        self.excess = self.steps_to_exclude() > MOST_STEPS;
         let own = &self.workload.reference.namespace;
         let mut uses = Uses::default();
-        if let Some(opt_in) = &self.opt_in {
+        if let Some(opt_in) = self.opt_in.as_ref().filter(|_| !self.excess) {
             for used in &*self.workload.uses {
                 let selection = opt_in.selection(used.kind);
                 let may_count = rules.counts(used.kind)
@@ -257,7 +281,36 @@ impl WorkloadEntry {
         self.patterns = self.opt_in.as_ref().is_some_and(|opt_in| {
             let named = |kind| rules.counts(kind) && opt_in.selection(kind).named.iter().any(|it| it.name().is_none());
             named(SourceKind::ConfigMap) || named(SourceKind::Secret)
+        }) && !self.excess;
+        self.verdicts = self.opt_in.as_deref().and_then(Verdicts::of).map(Box::new);
+    }
+
+    /// Why it is not found out which of its sources count, in words.
+    #[must_use]
+    pub fn excess(&self) -> Option<String> {
+        self.excess.then(|| {
+            format!(
+                "{}, {} or sources.exclude of its policy: comparing each with each source that it refers to takes {} \
+                 steps; accepted: at most {MOST_STEPS}. Fewer names with wildcards take fewer steps",
+                annotation::EXCLUDE_CONFIGMAPS,
+                annotation::EXCLUDE_SECRETS,
+                self.steps_to_exclude(),
+            )
+        })
+    }
+
+    /// What it takes to find out which of its sources are excluded.
+    fn steps_to_exclude(&self) -> usize {
+        let Some(opt_in) = &self.opt_in else { return 0 };
+        let steps = [SourceKind::ConfigMap, SourceKind::Secret].map(|kind| {
+            let selection = opt_in.selection(kind);
+            let used = self.workload.uses.iter().filter(|used| used.kind == kind).count();
+            (used + selection.named.len()).saturating_mul(selection.excluded.iter().map(Pattern::cost).sum())
         });
+        steps.iter().sum()
+    }
+
+    fn refresh_remembered(&mut self) {
         let ours = self
             .workload
             .observed
@@ -288,22 +341,6 @@ impl WorkloadEntry {
             }
         }
         places
-    }
-
-    /// Whether one of its patterns names the source and nothing excludes it.
-    pub(super) fn matches_pattern(&self, source: &SourceRef) -> bool {
-        self.patterns && self.meant(source, false, false) == Some(Meant::Whole)
-    }
-
-    /// Whether the source counts for it.
-    pub(super) fn means(&self, source: &SourceRef, referenced: bool, marked: bool) -> bool {
-        self.meant(source, referenced, marked).is_some()
-    }
-
-    fn meant(&self, source: &SourceRef, referenced: bool, marked: bool) -> Option<Meant> {
-        let own = &self.workload.reference.namespace;
-        let selection = self.opt_in.as_ref()?.selection(source.kind);
-        selection.meant(own, source, referenced, marked)
     }
 
     /// Who else restarts it, if that was seen a short while ago.

@@ -85,6 +85,9 @@ pub enum Undecided {
     Gone,
     /// Our own last write has not been seen yet; its event will bring the workload back here.
     OutOfDate,
+    /// Its patterns have not been compared with all sources yet. That is done a slice at a time, with others in
+    /// between.
+    Unmatched,
     /// Sources that it uses have to be read first; that will bring it back here.
     Unread(Vec<SourceRef>),
 }
@@ -124,7 +127,16 @@ pub fn decide_now(context: &Context, reference: &WorkloadRef, proof: Option<&Pro
     let Some(opt_in) = &entry.opt_in else {
         return Ok(held(Reason::InvalidAnnotation, invalid.unwrap_or_default()));
     };
+    if let Some(excess) = entry.excess() {
+        return Ok(held(Reason::InvalidAnnotation, excess));
+    }
+    if !index.match_sources(entry) {
+        return Err(Undecided::Unmatched);
+    }
     let counted = index.counted(entry);
+    if let Some(excess) = counted.excess {
+        return Ok(held(Reason::PolicyInvalid, excess));
+    }
     if let Some((source, why)) = counted.unreadable.first() {
         return Ok(held(Reason::SourceUnreadable, format!("{source}: {why}")));
     }

@@ -16,6 +16,7 @@
 //! | [`policies`] | which policies hold for which workload |
 //! | [`delegations`] | Argo Rollouts that run another object's template |
 //! | [`texts`] | names that many objects repeat, each kept once |
+//! | [`verdicts`] | what patterns say of sources, remembered |
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -25,9 +26,9 @@ use super::entry::WorkloadEntry;
 use crate::core::decide::{Failure, View};
 use crate::core::kind::KindId;
 use crate::core::name::{Namespace, SourceKind, SourceRef, Version, WorkloadRef};
-use crate::core::optin::{Meant, OptIn, Reading};
+use crate::core::optin::{OptIn, Reading};
 use crate::core::reason::{Reason, State};
-use crate::core::reference::{Use, Uses};
+use crate::core::reference::{Consumed, Use, Uses};
 use crate::core::terms::{BuiltIn, Terms};
 use crate::core::workload::Source;
 use crate::k8s::lean::Delegation;
@@ -41,6 +42,7 @@ mod statuses;
 #[cfg(test)]
 mod tests;
 mod texts;
+mod verdicts;
 mod watches;
 mod waves;
 mod workloads;
@@ -52,6 +54,8 @@ pub use policies::Touched;
 use sources::{Content, SourceEntry};
 pub use statuses::DueStatus;
 use texts::Texts;
+use verdicts::Numbers;
+pub use verdicts::Verdicts;
 use watches::WatchState;
 pub use watches::{Feeds, WatchId};
 pub use waves::is_done;
@@ -122,6 +126,7 @@ pub struct Index {
     held: HashMap<Reason, usize>,
     present_sources: HashMap<SourceKind, usize>,
     texts: Texts,
+    numbers: Numbers,
     /// Most workloads ask for the same; each is kept once.
     known_opt_ins: Vec<Arc<OptIn>>,
     /// What has to be read from the API server, because no watch brings it.
@@ -167,7 +172,13 @@ pub struct Counted {
     pub unreadable: Vec<(SourceRef, Box<str>)>,
     /// Keys that are to be in place and cannot be, in words.
     pub misfits: Vec<String>,
+    /// Why its keys are not sorted: it would take too much work.
+    pub excess: Option<String>,
 }
+
+/// Steps that it may take to compare the rules of a policy with all keys that a workload uses, some ten
+/// milliseconds. What is beyond is not done, and the workload is held: nobody else's decision has to wait for it.
+pub const MOST_RULE_STEPS: usize = 1 << 23;
 
 /// Different opt-ins that are kept to be shared; beyond them each workload has its own.
 const SHARED_OPT_INS: usize = 64;
@@ -239,22 +250,21 @@ impl Index {
             let marked = known.is_some_and(|known| known.source.is_matched());
             if !self.is_shared_with(own, &source) {
                 found.not_shared.push(source);
-            } else if opt_in.selection(used.kind).meant(own, &source, true, marked).is_some() {
+            } else if self.meant(entry, &source, true, marked).is_some() {
                 uses.add(used);
             }
         }
         if entry.has_patterns() {
             for (kind, namespace) in entry.pattern_places() {
                 for (source, known) in self.sources_of(kind, &namespace) {
-                    let meant = opt_in.selection(kind).meant(own, source, false, false);
-                    if !known.gone && meant == Some(Meant::Whole) && self.is_shared_with(own, source) {
+                    if !known.gone && self.names_by_pattern(entry, source) && self.is_shared_with(own, source) {
                         let elsewhere = (*own != source.namespace).then(|| source.namespace.clone());
                         uses.name_whole(elsewhere, kind, source.name.clone());
                     }
                 }
             }
         }
-        let uses = self.sorted(entry, opt_in, uses.finish(), &mut found.misfits);
+        let uses = self.sorted(entry, opt_in, uses.finish(), &mut found);
         for used in uses {
             let source = used.source(own);
             // What went before anybody read it is missing, and nobody has to wait for it.
@@ -270,16 +280,49 @@ impl Index {
     }
 
     /// What is used, by class.
-    fn sorted(&self, entry: &WorkloadEntry, opt_in: &OptIn, uses: Box<[Use]>, misfits: &mut Vec<String>) -> Vec<Use> {
-        let sorting = self.terms(entry).sorting(opt_in);
+    fn sorted(&self, entry: &WorkloadEntry, opt_in: &OptIn, uses: Box<[Use]>, found: &mut Counted) -> Vec<Use> {
+        let terms = self.terms(entry);
+        let sorting = terms.sorting(opt_in);
         if sorting.is_plain() {
+            return uses.into();
+        }
+        found.excess = self.rule_excess(entry, terms, &uses);
+        if found.excess.is_some() {
             return uses.into();
         }
         let mut sorted = Vec::with_capacity(uses.len());
         for used in uses {
-            misfits.extend(sorting.sort(used, &mut sorted));
+            found.misfits.extend(sorting.sort(used, &mut sorted));
         }
         sorted
+    }
+
+    /// What is beyond [`MOST_RULE_STEPS`], in words.
+    fn rule_excess(&self, entry: &WorkloadEntry, terms: &Terms, uses: &[Use]) -> Option<String> {
+        let own = &entry.workload.reference.namespace;
+        let keys: usize = uses
+            .iter()
+            .map(|used| match &used.consumed {
+                Consumed::Keys(keys) => keys.len(),
+                Consumed::Whole => {
+                    let known = self.sources.get(&used.source(own));
+                    known.map_or(0, |known| known.source.contents.iter().len())
+                }
+            })
+            .sum();
+        let rules = &terms.rules;
+        let for_keys = rules.cost().saturating_mul(keys.saturating_add(uses.len()));
+        let steps = for_keys.saturating_add(rules.bytes().saturating_mul(uses.len()));
+        let policy = terms.policy.as_ref()?;
+        (steps > MOST_RULE_STEPS).then(|| {
+            format!(
+                "{policy}: spec.rules take {} steps a key and {} a source, with {keys} keys of {} sources that is \
+                 {steps} steps; accepted: at most {MOST_RULE_STEPS}. Fewer wildcards in rules take fewer steps",
+                rules.cost(),
+                rules.cost() + rules.bytes(),
+                uses.len(),
+            )
+        })
     }
 
     /// What holds for a workload.

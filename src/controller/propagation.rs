@@ -158,6 +158,9 @@ impl Propagator {
         let entry = index.workload(workload)?;
         let job = entry.propagation.as_ref()?;
         let counted = index.counted(entry);
+        if counted.excess.is_some() {
+            return None;
+        }
         let views = index.views(&counted, entry.verified);
         let wanted = views
             .iter()

@@ -114,6 +114,11 @@ impl Reconciler {
                     self.return_without_event(workload);
                     return None;
                 }
+                Err(Undecided::Unmatched) => {
+                    self.queue.push(workload.clone());
+                    tokio::task::yield_now().await;
+                    return None;
+                }
                 Err(Undecided::Unread(sources)) => {
                     self.release_unless_rolling(workload);
                     for source in sources {

@@ -5,13 +5,16 @@
 
 use std::sync::Arc;
 
-use super::glob;
 use super::name::{Key, SourceKind};
 use super::optin::Strategy;
 use super::reference::{Consumed, Fixed, Special, Use};
 
+mod rule_set;
 #[cfg(test)]
 mod tests;
+
+use rule_set::RuleMask;
+pub use rule_set::{RuleMemo, RuleSet};
 
 /// What a change of a key does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,17 +50,11 @@ pub struct Rule {
     pub strategy: Strategy,
 }
 
-impl Rule {
-    fn is_about(&self, used: &Use) -> bool {
-        self.kind.is_none_or(|kind| kind == used.kind) && glob::matches(&self.name, used.name.as_str())
-    }
-}
-
 /// How keys are sorted for one workload.
 #[derive(Clone, Copy, Debug)]
 pub struct Sorting<'a> {
     /// First match wins.
-    pub rules: &'a [Rule],
+    pub rules: &'a Arc<RuleSet>,
     /// For keys that no rule is about.
     pub default: Strategy,
     /// Whether somebody tells the application of new files.
@@ -67,7 +64,8 @@ pub struct Sorting<'a> {
 /// The keys of one source that are sorted into one class.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Sorted {
-    rules: Arc<[Rule]>,
+    rules: Arc<RuleSet>,
+    about: RuleMask,
     default: Strategy,
     told: bool,
     fixed: Fixed,
@@ -83,12 +81,12 @@ impl Sorted {
             default: self.default,
             told: self.told,
         };
-        sorting.class(key, &self.fixed) == Some(self.class)
+        sorting.class(self.about, key, &self.fixed) == Some(self.class)
     }
 
     /// Everything that decides that, piece by piece.
     pub fn encode(&self, mut piece: impl FnMut(&str)) {
-        for rule in &*self.rules {
+        for rule in self.rules.among(self.about) {
             piece(rule.strategy.word());
             rule.keys.iter().for_each(|key| piece(key));
             piece("");
@@ -115,14 +113,13 @@ impl Sorting<'_> {
             }
     }
 
-    fn wanted(&self, key: &str) -> Strategy {
-        let fits = |rule: &&Rule| rule.keys.iter().any(|pattern| glob::matches(pattern, key));
-        self.rules.iter().find(fits).map_or(self.default, |rule| rule.strategy)
+    fn wanted(&self, about: RuleMask, key: &str) -> Strategy {
+        self.rules.strategy(about, key).unwrap_or(self.default)
     }
 
     /// `None`: it does not count.
-    fn class(&self, key: &str, fixed: &Fixed) -> Option<Class> {
-        match self.wanted(key) {
+    fn class(&self, about: RuleMask, key: &str, fixed: &Fixed) -> Option<Class> {
+        match self.wanted(about, key) {
             Strategy::Ignore => None,
             Strategy::InPlace if !fixed.contains(key) => Some(Class::InPlace),
             Strategy::Auto if self.told && !fixed.contains(key) => Some(Class::InPlace),
@@ -133,19 +130,16 @@ impl Sorting<'_> {
     /// Splits what is used of one source by class. What pods cannot start without stays, counted or
     /// not. Gives what is to be in place and cannot be.
     pub fn sort(&self, used: Use, into: &mut Vec<Use>) -> Option<String> {
-        let rules: Arc<[Rule]> = self.rules.iter().filter(|rule| rule.is_about(&used)).cloned().collect();
-        let sorting = Sorting { rules: &rules, ..*self };
+        let about = self.rules.about(&used);
         let fixed = used.fixed();
-        let misfit = sorting.misfit(&used, &fixed);
+        let misfit = self.misfit(about, &used, &fixed);
         let of_class = |class: Class| match &used.consumed {
             Consumed::Keys(keys) => {
-                let of_it = |key: &&Key| sorting.class(key.as_str(), &fixed) == Some(class);
+                let of_it = |key: &&Key| self.class(about, key.as_str(), &fixed) == Some(class);
                 let keys: Box<[Key]> = keys.iter().filter(of_it).cloned().collect();
                 (!keys.is_empty()).then_some((Consumed::Keys(keys), None))
             }
-            Consumed::Whole => sorting
-                .whole(class, &rules, &fixed)
-                .map(|sorted| (Consumed::Whole, sorted)),
+            Consumed::Whole => self.whole(class, about, &fixed).map(|sorted| (Consumed::Whole, sorted)),
         };
         let mut required = used.required || !used.required_keys.is_empty();
         for class in [Class::Restart, Class::InPlace] {
@@ -175,6 +169,11 @@ impl Sorting<'_> {
         misfit
     }
 
+    fn strategies(&self, about: RuleMask) -> impl Iterator<Item = Strategy> {
+        let rules = self.rules.among(about).map(|rule| rule.strategy);
+        rules.chain([self.default])
+    }
+
     /// Whether a key of that strategy may be in the class.
     fn can(&self, strategy: Strategy, class: Class, fixed: &Fixed) -> bool {
         match (strategy, class) {
@@ -190,8 +189,8 @@ impl Sorting<'_> {
     /// Where all keys are read, those to come included: `None` if none can be of the class, and else
     /// what tells those that are, unless all are.
     #[allow(clippy::option_option)] // Both say something.
-    fn whole(&self, class: Class, rules: &Arc<[Rule]>, fixed: &Fixed) -> Option<Option<Sorted>> {
-        let strategies = || rules.iter().map(|rule| rule.strategy).chain([self.default]);
+    fn whole(&self, class: Class, about: RuleMask, fixed: &Fixed) -> Option<Option<Sorted>> {
+        let strategies = || self.strategies(about);
         let possible = |class| strategies().any(|strategy| self.can(strategy, class, fixed));
         if !possible(class) {
             return None;
@@ -201,7 +200,8 @@ impl Sorting<'_> {
             return Some(None);
         }
         Some(Some(Sorted {
-            rules: rules.clone(),
+            rules: self.rules.clone(),
+            about,
             default: self.default,
             told: self.told,
             fixed: fixed.clone(),
@@ -210,8 +210,8 @@ impl Sorting<'_> {
     }
 
     /// What is to be in place and is read, be it among others, through a channel that never updates.
-    fn misfit(&self, used: &Use, fixed: &Fixed) -> Option<String> {
-        let in_place = |key: &&Key| self.wanted(key.as_str()) == Strategy::InPlace;
+    fn misfit(&self, about: RuleMask, used: &Use, fixed: &Fixed) -> Option<String> {
+        let in_place = |key: &&Key| self.wanted(about, key.as_str()) == Strategy::InPlace;
         let keys: Vec<&str> = match (&used.consumed, fixed) {
             (_, Fixed::None) => return None,
             (Consumed::Keys(keys), fixed) => keys
@@ -221,9 +221,8 @@ impl Sorting<'_> {
                 .collect(),
             (_, Fixed::Keys(keys)) => keys.iter().filter(in_place).map(Key::as_str).collect(),
             (_, Fixed::All) => {
-                let any = self.rules.iter().map(|rule| rule.strategy).chain([self.default]);
-                return any
-                    .into_iter()
+                return self
+                    .strategies(about)
                     .any(|strategy| strategy == Strategy::InPlace)
                     .then(|| format!("{} {}", used.kind.word(), used.name));
             }

@@ -9,8 +9,8 @@ use super::annotation::{reloader, wave};
 use super::kind::{DEPLOYMENT, KindId};
 use super::name::{Namespace, SourceKind};
 use super::optin::{
-    Annotations, InvalidAnnotation, OptIn, Origin, Reading, Referenced, Selection, entries_within_limits, name_pattern,
-    unusable_name,
+    Annotations, InvalidAnnotation, OptIn, Origin, Reading, Referenced, Selection, WILDCARD_BYTES,
+    entries_within_limits, name_pattern, unusable_name,
 };
 use super::pattern::Pattern;
 
@@ -51,8 +51,35 @@ pub(super) fn read(
     }
 }
 
-/// Regular expressions of one workload. Each may take as much memory as [`Pattern::expression`] allows.
+/// Regular expressions of one workload, and what they may take together, compiled: each name is compared with
+/// all of them. Those that say no more than a glob are none of them.
 const EXPRESSIONS: usize = 64;
+const EXPRESSIONS_BYTES: usize = 32 * 1024;
+
+/// What the patterns of one workload may still be.
+struct Room {
+    expressions: usize,
+    /// Compiled.
+    bytes: usize,
+    /// Of patterns that say no more than a glob.
+    wildcard_bytes: usize,
+}
+
+impl Room {
+    fn take(&mut self, pattern: &Pattern) -> Result<(), &'static str> {
+        let left = |room: usize, taken: usize, beyond| room.checked_sub(taken).ok_or(beyond);
+        let compiled = pattern.expression_bytes();
+        let expressions = left(self.expressions, usize::from(compiled > 0), FEW_EXPRESSIONS)?;
+        let bytes = left(self.bytes, compiled, SMALL_EXPRESSIONS)?;
+        let wildcard_bytes = left(self.wildcard_bytes, pattern.wildcard_bytes(), FEW_WILDCARDS)?;
+        *self = Self {
+            expressions,
+            bytes,
+            wildcard_bytes,
+        };
+        Ok(())
+    }
+}
 
 /// How Reloader calls what it has for one kind of source.
 struct Words {
@@ -78,7 +105,11 @@ fn words(kind: SourceKind) -> Words {
 
 fn reloader(annotations: &Annotations<'_>, kind: KindId, all: bool) -> Option<OptIn> {
     let mut left_out = Vec::new();
-    let mut room = EXPRESSIONS;
+    let mut room = Room {
+        expressions: EXPRESSIONS,
+        bytes: EXPRESSIONS_BYTES,
+        wildcard_bytes: WILDCARD_BYTES,
+    };
     let mut selection = |kind| reloader_selection(annotations, kind, all, &mut room, &mut left_out);
     let (configmaps, secrets) = (selection(SourceKind::ConfigMap), selection(SourceKind::Secret));
     // Who names nothing but what cannot be read has asked all the same, and is told.
@@ -130,7 +161,7 @@ fn reloader_selection(
     annotations: &Annotations<'_>,
     kind: SourceKind,
     all: bool,
-    room: &mut usize,
+    room: &mut Room,
     left_out: &mut Vec<InvalidAnnotation>,
 ) -> Selection {
     let words = words(kind);
@@ -152,9 +183,7 @@ fn reloader_selection(
     };
     let mut expression = |entry: &str| {
         let pattern = Pattern::expression(entry).ok_or(USABLE)?;
-        if pattern.name().is_none() {
-            *room = room.checked_sub(1).ok_or(FEW_EXPRESSIONS)?;
-        }
+        room.take(&pattern)?;
         Ok(pattern)
     };
     let mut named = Vec::new();
@@ -179,6 +208,8 @@ fn reloader_selection(
 
 const USABLE: &str = "a comma-separated list of names or regular expressions; this entry is left out";
 const FEW_EXPRESSIONS: &str = "at most 64 regular expressions on one workload; this one is left out";
+const SMALL_EXPRESSIONS: &str = "regular expressions of at most 32 KiB together, compiled; this one is left out";
+const FEW_WILDCARDS: &str = "at most 4 KiB of entries with . or .* on one workload; this one is left out";
 
 /// As Go's `strconv.ParseBool`.
 fn is_true(text: &str) -> bool {

@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 
 use super::annotation;
 use super::compat::{self, Compat};
+use super::glob::{Candidate, is_pattern};
 use super::kind::KindId;
 use super::name::{Namespace, SourceKind, SourceRef};
 use super::pattern::Pattern;
@@ -132,29 +133,68 @@ impl Selection {
     /// `marked`: it bears the mark that [`Referenced::Marked`] asks for.
     #[must_use]
     pub fn meant(&self, own: &Namespace, source: &SourceRef, referenced: bool, marked: bool) -> Option<Meant> {
-        if self.excludes(own, source) {
-            return None;
-        }
-        if self.named.iter().any(|pattern| pattern.matches(own, source)) {
-            return Some(Meant::Whole);
-        }
-        let included = self.included.as_deref();
+        self.meant_by(self.verdict(own, source).0, referenced, marked)
+    }
+
+    /// The same, where it is known what its patterns say of the source.
+    #[must_use]
+    pub fn meant_by(&self, verdict: Verdict, referenced: bool, marked: bool) -> Option<Meant> {
         let counts = referenced
-            && included.is_none_or(|included| included.iter().any(|pattern| pattern.matches(own, source)))
             && match self.referenced {
                 Referenced::All => true,
                 Referenced::Marked => marked,
                 Referenced::None => false,
             };
-        counts.then_some(Meant::AsReferenced)
+        match verdict {
+            Verdict::Named => Some(Meant::Whole),
+            Verdict::IfReferenced => counts.then_some(Meant::AsReferenced),
+            Verdict::Never => None,
+        }
     }
+
+    /// What its patterns say of a source, and what it took to find out, in steps. Depends on nothing but the
+    /// source's name.
+    #[must_use]
+    pub fn verdict(&self, own: &Namespace, source: &SourceRef) -> (Verdict, usize) {
+        let name = Candidate::new(source.name.as_str());
+        let any = |patterns: &[Pattern]| patterns.iter().any(|it| it.names(own, &source.namespace, &name));
+        let verdict = if any(&self.excluded) {
+            Verdict::Never
+        } else if any(&self.named) {
+            Verdict::Named
+        } else if self.included.as_deref().is_none_or(any) {
+            Verdict::IfReferenced
+        } else {
+            Verdict::Never
+        };
+        (verdict, name.steps())
+    }
+
+    /// What it costs at most to find that out for one source, in steps.
+    #[must_use]
+    pub fn cost(&self) -> usize {
+        let included = self.included.iter().flatten();
+        let patterns = self.excluded.iter().chain(&self.named).chain(included);
+        patterns.map(Pattern::cost).sum()
+    }
+}
+
+/// What the patterns of a selection say of a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It does not count.
+    Never,
+    /// It counts if the pod template refers to it.
+    IfReferenced,
+    /// It counts whether referred to or not, as a whole.
+    Named,
 }
 
 /// An annotation whose value cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidAnnotation {
     annotation: Box<str>,
-    value: Box<str>,
+    given: Box<str>,
     accepted: &'static str,
 }
 
@@ -162,8 +202,8 @@ impl fmt::Display for InvalidAnnotation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "annotation {} has the value {:?}; accepted: {}",
-            self.annotation, self.value, self.accepted
+            "annotation {} has {}; accepted: {}",
+            self.annotation, self.given, self.accepted
         )
     }
 }
@@ -173,9 +213,15 @@ impl std::error::Error for InvalidAnnotation {}
 impl InvalidAnnotation {
     pub(super) fn new(annotation: &str, value: &str, accepted: &'static str) -> Self {
         // A value is somebody's text of up to 256 KiB, and this goes into logs and Events.
+        let value: String = value.chars().take(64).collect();
+        Self::beyond(annotation, &format!("the value {value:?}"), accepted)
+    }
+
+    /// More than may be.
+    pub(super) fn beyond(annotation: &str, given: &str, accepted: &'static str) -> Self {
         Self {
             annotation: annotation.into(),
-            value: value.chars().take(64).collect::<String>().into(),
+            given: given.into(),
             accepted,
         }
     }
@@ -319,7 +365,11 @@ impl Strategy {
 pub const LIST_ENTRIES: usize = 256;
 /// Bytes of such a list.
 pub const LIST_BYTES: usize = 16 * 1024;
+/// Bytes of the entries with wildcards among them: each is compared with each source of the namespace, while
+/// plain names cost nothing to speak of.
+pub const WILDCARD_BYTES: usize = 4 * 1024;
 pub(super) const LIST_LIMITS: &str = "a list of at most 256 entries and 16 KiB";
+const WILDCARD_LIMIT: &str = "at most 4 KiB of entries with * or ? in one list";
 
 const OWN_NAMES: &str = "a comma-separated list of names of this namespace, * and ? as wildcards; names of other \
                          namespaces need --allow-cross-namespace";
@@ -333,7 +383,13 @@ pub(super) fn names(
     cross_namespace: bool,
 ) -> Result<Box<[Pattern]>, InvalidAnnotation> {
     if let Some(long) = value.filter(|value| is_long(value)) {
-        return Err(InvalidAnnotation::new(annotation, long, LIST_LIMITS));
+        let given = format!("{} entries in {} bytes", entries(value).count(), long.len());
+        return Err(InvalidAnnotation::beyond(annotation, &given, LIST_LIMITS));
+    }
+    let wildcards: usize = entries(value).filter(|entry| is_pattern(entry)).map(str::len).sum();
+    if wildcards > WILDCARD_BYTES {
+        let given = format!("{wildcards} bytes of entries with wildcards");
+        return Err(InvalidAnnotation::beyond(annotation, &given, WILDCARD_LIMIT));
     }
     entries(value)
         .map(|entry| {

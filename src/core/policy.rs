@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 
-use super::class::Rule;
+use super::class::RuleSet;
 use super::in_place::InPlace;
 use super::kind::KindId;
 use super::labels::{Labels, Selector};
@@ -81,7 +81,7 @@ pub struct Says {
     /// What a change does; `None`: not said.
     pub strategy: Option<Strategy>,
     /// What a change of some keys does instead.
-    pub rules: Box<[Rule]>,
+    pub rules: Arc<RuleSet>,
     /// How changes reach running pods.
     pub in_place: Arc<InPlace>,
     /// How long changes are gathered; `None`: as built in.
@@ -111,7 +111,7 @@ impl Default for Says {
         Self {
             sources: Sources::default(),
             strategy: None,
-            rules: Box::default(),
+            rules: Arc::default(),
             in_place: Arc::default(),
             settle: None,
             min_interval: SignedDuration::ZERO,

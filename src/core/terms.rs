@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 
-use super::class::{Rule, Sorting};
+use super::class::{RuleSet, Sorting};
 use super::in_place::InPlace;
 use super::labels::{Labels, Selector};
 use super::optin::{OptIn, Strategy};
@@ -105,7 +105,7 @@ pub struct Terms {
     /// What a change does, unless its annotation says otherwise; `None`: not said.
     pub strategy: Option<Strategy>,
     /// What a change of some keys does.
-    pub rules: Arc<[Rule]>,
+    pub rules: Arc<RuleSet>,
     /// How changes reach running pods.
     pub in_place: Arc<InPlace>,
     /// How long changes are gathered.
@@ -213,7 +213,7 @@ impl Terms {
             suspend,
         } = says;
         self.strategy = *strategy;
-        self.rules = rules.to_vec().into();
+        self.rules.clone_from(rules);
         self.in_place = in_place.clone();
         self.settle = settle.unwrap_or(self.settle);
         self.min_interval = *min_interval;

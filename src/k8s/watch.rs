@@ -14,6 +14,7 @@ use kube::runtime::{WatchStreamExt as _, watcher as start};
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::error::ApiError;
 use super::pulse::Pulses;
@@ -141,16 +142,19 @@ where
     let pulse = watching.pulse.as_ref();
     let _watched = pulse.map(|(pulses, resource)| pulses.begin(resource, api.resource_url()));
     let mut listing = Listing::Streaming;
+    let mut worked = Worked::default();
     loop {
         let config = watching.config(listing);
         let mut stream = std::pin::pin!(start(api.clone(), config).backoff(Backoff::default()));
         let mut listed = false;
         loop {
+            worked.let_others_go_first().await;
             let event = tokio::select! {
                 event = stream.next() => event,
                 () = watching.told_to_relist() => break,
             };
             let Some(event) = event else { break };
+            worked.begins();
             match event {
                 Ok(Event::Init) => sink(Seen::ListStart),
                 Ok(Event::InitApply(object)) => sink(Seen::Listed(object)),
@@ -177,6 +181,29 @@ where
                     }
                 }
             }
+        }
+    }
+}
+
+/// How long events have been handled without a pause. A stream that always has one more would keep the thread
+/// from everything else, probes and the lease included.
+#[derive(Default)]
+struct Worked {
+    since: Option<Instant>,
+}
+
+/// As long as a probe does not notice.
+const AT_A_TIME: Duration = Duration::from_millis(5);
+
+impl Worked {
+    fn begins(&mut self) {
+        self.since.get_or_insert_with(Instant::now);
+    }
+
+    async fn let_others_go_first(&mut self) {
+        if self.since.is_some_and(|since| since.elapsed() > AT_A_TIME) {
+            self.since = None;
+            tokio::task::yield_now().await;
         }
     }
 }

@@ -259,6 +259,24 @@ async fn what_is_at_the_edge_is_accepted(t: &Test) {
         ("/sources/include/0/name", json!("?")),
         ("/sources/include/0/name", json!("a".repeat(253))),
         ("/rules/0/keys/0", json!("2021.._a-B?*")),
+        (
+            "/rules",
+            json!(vec![
+                json!({"name": "w", "keys": vec!["a".repeat(15); 17], "strategy": "Ignore"});
+                64
+            ]),
+        ),
+        (
+            "/rules",
+            json!(vec![
+                json!({"name": "w", "keys": vec!["*".repeat(16); 4], "strategy": "Ignore"});
+                64
+            ]),
+        ),
+        (
+            "/sources/extra",
+            json!(vec![json!({"kind": "ConfigMap", "name": "*".repeat(63)}); 64]),
+        ),
         ("/inPlace/agent/port", json!(65535)),
         ("/inPlace/timeout", json!("1s")),
         ("/inPlace/notifyHttp/port", json!(1)),

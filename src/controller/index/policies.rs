@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::Index;
 use crate::controller::entry::{Governing, Under};
+use crate::core::class::RuleMemo;
 use crate::core::labels::Labels;
 use crate::core::name::{Namespace, WorkloadRef};
 use crate::core::optin::OptIn;
@@ -29,6 +30,8 @@ pub(super) struct PolicyBook {
     /// The same policies make the same terms.
     terms: HashMap<Governed, Arc<Terms>>,
     namespaces: HashMap<Namespace, Labels>,
+    /// Which of their rules are about which keys.
+    pub(super) rule_memo: Arc<RuleMemo>,
 }
 
 /// What follows from a change of a policy.
@@ -49,6 +52,9 @@ impl Index {
     /// A policy as it is now.
     pub fn apply_policy(&mut self, policy: Policy, about: About) -> Touched {
         let reference = policy.reference.clone();
+        if let Ok(says) = &policy.says {
+            says.rules.remember_in(&self.book.rule_memo);
+        }
         let before = self.selected_by(&reference);
         let opts_in = about.selection_known && !policy.is_floor_only();
         self.book.about.insert(reference.clone(), about);

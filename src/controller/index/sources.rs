@@ -550,7 +550,7 @@ impl Index {
         let by_pattern = self.by_pattern.get(&source.namespace).into_iter().flatten();
         let matching = by_pattern.filter(|workload| {
             let entry = self.workloads.get(*workload);
-            entry.is_some_and(|entry| entry.matches_pattern(source))
+            entry.is_some_and(|entry| self.names_by_pattern(entry, source))
         });
         direct.chain(matching)
     }
@@ -597,8 +597,9 @@ impl Index {
             if !is_direct && used.is_some() {
                 continue;
             }
-            let patterned = entry.matches_pattern(reference);
-            let counts = entry.means(reference, used.is_some(), marked) && self.is_shared_with(own, reference);
+            let patterned = self.names_by_pattern(entry, reference);
+            let meant = self.meant(entry, reference, used.is_some(), marked);
+            let counts = meant.is_some() && self.is_shared_with(own, reference);
             // Beginning and ceasing to count concern those, too, for whom it does not count now.
             let concerned = arrival == Arrival::Unseen
                 || (counts

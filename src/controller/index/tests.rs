@@ -18,6 +18,7 @@ mod secrets;
 mod standby;
 mod texts;
 mod unused;
+mod verdicts;
 mod waves;
 
 const NOW: i64 = 1_800_000_000;

@@ -164,12 +164,13 @@ impl Index {
         }
         for (kind, namespace) in entry.pattern_places() {
             let named = self.sources_of(kind, &namespace);
-            let named = named.filter(|(source, known)| known.is_kept() && entry.matches_pattern(source));
+            let named = named.filter(|(source, known)| known.is_kept() && self.names_by_pattern(entry, source));
             unlinked.extend(named.map(|(source, _)| source.clone()));
             if let Some(users) = self.by_pattern.get_mut(&namespace) {
                 users.retain(|user| user != reference);
                 if users.is_empty() {
                     self.by_pattern.remove(&namespace);
+                    self.forget_numbers(&namespace);
                 }
             }
         }

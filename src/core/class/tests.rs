@@ -53,12 +53,12 @@ fn classes(sorted: &[Use], name: &str) -> Vec<Class> {
 
 #[test]
 fn the_first_rule_that_matches_decides_and_a_key_is_in_one_class() {
-    let rules = [
+    let rules = Arc::new(RuleSet::from_iter([
         rule(Some(SourceKind::Secret), "*", &["*"], Strategy::Ignore),
         rule(None, "w?b", &["flags.*"], Strategy::InPlace),
         rule(None, "web", &["flags.hard", "README*"], Strategy::Ignore),
         rule(None, "other", &["*"], Strategy::Ignore),
-    ];
+    ]));
     let sorting = Sorting {
         rules: &rules,
         default: Strategy::Restart,
@@ -75,7 +75,7 @@ fn the_first_rule_that_matches_decides_and_a_key_is_in_one_class() {
 
 #[test]
 fn what_is_fixed_at_the_start_restarts_and_that_is_told() {
-    let rules = [rule(None, "web", &["*"], Strategy::InPlace)];
+    let rules = Arc::new(RuleSet::from_iter([rule(None, "web", &["*"], Strategy::InPlace)]));
     let sorting = Sorting {
         rules: &rules,
         default: Strategy::Restart,
@@ -94,7 +94,7 @@ fn what_is_fixed_at_the_start_restarts_and_that_is_told() {
 fn auto_is_in_place_only_where_somebody_tells_the_application() {
     for (told, page) in [(false, Class::Restart), (true, Class::InPlace)] {
         let sorting = Sorting {
-            rules: &[],
+            rules: &Arc::default(),
             default: Strategy::Auto,
             told,
         };
@@ -108,7 +108,7 @@ fn auto_is_in_place_only_where_somebody_tells_the_application() {
 
 #[test]
 fn a_source_of_which_nothing_counts_is_still_needed_if_pods_cannot_start_without_it() {
-    let rules = [rule(None, "*", &["*"], Strategy::Ignore)];
+    let rules = Arc::new(RuleSet::from_iter([rule(None, "*", &["*"], Strategy::Ignore)]));
     let sorting = Sorting {
         rules: &rules,
         default: Strategy::Restart,
@@ -124,7 +124,7 @@ fn a_source_of_which_nothing_counts_is_still_needed_if_pods_cannot_start_without
 
 #[test]
 fn a_source_without_rules_of_its_own_is_used_as_before() {
-    let rules = [rule(None, "other", &["*"], Strategy::InPlace)];
+    let rules = Arc::new(RuleSet::from_iter([rule(None, "other", &["*"], Strategy::InPlace)]));
     let sorting = Sorting {
         rules: &rules,
         default: Strategy::Restart,
@@ -150,7 +150,8 @@ proptest::proptest! {
         told in proptest::bool::ANY,
     ) {
         let strategies = [Strategy::Restart, Strategy::InPlace, Strategy::Auto, Strategy::Ignore];
-        let rules: Vec<Rule> = rules.iter().map(|(keys, at)| rule(None, "*", keys, strategies[*at])).collect();
+        let rules = rules.iter().map(|(keys, at)| rule(None, "*", keys, strategies[*at]));
+        let rules = Arc::new(rules.collect::<RuleSet>());
         let sorting = Sorting { rules: &rules, default: strategies[default], told };
         let (sorted, _) = sort(&sorting, mounted_and_env());
         for name in ["port", "page", "p", "xy", "else"] {
@@ -159,4 +160,62 @@ proptest::proptest! {
             proptest::prop_assert!(name != "port" || of != [Class::InPlace]);
         }
     }
+}
+
+/// Before, a key was compared with all of them each time that somebody asked, in as many steps as pattern and
+/// key have bytes, multiplied.
+#[test]
+fn what_a_key_costs_is_bounded_and_paid_once() {
+    let pattern = |at: usize| format!("*{}b{at}", "a".repeat(56));
+    let keys: Vec<String> = (0..64).map(pattern).collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let rules = RuleSet::from_iter([rule(None, "*", &keys, Strategy::InPlace)]);
+    let memo = Arc::new(RuleMemo::default());
+    rules.remember_in(&memo);
+    let sorting = Sorting {
+        rules: &Arc::new(rules),
+        default: Strategy::Restart,
+        told: false,
+    };
+    let (sorted, _) = sort(&sorting, mounted());
+    let keys: Vec<String> = (0..50).map(|at| format!("{}{at:02}", "a".repeat(248))).collect();
+    for _ in 0..20 {
+        for key in &keys {
+            assert_eq!(classes(&sorted, key), [Class::Restart]);
+        }
+    }
+    let most = keys.len() * (sorting.rules.cost() + 250);
+    assert!((1..=most).contains(&memo.steps()), "{} of {most} steps", memo.steps());
+}
+
+#[test]
+fn of_a_key_that_is_named_and_fits_a_pattern_the_first_rule_decides() {
+    let rules = Arc::new(RuleSet::from_iter([
+        rule(None, "web", &["x", "flags.*"], Strategy::InPlace),
+        rule(None, "web", &["flags.hard", "y"], Strategy::Ignore),
+        rule(None, "other", &["*"], Strategy::Ignore),
+        rule(None, "web", &["y", "*"], Strategy::InPlace),
+    ]));
+    let sorting = Sorting {
+        rules: &rules,
+        default: Strategy::Restart,
+        told: false,
+    };
+    let (sorted, _) = sort(&sorting, mounted());
+    for (key, expected) in [
+        ("flags.hard", &[Class::InPlace][..]),
+        ("x", &[Class::InPlace]),
+        ("y", &[]),
+        ("z", &[Class::InPlace]),
+    ] {
+        assert_eq!(classes(&sorted, key), expected, "{key}");
+    }
+}
+
+fn mounted() -> Use {
+    let uses = discover(&json!({"spec": {
+        "containers": [{"name": "c", "volumeMounts": [{"name": "v", "mountPath": "/etc/web"}]}],
+        "volumes": [{"name": "v", "configMap": {"name": "web"}}],
+    }}));
+    uses.first().expect("one source").clone()
 }

@@ -900,7 +900,7 @@ fn of_a_list_that_is_too_long_the_beginning_counts_and_the_rest_is_said_to_be_le
         each.collect::<Vec<_>>().join(",")
     };
     let (few, many) = (names(256, ""), names(60_000, ""));
-    let expressions = names(40, ".*");
+    let expressions = names(40, "[0-9]");
     let wave = |list| [(wave::UPDATE, "true"), (wave::EXTRA_SECRETS, list)];
     assert_eq!(asks(&[(CONFIGMAPS_NAMED, &few)]), (256, 0, vec![]));
     assert_eq!(asks(&wave(&few)), (256, 0, vec![]));
@@ -917,9 +917,19 @@ fn of_a_list_that_is_too_long_the_beginning_counts_and_the_rest_is_said_to_be_le
     let (named, _, said) = asks(&[(CONFIGMAPS_NAMED, &expressions), (SECRETS_NAMED, &expressions)]);
     assert_eq!((named, said.len()), (64, 16), "40 of the one kind and 24 of the other");
     assert!(
-        said[0].contains("\"n24.*\"") && said[0].contains("at most 64 regular expressions"),
+        said[0].contains("\"n24[0-9]\"") && said[0].contains("at most 64 regular expressions"),
         "{said:?}"
     );
+    let large = names(10, "(?:web-){30}");
+    let (named, _, said) = asks(&[(CONFIGMAPS_NAMED, &large)]);
+    assert_eq!((named, said.len()), (8, 2), "4 KiB each");
+    assert!(
+        said[0].contains("\"n8(?:web-){30}\"") && said[0].contains("at most 32 KiB together"),
+        "{said:?}"
+    );
+    let plain = format!("{},last.*", names(60, &format!("{}.*", "a".repeat(64))));
+    let (named, _, said) = asks(&[(CONFIGMAPS_NAMED, &plain)]);
+    assert_eq!((named + said.len(), named), (61, 60), "{said:?}");
     let (named, _, said) = asks(&[(CONFIGMAPS_NAMED, &"a".repeat(200_000))]);
     assert_eq!((named, said.len()), (0, 1), "no name is that long");
 }

@@ -327,17 +327,41 @@ fn a_list_is_taken_up_to_its_limits_and_refused_beyond_them() {
         assert_eq!(read(&list(LIST_ENTRIES, 8)), Ok(()));
         assert_eq!(read(&list(LIST_BYTES / 64, 63)), Ok(()), "16 KiB");
         for long in [
-            list(LIST_ENTRIES + 1, 3),
-            list(LIST_BYTES / 64 + 1, 63),
-            " ".repeat(LIST_BYTES + 1),
+            (list(LIST_ENTRIES + 1, 3), "257 entries in 1027 bytes"),
+            (list(LIST_BYTES / 64 + 1, 63), "257 entries in 16447 bytes"),
+            (" ".repeat(LIST_BYTES + 1), "0 entries in 16385 bytes"),
         ] {
+            let (long, given) = long;
             let said = read(&long).expect_err("it is too long").to_string();
+            assert!(said.contains(given), "{said}");
             assert!(
                 said.contains(annotation) && said.ends_with("a list of at most 256 entries and 16 KiB"),
                 "{said}"
             );
             assert!(said.len() < 300, "{said}");
         }
+    }
+}
+
+/// Before, 256 entries of 63 bytes each were compared with each source of the namespace.
+#[test]
+fn entries_with_wildcards_are_few_where_plain_names_may_be_many() {
+    let wildcards = |bytes: usize| list(bytes / 64, 63).replace(',', "*,") + "*";
+    for annotation in [CONFIGMAPS, SECRETS, EXCLUDE_CONFIGMAPS, EXCLUDE_SECRETS] {
+        let read = |value: &str| read_all(&[(ENABLED, "true"), (annotation, value)]).map(|_| ());
+        assert_eq!(read(&wildcards(WILDCARD_BYTES)), Ok(()));
+        assert_eq!(
+            read(&format!("{},{}", list(150, 63), wildcards(WILDCARD_BYTES / 2))),
+            Ok(())
+        );
+        let said = read(&format!("{},*", wildcards(WILDCARD_BYTES)))
+            .expect_err("too much")
+            .to_string();
+        let expected = format!(
+            "annotation {annotation} has 4097 bytes of entries with wildcards; accepted: at most 4 KiB of entries \
+             with * or ? in one list"
+        );
+        assert_eq!(said, expected);
     }
 }
 

@@ -98,6 +98,58 @@ fn an_expression_takes_no_time_to_speak_of() {
 }
 
 #[test]
+fn an_expression_that_says_no_more_than_a_glob_is_compared_as_one() {
+    for text in ["web.*", ".*", "web-.+", "^web.$", r"web\.yaml-.*", "a.b.*c", "^.*$"] {
+        let pattern = expression(text);
+        assert_eq!(pattern.expression_bytes(), 0, "{text}");
+        let as_said = regex_lite::Regex::new(&format!("^(?:{text})$")).expect(text);
+        let names = [
+            "",
+            "w",
+            "web",
+            "web-",
+            "web-2",
+            "web.yaml-a",
+            "web-yaml-a",
+            "acbc",
+            "acbxc",
+            "abc",
+            "webs",
+        ];
+        for name in names {
+            assert_eq!(matches(&pattern, name), as_said.is_match(name), "{text} and {name}");
+        }
+    }
+    for text in [
+        "web-(blue|green)",
+        "[a-z]+",
+        "a*",
+        "a.*?",
+        "a.{2}",
+        "a|b",
+        r"a\d",
+        "a$b",
+        "(?i)a.*",
+        "a.+?",
+        "a.?",
+    ] {
+        assert!(expression(text).expression_bytes() > 0, "{text}");
+    }
+}
+
+#[test]
+fn what_an_expression_may_cost_grows_with_what_it_takes() {
+    let name = "orders-service-configuration-production-eu-central";
+    let (small, large) = (
+        expression("web-(blue|green)"),
+        expression(&format!("(?:{name}|[a-z]+-{name}){{2}}")),
+    );
+    assert_eq!(small.expression_bytes(), 1024);
+    assert!(large.expression_bytes() > small.expression_bytes());
+    assert!(large.cost() > small.cost() && small.cost() > glob("web-*-blue").cost());
+}
+
+#[test]
 fn only_a_plain_name_names_one_source() {
     let plain = |pattern: &Pattern| pattern.name().map(|name| name.to_string());
     assert_eq!(plain(&expression("web-2")), Some("web-2".to_owned()));

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use ::core::net::{IpAddr, Ipv4Addr};
 
 use proptest::prelude::*;
@@ -5,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::*;
 use crate::core::challenge::{Challenge, FORMAT, FileDigest, Nonce, Token};
-use crate::core::class::{Class, Rule, Sorting};
+use crate::core::class::{Class, Rule, RuleSet, Sorting};
 use crate::core::optin::Strategy;
 use crate::core::reference::{Channel, Channels, Consumed};
 
@@ -233,7 +235,7 @@ fn keys_that_restart_are_not_asked_for() {
         strategy: Strategy::Restart,
     };
     let sorting = Sorting {
-        rules: &[rule],
+        rules: &Arc::new(RuleSet::from_iter([rule])),
         default: Strategy::InPlace,
         told: false,
     };

@@ -48,7 +48,7 @@ fn what_is_odd_is_decoded_all_the_same() {
         json!({ "metadata": { "labels": "x", "ownerReferences": "x", "annotations": { "windlass.dev/ignore": 7 } } }),
     ] {
         source(&odd);
-        serde_json::from_value::<WatchedWorkload>(odd)
+        let _ = serde_json::from_value::<WatchedWorkload>(odd)
             .expect("it decodes")
             .workload(DEPLOYMENT, Reading::default());
     }

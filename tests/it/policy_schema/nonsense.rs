@@ -140,6 +140,9 @@ fn name_of_source(at: &str) -> Vec<Row> {
 
 fn of_sources() -> Vec<Row> {
     let one = json!({"kind": "ConfigMap", "name": "web"});
+    let wild = |bytes: usize| json!({"kind": "Secret", "name": "*".repeat(bytes)});
+    let across = json!([{"include": vec![wild(64); 22], "exclude": vec![wild(64); 22], "extra": vec![wild(64); 21]}]);
+    let together = field("/sources", [("at most 4096 bytes of names with wildcards", across)]);
     let lists = ["include", "exclude", "extra"].map(|list| {
         let at = format!("/sources/{list}");
         [
@@ -152,7 +155,7 @@ fn of_sources() -> Vec<Row> {
         ]
         .concat()
     });
-    lists.concat()
+    lists.concat().into_iter().chain(together).collect()
 }
 
 fn of_rules() -> Vec<Row> {
@@ -166,8 +169,24 @@ fn of_rules() -> Vec<Row> {
         (TOO_LONG, longer_than(253)),
     ];
     let one = json!({"keys": ["a"], "strategy": "Ignore"});
+    let rules = |count: usize, key: &str| {
+        let rule = json!({"keys": vec![key; count], "strategy": "Ignore"});
+        json!([vec![rule; count]])
+    };
+    let long = [
+        (MORE_THAN_64, times(65, one)),
+        ("at most 16384 bytes of names and keys", rules(16, &"a".repeat(64))),
+        (
+            "at most 4096 bytes of names and keys with wildcards",
+            rules(16, &"*".repeat(16)),
+        ),
+        (
+            "at most 4096 bytes of names and keys with wildcards",
+            rules(64, &"*".repeat(126)),
+        ),
+    ];
     [
-        field("/rules", [(MORE_THAN_64, times(65, one))]),
+        field("/rules", long),
         field("/rules/0/kind", [(NOT_A_KIND, json!(["Pod"]))]),
         name_of_source("/rules/0/name"),
         field("/rules/0/keys", keys),

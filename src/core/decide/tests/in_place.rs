@@ -1,7 +1,7 @@
 //! Keys that are to be in place.
 
 use super::*;
-use crate::core::class::Rule;
+use crate::core::class::{Rule, RuleSet};
 use crate::core::in_place::{Agent, InPlace, OnTimeout};
 use crate::core::propagation::{Problem, Progress as InPlaceProgress};
 
@@ -12,13 +12,12 @@ fn mounted() -> World {
         "containers": [{"name": "c", "volumeMounts": [{"name": "v", "mountPath": "/etc/web"}]}],
         "volumes": [{"name": "v", "configMap": {"name": CONFIG}}],
     }}));
-    world.terms.rules = [Rule {
+    world.terms.rules = Arc::new(RuleSet::from_iter([Rule {
         kind: None,
         name: "*".into(),
         keys: ["flags".into()].into(),
         strategy: Strategy::InPlace,
-    }]
-    .into();
+    }]));
     world.workload.uses = uses.into();
     sort(&mut world);
     content(&mut world, "A", "A", 10, 500);
@@ -98,13 +97,12 @@ fn there_and_back_in_place_needs_no_look_at_any_pod() {
 fn with_rules_ignore_is_a_word_on_the_keys_that_none_is_about() {
     let mut world = World::new();
     world.terms.strategy = Some(Strategy::Ignore);
-    world.terms.rules = [Rule {
+    world.terms.rules = Arc::new(RuleSet::from_iter([Rule {
         kind: None,
         name: "*".into(),
         keys: ["level".into()].into(),
         strategy: Strategy::Restart,
-    }]
-    .into();
+    }]));
     sort(&mut world);
     content(&mut world, "A", "A", 10, 500);
     let plan = world.decide();
@@ -142,15 +140,13 @@ fn files_are_not_held_back_by_what_holds_restarts_back() {
 fn moving_keys_between_classes_restarts_nothing() {
     let mut world = mounted();
     for keys in [vec!["*"], vec!["level"], vec![], vec!["flags"]] {
-        world.terms.rules = keys
-            .iter()
-            .map(|key| Rule {
-                kind: None,
-                name: "*".into(),
-                keys: [(*key).into()].into(),
-                strategy: Strategy::InPlace,
-            })
-            .collect();
+        let rules = keys.iter().map(|key| Rule {
+            kind: None,
+            name: "*".into(),
+            keys: [(*key).into()].into(),
+            strategy: Strategy::InPlace,
+        });
+        world.terms.rules = Arc::new(rules.collect::<RuleSet>());
         sort(&mut world);
         let plan = world.decide();
         assert_adopts(&plan, Reason::Reshaped);
@@ -169,7 +165,7 @@ fn a_change_that_waits_is_not_forgotten_when_keys_move_between_classes() {
     let plan = world.decide();
     assert_eq!(plan.reason, Reason::Suspended);
     world.apply(&plan);
-    world.terms.rules = [].into();
+    world.terms.rules = Arc::default();
     sort(&mut world);
     assert_eq!(world.decide().reason, Reason::Suspended);
     world.terms.suspended = false;
