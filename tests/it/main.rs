@@ -40,6 +40,7 @@ mod node;
 mod notifications;
 mod opting_in;
 mod owners;
+mod patterns;
 mod policies;
 mod policy_docs;
 mod policy_schema;

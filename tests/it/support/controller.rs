@@ -119,6 +119,13 @@ impl Controller {
         status == 200
     }
 
+    /// Whether it says now that it lives: what the kubelet restarts it by.
+    pub async fn lives(&self) -> Result<()> {
+        let (status, body) = self.get("/livez").await?;
+        ensure!(status == 200, "{status}: {body}");
+        Ok(())
+    }
+
     /// The whole exposition.
     pub async fn metrics(&self) -> Result<String> {
         let (status, body) = self.get("/metrics").await?;

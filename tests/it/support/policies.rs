@@ -55,6 +55,23 @@ async fn apply(t: &Test, name: &str) {
     .await;
 }
 
+/// The definitions as they were before policies had a bound on patterns.
+pub async fn install_without_bounds_on_patterns(t: &Test) {
+    install(t).await;
+    let definitions: Api<CustomResourceDefinition> = Api::all(t.client.clone());
+    let mut definition = shipped(NAMESPACED);
+    let spec = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties";
+    for field in ["rules", "sources"] {
+        let field = definition.pointer_mut(&format!("{spec}/{field}"));
+        let field = field.and_then(Value::as_object_mut).expect("a field");
+        field.remove("x-kubernetes-validations").expect("a bound");
+    }
+    let definition = Patch::Apply(definition);
+    let operator = by("operator").apply();
+    let applied = definitions.patch(NAMESPACED, &operator, &definition).await;
+    applied.expect("the API server accepts the definition");
+}
+
 /// A definition as it is shipped.
 pub fn shipped(name: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("crds/{name}.yaml"));
