@@ -8,11 +8,13 @@ use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 
 use super::entry::WorkloadEntry;
+use super::event_writer::EventBacklog;
 use super::gather::{Context, Decided};
 use super::gauges::{self, since, word};
 use super::journeys::Journeys;
 use crate::core::baseline::Baseline;
 use crate::core::decide::{Action, Change, Plan};
+use crate::core::event::{Severity, WorkloadEvent};
 use crate::core::kind::KindId;
 use crate::core::name::{Version, WorkloadRef};
 use crate::core::notice::Standing;
@@ -20,7 +22,6 @@ use crate::core::policy::PolicyRef;
 use crate::core::reason::{Reason, State};
 use crate::core::text::{NAMED, one_line};
 use crate::k8s::error::ApiError;
-use crate::k8s::events::{Severity, WorkloadEvent};
 use crate::ops::{InPlaceResult, Metrics, Notifier, RestartResult};
 
 #[cfg(test)]
@@ -70,6 +71,7 @@ pub struct Observer {
     events: mpsc::Sender<WorkloadEvent>,
     notifier: Option<Arc<Notifier>>,
     journeys: Journeys,
+    backlog: Option<EventBacklog>,
 }
 
 impl Observer {
@@ -81,7 +83,15 @@ impl Observer {
             events,
             notifier: None,
             journeys: Journeys::off(),
+            backlog: None,
         }
+    }
+
+    /// Counts in `backlog` the Events that nobody has written yet.
+    #[must_use]
+    pub fn with_backlog(self, backlog: EventBacklog) -> Self {
+        let backlog = Some(backlog);
+        Self { backlog, ..self }
     }
 
     /// Tells `notifier` as well.
@@ -109,9 +119,14 @@ impl Observer {
     /// Waits until few Events are queued. Whoever does what is not urgent does this before the next:
     /// adopting a cluster's workloads must not cost the Event of a restart.
     pub async fn room(&self) {
-        while self.events.capacity() < self.events.max_capacity() / 2 {
+        while self.waiting_events() > self.events.max_capacity() / 2 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    fn waiting_events(&self) -> usize {
+        let handed_over = self.events.max_capacity() - self.events.capacity();
+        self.backlog.as_ref().map_or(handed_over, EventBacklog::len)
     }
 
     /// One decision took this long.
@@ -313,6 +328,8 @@ impl Observer {
         };
         if self.events.try_send(event).is_err() {
             self.metrics.event_dropped();
+        } else if let Some(backlog) = &self.backlog {
+            backlog.add(1);
         }
     }
 }

@@ -56,6 +56,7 @@ fn with<T>(make: impl FnOnce(&Vocabulary<'_>) -> T) -> T {
             (Verb::Get, "configmaps"),
             (Verb::Get, "secrets"),
             (Verb::Create, "events"),
+            (Verb::Patch, "events"),
             (Verb::Get, "leases"),
             (Verb::Patch, "leases"),
             (Verb::List, "pods"),

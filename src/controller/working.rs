@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::config::ControllerConfig;
+use super::event_writer::{self, EventBacklog};
 use super::gather::Context;
 use super::index::Wanted;
 use super::journeys::Journeys;
@@ -20,7 +21,7 @@ use super::observe::Observer;
 use super::propagation::Propagator;
 use super::queue::Queue;
 use super::reconcile::Reconciler;
-use super::{EVENTS_QUEUED, event_writer, rehearsal, startup, statuses, work};
+use super::{EVENTS_QUEUED, rehearsal, startup, statuses, work};
 use crate::core::name::WorkloadRef;
 use crate::core::time::Second;
 use crate::k8s::heartbeat::{self, Heartbeat};
@@ -126,10 +127,12 @@ impl Work<'_> {
         startup::find_rolling(context);
         context.index().note_news();
         let (events, queued_events) = mpsc::channel(EVENTS_QUEUED);
+        let backlog = EventBacklog::new(metrics.clone());
         let observer = Arc::new(
             Observer::new(metrics.clone(), events)
                 .notifying(notifier.clone())
-                .tracing(journeys.clone()),
+                .tracing(journeys.clone())
+                .with_backlog(backlog.clone()),
         );
         let propagator = Propagator::new(context.clone(), queue.clone(), metrics.clone(), config);
         let reconciler = reconciler(context, queue, reading.clone(), &propagator, observer, config);
@@ -148,6 +151,7 @@ impl Work<'_> {
             context.clone(),
             holder.clone(),
             queue.clone(),
+            backlog,
             metrics.clone(),
         ));
 

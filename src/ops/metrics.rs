@@ -20,7 +20,9 @@ mod tests;
 
 use catalogue::{Family, Type};
 
-pub use label::{AgentResult, ApiCode, InPlaceResult, NotificationResult, RestartResult, Sink, Verb, WatchRestart};
+pub use label::{
+    AgentResult, ApiCode, EventLimit, InPlaceResult, NotificationResult, RestartResult, Sink, Verb, WatchRestart,
+};
 pub use reference::{Values, reference};
 
 /// The label values that the rest of the program uses, for the zeros at the start.
@@ -68,6 +70,9 @@ struct Inner {
     watch_restarts: IntCounterVec,
     reconcile: Histogram,
     events_dropped: IntCounter,
+    events_limited: IntCounterVec,
+    events_repeated: IntCounter,
+    events_waiting: IntGauge,
     notifications: IntCounterVec,
     notifications_limited: IntCounter,
     errors: IntCounterVec,
@@ -195,6 +200,21 @@ impl Metrics {
         self.0.events_dropped.inc();
     }
 
+    /// An Event happened again and counts in the series of the first one.
+    pub fn event_repeated(&self) {
+        self.0.events_repeated.inc();
+    }
+
+    /// An Event was not written because of a limit. The decision it told of stands.
+    pub fn event_limited(&self, limit: EventLimit) {
+        self.0.events_limited.with_label_values(&[limit.word()]).inc();
+    }
+
+    /// How many Events wait to be written or are being written.
+    pub fn events_waiting(&self, count: usize) {
+        self.0.events_waiting.set(gauge(count));
+    }
+
     /// What became of this many notifications.
     pub fn notifications(&self, sink: Sink, result: NotificationResult, count: usize) {
         let labels = [sink.word(), result.word()];
@@ -250,6 +270,9 @@ impl Inner {
             watch_restarts: counters(r, &catalogue::WATCH_RESTARTS),
             reconcile: histogram(r, &catalogue::RECONCILE),
             events_dropped: register(r, known(IntCounter::with_opts(opts(&catalogue::EVENTS_DROPPED)))),
+            events_limited: counters(r, &catalogue::EVENTS_LIMITED),
+            events_repeated: register(r, known(IntCounter::with_opts(opts(&catalogue::EVENTS_REPEATED)))),
+            events_waiting: int_gauge(r, &catalogue::EVENTS_WAITING),
             notifications: counters(r, &catalogue::NOTIFICATIONS),
             notifications_limited: register(r, known(IntCounter::with_opts(opts(&catalogue::NOTIFICATIONS_LIMITED)))),
             errors: counters(r, &catalogue::ERRORS),
@@ -286,6 +309,9 @@ impl Inner {
         }
         for result in AgentResult::ALL {
             let _ = self.agent_requests.with_label_values(&[result.word()]);
+        }
+        for limit in EventLimit::ALL {
+            let _ = self.events_limited.with_label_values(&[limit.word()]);
         }
         for sink in Sink::ALL {
             for result in NotificationResult::ALL {

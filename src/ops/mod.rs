@@ -23,7 +23,9 @@ pub use admin::Admin;
 pub use health::{Liveness, Readiness};
 pub use logging::{LogFormat, LogLevel};
 #[cfg(feature = "controller")]
-pub use metrics::{AgentResult, ApiCode, InPlaceResult, Metrics, RestartResult, Verb, Vocabulary, WatchRestart};
+pub use metrics::{
+    AgentResult, ApiCode, EventLimit, InPlaceResult, Metrics, RestartResult, Verb, Vocabulary, WatchRestart,
+};
 #[cfg(feature = "controller")]
 pub use notify::{Endpoint, Notifications, Notifier};
 pub use server::{AdminError, Server};

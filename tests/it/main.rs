@@ -24,6 +24,7 @@ mod custom_kinds;
 mod dashboard;
 mod election;
 mod evicted;
+mod events;
 mod faults;
 mod foreign;
 mod gitops;

@@ -93,10 +93,10 @@ Call with a dict: root, settings.
 - apiGroups: [windlass.dev]
   resources: [rolloutpolicies/status]
   verbs: [patch]
-# Tells people, on the workload, what was done and why.
+# Tells people, on the workload, what was done and why. patch: counts repeats in the Event that is there.
 - apiGroups: [events.k8s.io]
   resources: [events]
-  verbs: [create]
+  verbs: [create, patch]
 {{- end -}}
 
 {{/* On the cluster itself. */}}

@@ -5,11 +5,11 @@ use tokio::sync::mpsc;
 use super::*;
 use crate::controller::fixtures;
 use crate::controller::index::{Feeds, How, Index, Rules, WatchId};
+use crate::core::event::WorkloadEvent;
 use crate::core::kind::DEPLOYMENT;
 use crate::core::name::{Name, Namespace, SourceKind};
 use crate::core::optin::Reading;
 use crate::core::terms::BuiltIn;
-use crate::k8s::events::WorkloadEvent;
 use crate::k8s::lean::{WatchedConfigMap, WatchedWorkload};
 use crate::k8s::mock::{Answer, Api};
 

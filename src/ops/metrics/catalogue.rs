@@ -186,6 +186,25 @@ catalogue! {
         "Kubernetes Events that could not be written.",
     )
     .more("What they told of was done all the same.");
+    EVENTS_LIMITED = family(
+        "events_limited_total",
+        Type::Counter,
+        &["limit"],
+        "Kubernetes Events that were not written, because their workload or namespace had had too many.",
+    )
+    .more("The log has them all.");
+    EVENTS_REPEATED = family(
+        "events_repeated_total",
+        Type::Counter,
+        &[],
+        "Kubernetes Events that count in the series of an earlier one that says the same of the same workload.",
+    );
+    EVENTS_WAITING = family(
+        "events_waiting",
+        Type::Gauge,
+        &[],
+        "Kubernetes Events that wait to be written or are being written.",
+    );
     NOTIFICATIONS = family(
         "notifications_total",
         Type::Counter,

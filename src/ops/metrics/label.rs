@@ -301,3 +301,23 @@ impl NotificationResult {
         }
     }
 }
+
+/// Whose limit of Events was reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventLimit {
+    /// The workload's.
+    Object,
+    /// The namespace's.
+    Namespace,
+}
+
+impl EventLimit {
+    pub(super) const ALL: [Self; 2] = [Self::Object, Self::Namespace];
+
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Object => "object",
+            Self::Namespace => "namespace",
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::catalogue::{ALL, Family, PREFIX};
-use super::label::{AgentResult, InPlaceResult, NotificationResult, RestartResult, Sink, WatchRestart};
+use super::label::{AgentResult, EventLimit, InPlaceResult, NotificationResult, RestartResult, Sink, WatchRestart};
 use super::{Verb, Vocabulary};
 
 /// Values of a label that mean the same.
@@ -49,6 +49,11 @@ pub fn reference(vocabulary: &Vocabulary<'_>, held: &[Values]) -> String {
             ("state", &["workloads"], states),
             ("reason", &["oldest_stale_by_reason_seconds"], stale_reasons),
             ("reason", &["errors_total"], error_reasons),
+            (
+                "limit",
+                &["events_limited_total"],
+                &EventLimit::ALL.map(EventLimit::word),
+            ),
             ("sink", &["notifications_total"], &Sink::ALL.map(Sink::word)),
             ("verb", &["api_requests_total", "api_request_seconds"], &verbs),
             ("resource", &["watch_idle_seconds", "watch_restarts_total"], &resources),
