@@ -181,6 +181,7 @@ impl Contents {
     }
 
     /// All keys in order.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, ValueDigest)> {
         let part = self.part();
         (0..self.len()).map(move |at| {

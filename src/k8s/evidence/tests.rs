@@ -214,9 +214,9 @@ fn a_pod_proves_only_what_is_written_of_it() {
     let lost = json!({ "terminated": { "exitCode": 137, "reason": "ContainerStatusUnknown", "startedAt": null, "finishedAt": null } });
     let (new, old) = (running("2026-01-02T03:05:00Z"), running("2026-01-02T03:04:05Z"));
     let (proven, not_proven, unknown) = (Some((true, false)), Some((false, false)), Some((false, true)));
-    assert_eq!(is("Running", &[new.clone()]), proven);
+    assert_eq!(is("Running", std::slice::from_ref(&new)), proven);
     assert_eq!(is("Running", &[old, new.clone()]), not_proven);
-    assert_eq!(is("Failed", &[lost.clone()]), None, "it runs nothing");
+    assert_eq!(is("Failed", std::slice::from_ref(&lost)), None, "it runs nothing");
     assert_eq!(is("Succeeded", &[json!("text")]), None, "it runs nothing");
     assert_eq!(is("Running", &[new.clone(), lost]), unknown);
     assert_eq!(
