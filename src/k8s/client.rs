@@ -6,6 +6,7 @@
 //!   backoff is the controller's.
 
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -127,6 +128,8 @@ pub fn client(config: &Config, observer: Observer, pulses: Pulses) -> Result<Cli
     tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
     tcp.set_keepalive(Some(Duration::from_secs(30)));
     let tls = config.rustls_https_connector_with_connector(tcp).map_err(Box::new)?;
+    // The TCP connector's own covers no handshake of TLS.
+    let tls = tower::util::MapFuture::new(tls, in_time);
     let http: hyper_util::client::legacy::Client<_, Body> =
         hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new())
             .timer(hyper_util::rt::TokioTimer::new())
@@ -149,6 +152,19 @@ pub fn client(config: &Config, observer: Observer, pulses: Pulses) -> Result<Cli
         .map_err(BoxError::from)
         .service(http);
     Ok(ClientBuilder::new(service, config.default_namespace.clone()).build())
+}
+
+/// A connection, or an error when it takes too long.
+fn in_time<T, E>(
+    connection: impl Future<Output = Result<T, E>> + Send + 'static,
+) -> Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>
+where
+    E: Into<BoxError>,
+{
+    Box::pin(async {
+        let connected = tokio::time::timeout(CONNECT_TIMEOUT, connection).await;
+        connected.map_err(BoxError::from)?.map_err(Into::into)
+    })
 }
 
 /// kube starts a streaming list at version 0, which a lagging API server may answer with content
@@ -216,7 +232,7 @@ where
 {
     type Response = Response<Felt<B>>;
     type Error = S::Error;
-    type Future = std::pin::Pin<Box<dyn Future<Output = Result<Self::Response, S::Error>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, S::Error>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(context)

@@ -1,4 +1,5 @@
 use http::{Request, Response};
+use http_body_util::BodyExt as _;
 use kube::client::Body;
 use serde_json::{Value, json};
 use tower_test::mock;
@@ -144,7 +145,7 @@ async fn a_watch_that_the_server_closes_goes_on_where_it_was() {
             query: &["resourceVersion=7"],
             not: STREAMING,
             code: 200,
-            lines: vec![],
+            lines: vec![bookmark(7, false)],
         },
     ])
     .await;
@@ -297,4 +298,322 @@ async fn a_kind_of_kubernetes_own_is_watched_again_after_a_404() {
 fn not_found() -> Value {
     json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": 404,
         "reason": "NotFound", "message": "the server could not find the requested resource" })
+}
+
+/// What a server does with one request.
+enum Reply {
+    /// Answers with this code and these lines, and closes.
+    Answer(u16, Vec<Value>),
+    /// Answers 200 with these lines, and then nothing more.
+    Stay(Vec<Value>),
+    /// Takes it, and never answers.
+    Nothing,
+}
+
+type Streamed = http_body_util::combinators::UnsyncBoxBody<hyper::body::Bytes, std::io::Error>;
+
+/// Watches for this long a server that answers by its own rule, in simulated time; gives when it was asked for
+/// what, and what was seen.
+async fn watch_for(
+    length: std::time::Duration,
+    mut rule: impl FnMut(&str) -> Reply + Send + 'static,
+) -> (Vec<(Duration, String)>, Vec<String>) {
+    let (service, mut handle) = mock::pair::<Request<Body>, Response<Streamed>>();
+    let begun = tokio::time::Instant::now();
+    let (asked, mut requests) = tokio::sync::mpsc::unbounded_channel();
+    let server = tokio::spawn(async move {
+        let mut never = Vec::new();
+        while let Some((request, send)) = handle.next_request().await {
+            let query = request.uri().query().unwrap_or_default().to_owned();
+            let _ = asked.send((begun.elapsed(), query.clone()));
+            let (code, lines, stays) = match rule(&query) {
+                Reply::Answer(code, lines) => (code, lines, false),
+                Reply::Stay(lines) => (200, lines, true),
+                Reply::Nothing => {
+                    never.push(send);
+                    continue;
+                }
+            };
+            let text = lines.iter().map(|line| format!("{line}\n")).collect::<String>();
+            let frame = hyper::body::Frame::data(hyper::body::Bytes::from(text));
+            let frames = futures::stream::iter([Ok::<_, std::io::Error>(frame)]);
+            let rest = if stays {
+                futures::stream::pending().boxed()
+            } else {
+                futures::stream::empty().boxed()
+            };
+            let body = http_body_util::StreamBody::new(frames.chain(rest)).boxed_unsync();
+            send.send_response(Response::builder().status(code).body(body).expect("a response"));
+        }
+    });
+    let api = Api::<WatchedConfigMap>::all_with(
+        kube::Client::new(service, "default"),
+        &resource("", "v1", "ConfigMap", "configmaps"),
+    );
+    let mut seen = Vec::new();
+    let watching = follow(api, Watching::default(), |what| {
+        seen.push(match what {
+            Seen::ListStart => "list".to_owned(),
+            Seen::ListEnd => "end".to_owned(),
+            Seen::Listed(object) | Seen::Changed(object) => object.source.reference.name.to_string(),
+            Seen::Gone(_) => "gone".to_owned(),
+            Seen::Trouble(trouble) => format!("{trouble:?}"),
+        });
+    });
+    let _ = tokio::time::timeout(length, watching).await;
+    server.abort();
+    let mut all = Vec::new();
+    while let Ok(request) = requests.try_recv() {
+        all.push(request);
+    }
+    (all, seen)
+}
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+fn status(code: u16, message: &str) -> Value {
+    json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": code, "message": message })
+}
+
+fn page(names: &[&str], next: &str) -> Reply {
+    Reply::Answer(
+        200,
+        vec![
+            json!({ "kind": "ConfigMapList", "apiVersion": "v1", "metadata": { "resourceVersion": "5", "continue": next },
+            "items": names.iter().map(|name| object(name, 1)).collect::<Vec<_>>() }),
+        ],
+    )
+}
+
+fn is_streaming(query: &str) -> bool {
+    query.contains("sendInitialEvents=true")
+}
+
+fn is_watch(query: &str) -> bool {
+    query.contains("watch=true")
+}
+
+/// Of a server before 1.34: streaming lists are refused, and the rest is as `then` says.
+fn paged(mut then: impl FnMut(&str) -> Reply) -> impl FnMut(&str) -> Reply {
+    move |query| {
+        if is_streaming(query) {
+            Reply::Answer(422, vec![status(422, "sendInitialEvents is forbidden for watch")])
+        } else {
+            then(query)
+        }
+    }
+}
+
+/// Found in a review: a hundred LISTs a second against a server that is overloaded.
+#[tokio::test(start_paused = true)]
+async fn a_list_that_fails_is_asked_for_ever_more_rarely() {
+    let each_fails = paged(|_| Reply::Answer(500, vec![status(500, "etcdserver: request timed out")]));
+    let second_page_fails = paged(|query| {
+        if query.contains("continue=") {
+            Reply::Answer(500, vec![status(500, "etcdserver: request timed out")])
+        } else {
+            page(&["a"], "next")
+        }
+    });
+    let rules: [Box<dyn FnMut(&str) -> Reply + Send>; 4] = [
+        Box::new(each_fails),
+        Box::new(second_page_fails),
+        Box::new(|_| Reply::Answer(500, vec![status(500, "overloaded")])),
+        // The list is complete, and the watch is refused or broken each time.
+        Box::new(paged(|query| {
+            if is_watch(query) {
+                Reply::Answer(200, vec![event("ERROR", status(410, "expired"))])
+            } else {
+                page(&["a"], "")
+            }
+        })),
+    ];
+    for (number, rule) in rules.into_iter().enumerate() {
+        let (requests, _) = watch_for(10 * MINUTE, rule).await;
+        let in_first = requests.iter().filter(|(at, _)| *at < MINUTE).count();
+        let in_last = requests.iter().filter(|(at, _)| *at >= 9 * MINUTE).count();
+        assert!(
+            (4..=24).contains(&in_first),
+            "rule {number}: {in_first} requests in the first minute"
+        );
+        assert!(
+            (1..=14).contains(&in_last),
+            "rule {number}: {in_last} requests in the last minute"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_is_closed_at_once_each_time_is_opened_ever_more_rarely() {
+    let rule = |query: &str| {
+        if is_streaming(query) {
+            Reply::Answer(200, vec![bookmark(5, true)])
+        } else {
+            Reply::Answer(200, vec![])
+        }
+    };
+    let (requests, seen) = watch_for(10 * MINUTE, rule).await;
+    assert!(requests.len() < 90, "{} requests in ten minutes", requests.len());
+    assert!(seen.iter().any(|what| what.starts_with("Interrupted")), "{seen:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_asked_for_rarely_is_asked_for_soon_when_it_was_well_for_a_while() {
+    let begun = tokio::time::Instant::now();
+    // Down for ten minutes, well for ten, and then one error.
+    let rule = paged(move |query| match begun.elapsed() {
+        at if at < 10 * MINUTE => Reply::Answer(500, vec![status(500, "down")]),
+        at if at < 20 * MINUTE && is_watch(query) => Reply::Stay(vec![]),
+        _ if is_watch(query) => Reply::Answer(500, vec![status(500, "one error")]),
+        _ => page(&["a"], ""),
+    });
+    let (requests, seen) = watch_for(26 * MINUTE, rule).await;
+    assert!(seen.iter().any(|what| what == "end"), "{seen:?}");
+    let again: Vec<_> = requests.iter().filter(|(at, _)| *at >= 20 * MINUTE).collect();
+    let soon = again.windows(2).map(|two| two[1].0 - two[0].0).next();
+    assert!(soon.is_some_and(|pause| pause < Duration::from_secs(1)), "{again:?}");
+}
+
+/// Found in a review: an etcd that cannot tell its progress has a streaming list end with an error.
+#[tokio::test(start_paused = true)]
+async fn a_streaming_list_that_fails_is_made_by_pages() {
+    let broken: [fn() -> Reply; 4] = [
+        || {
+            Reply::Answer(
+                200,
+                vec![
+                    event("ADDED", object("a", 1)),
+                    event("ERROR", status(500, "etcd is too old")),
+                ],
+            )
+        },
+        || Reply::Answer(200, vec![event("ERROR", status(504, "too slow"))]),
+        || Reply::Answer(200, vec![event("ADDED", object("a", 1))]),
+        || Reply::Stay(vec![event("ADDED", object("a", 1))]),
+    ];
+    for (number, broken) in broken.into_iter().enumerate() {
+        let rule = move |query: &str| match query {
+            _ if is_streaming(query) => broken(),
+            _ if is_watch(query) => Reply::Stay(vec![event("MODIFIED", object("b", 6))]),
+            _ => page(&["b"], ""),
+        };
+        let (requests, seen) = watch_for(4 * MINUTE, rule).await;
+        let end = seen.iter().position(|what| what == "end");
+        let after: Vec<&str> = seen.iter().skip(end.unwrap_or_default()).map(String::as_str).collect();
+        assert_eq!(after, ["end", "b"], "rule {number}: {seen:?}");
+        assert!(
+            seen.iter().any(|what| what.starts_with("Interrupted")),
+            "rule {number}: {seen:?}"
+        );
+        assert_eq!(requests.len(), 3, "rule {number}: {requests:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn pages_that_fail_are_streamed_again_where_that_is_not_refused() {
+    let mut streamed = 0;
+    let rule = move |query: &str| match query {
+        _ if is_streaming(query) => {
+            streamed += 1;
+            if streamed == 1 {
+                Reply::Answer(200, vec![event("ERROR", status(500, "for a moment"))])
+            } else {
+                Reply::Stay(vec![event("ADDED", object("a", 1)), bookmark(5, true)])
+            }
+        }
+        _ => Reply::Answer(500, vec![status(500, "for long")]),
+    };
+    let (_, seen) = watch_for(MINUTE, rule).await;
+    assert_eq!(
+        seen.iter().rev().take(3).map(String::as_str).collect::<Vec<_>>(),
+        ["end", "a", "list"],
+        "{seen:?}"
+    );
+}
+
+/// Found in a review: a load balancer that takes everything and never answers.
+#[tokio::test(start_paused = true)]
+async fn no_request_is_waited_for_without_end() {
+    // What is not answered the first time, and the rest well.
+    let silent: [(&str, fn(&str) -> bool, bool); 4] = [
+        ("a streaming list", is_streaming, false),
+        ("a page", |query| !is_watch(query) && !query.contains("continue="), true),
+        ("the second page", |query| query.contains("continue="), true),
+        ("a watch", |query| is_watch(query) && !is_streaming(query), true),
+    ];
+    for (what, is_silent, by_pages) in silent {
+        let mut times = 0;
+        let well = move |query: &str| match query {
+            _ if is_streaming(query) => Reply::Stay(vec![
+                event("ADDED", object("a", 1)),
+                bookmark(5, true),
+                event("MODIFIED", object("b", 6)),
+            ]),
+            _ if is_watch(query) => Reply::Stay(vec![event("MODIFIED", object("b", 6))]),
+            _ if query.contains("continue=") => page(&["b"], ""),
+            _ => page(&["a"], "next"),
+        };
+        let mut answer: Box<dyn FnMut(&str) -> Reply + Send> = if by_pages {
+            Box::new(paged(well))
+        } else {
+            Box::new(well)
+        };
+        let rule = move |query: &str| {
+            let counts = is_silent(query) && !(by_pages && is_streaming(query));
+            times += usize::from(counts);
+            if counts && times <= 2 {
+                Reply::Nothing
+            } else {
+                answer(query)
+            }
+        };
+        let (requests, seen) = watch_for(4 * MINUTE, rule).await;
+        assert!(requests.len() >= 3, "{what}: {requests:?}");
+        assert_eq!(seen.last().map(String::as_str), Some("b"), "{what}: {seen:?}");
+        assert!(
+            seen.iter()
+                .any(|it| it.starts_with("Interrupted") && it.contains("answer")),
+            "{what}: {seen:?}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_goes_silent_is_opened_anew_within_five_minutes() {
+    let rule = |query: &str| {
+        if is_streaming(query) {
+            Reply::Stay(vec![bookmark(5, true)])
+        } else {
+            Reply::Stay(vec![event("MODIFIED", object("b", 6))])
+        }
+    };
+    let (requests, seen) = watch_for(5 * MINUTE, rule).await;
+    assert_eq!(requests.len(), 2, "{requests:?}");
+    assert_eq!(seen.last().map(String::as_str), Some("b"), "{seen:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_says_when_to_come_back_is_not_asked_before() {
+    let busy = json!({ "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 429, "message": "too many",
+        "details": { "retryAfterSeconds": 20 } });
+    let (requests, _) = watch_for(2 * MINUTE, move |_: &str| Reply::Answer(429, vec![busy.clone()])).await;
+    assert!((4..=7).contains(&requests.len()), "{requests:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_that_is_forgotten_before_the_watch_begins_is_listed_again() {
+    let mut watched = 0;
+    let rule = move |query: &str| match query {
+        _ if is_streaming(query) => Reply::Answer(200, vec![bookmark(5, true)]),
+        _ => {
+            watched += 1;
+            Reply::Answer(if watched == 1 { 410 } else { 200 }, vec![status(410, "gone")])
+        }
+    };
+    let (requests, seen) = watch_for(Duration::from_secs(5), rule).await;
+    assert_eq!(
+        seen.iter().take(4).map(String::as_str).collect::<Vec<_>>(),
+        ["list", "end", "Expired", "list"],
+        "{requests:?}"
+    );
 }
