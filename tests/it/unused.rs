@@ -26,7 +26,7 @@ const KEYS: usize = 75_000;
 const OBJECTS: usize = 20;
 
 /// In KiB, on top of a controller that has nothing to keep.
-const ROOM: u64 = 40 * 1024;
+const ROOM: u64 = 24 * 1024;
 
 fn keys() -> Map<String, Value> {
     let letters = ('a'..='z').chain('A'..='Z').chain('0'..='9');

@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::layout::{Placed, SecretUse, Subject, USED_KEY, Uses};
+use super::{
+    layout::{Placed, SecretUse, Subject, USED_KEY, Uses},
+    sets::WIDE_KEYS,
+};
 use crate::kinds::Kind;
 
 /// Of each source, as keys and values.
@@ -16,6 +19,15 @@ pub fn config_map(name: &str) -> Value {
         "metadata": {"name": name},
         "data": {USED_KEY: "00000", "application.properties": used, "README": unused},
     })
+}
+
+/// Three letters for each key, and nothing in it.
+pub fn wide_config_map(name: &str) -> Value {
+    let letters: Vec<char> = ('a'..='z').chain('A'..='Z').chain('0'..='9').collect();
+    let letter = |at: usize| letters[at % letters.len()];
+    let key = |at: usize| [at, at / letters.len(), at / letters.len().pow(2)].map(letter);
+    let keys = (0..WIDE_KEYS).map(|at| (String::from_iter(key(at)), json!("")));
+    json!({"metadata": {"name": name}, "data": keys.collect::<serde_json::Map<_, _>>()})
 }
 
 /// About 1 KiB in two keys.

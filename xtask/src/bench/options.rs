@@ -16,6 +16,9 @@ pub struct Options {
     /// [default: 10000, mixed: 5000].
     #[arg(long, value_name = "N")]
     pub configmaps: Option<usize>,
+    /// ConfigMaps of 75,000 keys each that nobody uses, besides the others; in the default set only [default: 0].
+    #[arg(long, value_name = "N")]
+    pub wide_configmaps: Option<usize>,
     /// Secrets of 1 KiB; at least one per workload; in the mixed set only [default: 5000].
     #[arg(long, value_name = "N")]
     pub secrets: Option<usize>,

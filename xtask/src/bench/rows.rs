@@ -79,6 +79,7 @@ pub fn rows(sizes: &Sizes, figures: &Figures, requests: &BTreeMap<&'static str, 
         memory_at_end.map(|memory| mib(memory.peak_kib)),
     );
     rows.push(match sizes.set {
+        Set::Default if sizes.wide_configmaps > 0 => peak.at_most(40.0),
         Set::Default => peak.at_most(28.0),
         Set::Mixed => peak.at_most(36.0),
         Set::FanOut | Set::InPlace => peak,

@@ -33,13 +33,19 @@ pub async fn fill(client: &Client, sizes: &Sizes) -> Result<()> {
     let config_maps = config_maps
         .iter()
         .map(|name| (Source::ConfigMap.path(), manifests::config_map(name)));
+    let wide = (0..sizes.wide_configmaps).map(|at| {
+        (
+            Source::ConfigMap.path(),
+            manifests::wide_config_map(&format!("wide-{at:03}")),
+        )
+    });
     let secrets = secrets
         .iter()
         .map(|name| (Source::Secret.path(), manifests::secret(name)));
     let workloads = workloads
         .iter()
         .map(|placed| (placed.workload.kind.path(NAMESPACE), manifests::workload(placed)));
-    let objects = config_maps.chain(secrets).chain(workloads);
+    let objects = config_maps.chain(wide).chain(secrets).chain(workloads);
     let total = stream::iter(objects.map(|(path, object)| async move { create(client, &path, &object).await }))
         .buffer_unordered(CONCURRENCY)
         .try_fold(0_usize, |count, ()| async move { Ok(count + 1) })

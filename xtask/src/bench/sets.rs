@@ -10,6 +10,9 @@ use crate::kinds::Kind;
 /// A workload that restarts more often within ten minutes is taken for one that flaps, and held.
 const CHANGES_PER_WORKLOAD: usize = 5;
 
+/// As many as fit into one object.
+pub const WIDE_KEYS: usize = 75_000;
+
 /// What is in the cluster, and what is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -40,6 +43,7 @@ impl Set {
         let default = Sizes {
             set: self,
             configmaps: 10_000,
+            wide_configmaps: 0,
             secrets: 0,
             deployments: 5_000,
             statefulsets: 0,
@@ -100,6 +104,9 @@ pub struct Sizes {
     /// Those of the floor not counted.
     #[serde(skip_serializing_if = "is_zero")]
     pub configmaps: usize,
+    /// Of as many keys as fit into one object; nobody uses them.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub wide_configmaps: usize,
     #[serde(skip_serializing_if = "is_zero")]
     pub secrets: usize,
     #[serde(skip_serializing_if = "is_zero")]
@@ -142,6 +149,7 @@ impl Sizes {
         let mut sizes = Self {
             set,
             configmaps: size("configmaps", options.configmaps, defaults.configmaps)?,
+            wide_configmaps: options.wide_configmaps.unwrap_or_default(),
             secrets: size("secrets", options.secrets, defaults.secrets)?,
             deployments: size("deployments", options.deployments, defaults.deployments)?,
             statefulsets: size("statefulsets", options.statefulsets, defaults.statefulsets)?,
@@ -166,6 +174,11 @@ impl Sizes {
         ensure!(
             !sizes.rollouts || set == Set::Default,
             "--rollouts has no meaning with --set {}",
+            set.word()
+        );
+        ensure!(
+            options.wide_configmaps.is_none() || set == Set::Default,
+            "--wide-configmaps has no meaning with --set {}",
             set.word()
         );
         if set == Set::FanOut {
@@ -220,6 +233,9 @@ impl Sizes {
             );
         }
         let mut parts = vec![format!("{} ConfigMaps", self.configmaps)];
+        if self.wide_configmaps > 0 {
+            parts.push(format!("{} of {WIDE_KEYS} keys each", self.wide_configmaps));
+        }
         if self.has_secrets() {
             parts.push(format!("{} Secrets", self.secrets));
         }
@@ -322,6 +338,10 @@ mod tests {
         for (arguments, expected) in [
             ("", "10000 ConfigMaps, 5000 Deployments, 500 for the floor"),
             (
+                "--wide-configmaps 20",
+                "10000 ConfigMaps, 20 of 75000 keys each, 5000 Deployments, 500 for the floor",
+            ),
+            (
                 "--set mixed",
                 "5000 ConfigMaps, 5000 Secrets, 2000 Deployments, 1000 StatefulSets, 500 DaemonSets, 500 CronJobs, 500 \
                  for the floor",
@@ -354,6 +374,10 @@ mod tests {
             (
                 "--set in-place --rounds 2",
                 "--rounds has no meaning with --set in-place",
+            ),
+            (
+                "--set mixed --wide-configmaps 20",
+                "--wide-configmaps has no meaning with --set mixed",
             ),
             ("--set mixed --rollouts", "--rollouts has no meaning with --set mixed"),
             ("--set mixed --cronjobs 0", "--cronjobs must be at least 1"),
