@@ -154,7 +154,7 @@ async fn while_it_only_observes_it_reads_the_lease_and_misses_no_right(t: &Test)
     let patched: BTreeSet<&str> = patched.map(|it| &*it.resource).collect();
     assert_eq!(
         patched,
-        BTreeSet::from(["clusterrolloutpolicies/status", "rolloutpolicies/status"])
+        BTreeSet::from(["clusterrolloutpolicies/status", "events", "rolloutpolicies/status"])
     );
 
     let scratch = tempfile::tempdir().expect("a scratch folder");
