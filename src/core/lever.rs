@@ -55,7 +55,9 @@ impl Levers {
         let mut levers = Self::default();
         for lever in LEVERS {
             let Some(text) = get(lever.annotation()) else { continue };
-            match text.trim().parse::<Timestamp>() {
+            // As a baseline has it: by what is finer than that, one that was answered would count again.
+            let time = text.trim().parse::<Timestamp>();
+            match time.map(|at| Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at)) {
                 Ok(at) if levers.newest.is_none_or(|(_, newest)| newest < at) => levers.newest = Some((lever, at)),
                 Ok(_) => {}
                 Err(_) => levers.unreadable = Some(lever),
@@ -103,6 +105,13 @@ mod tests {
         ]);
         let levers = levers.expect("two are set");
         assert_eq!(levers.newest.map(|(lever, _)| lever), Some(Lever::Skip));
+        let exact = set(&[(annotation::SKIP, "2026-11-21T11:00:00.123456789Z")]).expect("one is set");
+        let read = "2026-11-21T11:00:00.123Z".parse().expect("a time");
+        assert_eq!(
+            exact.newest,
+            Some((Lever::Skip, read)),
+            "no finer than a baseline has it"
+        );
         let levers = set(&[(annotation::RESTART_NOW, "now")]).expect("one is set");
         assert_eq!((levers.newest, levers.unreadable), (None, Some(Lever::RestartNow)));
     }
