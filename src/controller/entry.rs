@@ -11,8 +11,9 @@ use crate::core::annotation;
 use crate::core::baseline::{Baseline, Unsure};
 use crate::core::decide::{Change, Foreign, Trusted};
 use crate::core::kind::{Progress, RevisionFrom};
+use crate::core::marks::{Marks, Rival};
 use crate::core::name::{Key, Namespace, SourceKind, SourceRef, Version};
-use crate::core::optin::{OptIn, Origin, Referenced};
+use crate::core::optin::{OptIn, Referenced};
 use crate::core::pattern::Pattern;
 use crate::core::reason::{Reason, State};
 use crate::core::reference::{Use, Uses};
@@ -57,7 +58,7 @@ pub struct WorkloadEntry {
     /// What was last said of its annotations besides.
     pub complained: u64,
     /// Who else was seen to restart it, and when.
-    pub rival: Option<Box<(Origin, Timestamp)>>,
+    pub rival: Option<Box<(Rival, Timestamp)>>,
     /// Since when it is not current.
     pub stale_since: Option<Timestamp>,
     /// Failed writes in a row.
@@ -163,18 +164,21 @@ impl WorkloadEntry {
             || old.rare != workload.rare
             || !self.is_governed_by(&governing)
             || self.expected.is_some();
-        let rival = workload
-            .marks()
-            .filter(|marks| marks.moved_since(old.marks()))
-            .map(|marks| marks.origin);
-        if let Some(rival) = rival {
+        let moved = workload.marks().filter(|marks| marks.moved_since(old.marks()));
+        let news = moved.and_then(|marks| rivals(marks, old, &workload, how));
+        if let Some(mut rival) = news {
+            if let Some(before) = self.rival(now) {
+                let latest = std::mem::replace(&mut rival, before.clone());
+                rival.add(latest);
+            }
             self.rival = Some(Box::new((rival, now)));
         }
+        let old = &self.workload;
         if old.rare != workload.rare {
             // Its labels may put it into another wave.
             self.touches = self.touches.wrapping_add(1);
         }
-        if old.fingerprint != workload.fingerprint || rival.is_some() {
+        if old.fingerprint != workload.fingerprint || moved.is_some() {
             // In a list the change may be older than the version that shows it: then it proves nothing.
             self.foreign = (how == How::Watched).then_some(Foreign {
                 version: workload.version,
@@ -345,9 +349,9 @@ impl WorkloadEntry {
 
     /// Who else restarts it, if that was seen a short while ago.
     #[must_use]
-    pub fn rival(&self, now: Timestamp) -> Option<Origin> {
-        let (who, at) = *self.rival.clone()?;
-        (now.duration_since(at) < RIVAL_REMEMBERED).then_some(who)
+    pub fn rival(&self, now: Timestamp) -> Option<&Rival> {
+        let (who, at) = &**self.rival.as_ref()?;
+        (now.duration_since(*at) < RIVAL_REMEMBERED).then_some(who)
     }
 
     /// Until when it occupies its place for a restart of ours that is under way, whatever it waits for
@@ -428,6 +432,20 @@ impl WorkloadEntry {
             }
         });
     }
+}
+
+/// The other controller that may be at work, by marks that are new on a workload. Those that its baseline
+/// has on record are not, which the decision looks at.
+fn rivals(marks: &Marks, before: &Workload, now: &Workload, how: How) -> Option<Rival> {
+    // Nobody but us and whoever puts a whole template back writes our digest or takes it off; a list may have
+    // passed over a write of ours.
+    let put_back = before.witness != now.witness && (how == How::Watched || now.witness.is_none());
+    if put_back {
+        return None;
+    }
+    let observed = [&before.observed, &now.observed].into_iter().flatten();
+    let ours = observed.filter_map(|text| Baseline::parse(text).ok().filter(|it| it.uid == now.uid));
+    marks.news(before.marks(), ours.map(|baseline| baseline.at).max())
 }
 
 /// What was said, small enough to be kept of thousands: only whether it is the same again matters.

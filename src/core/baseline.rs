@@ -13,11 +13,12 @@ use serde::{Deserialize, Serialize};
 use super::cause::{Caused, WholeDigest};
 use super::class::Class;
 use super::digest::{Digest, Hint, ShapeTag, WorkloadKey};
+use super::marks::MarkLabel;
 use super::name::{Name, Namespace, SourceKind, SourceRef, Uid, Version};
 use super::time::Second;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 /// The format that is written. Readers know the one before, too, once there is one.
 const FORMAT: u32 = 1;
@@ -27,6 +28,19 @@ pub const MAX_BYTES: usize = 1024;
 
 /// How many restart times are kept: enough to see that a workload restarts too often.
 pub const RESTARTS_KEPT: usize = 10;
+
+/// Bytes of each digest beside one over all. With fewer than these a change might be missed that comes together
+/// with that of another source.
+const PART_BYTES: std::ops::RangeInclusive<usize> = 4..=6;
+
+/// Bytes that are left for what is added to a baseline later on.
+const ROOM: usize = 160;
+
+/// How many immutable sources are kept.
+const IMMUTABLE_KEPT: usize = 32;
+
+/// How many marks of other controllers are kept.
+const MARKS_KEPT: usize = 12;
 
 /// What the pods of one workload are known to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +85,10 @@ pub struct Baseline {
     /// What a person took it back from, if the rollout was undone: sources as they are called above, and
     /// which content of each.
     pub undone: BTreeMap<String, WholeDigest>,
+    /// Marks of other controllers that were seen, the last ones last: one of them that comes back is no news.
+    pub marks: Vec<MarkLabel>,
+    /// Sources of which a kubelet may have an immutable object, by label: it goes on serving that.
+    pub immutable: Vec<[u8; 4]>,
 }
 
 /// Why a baseline does not vouch for the pods.
@@ -93,8 +111,9 @@ pub enum Recorded {
     Named(BTreeMap<String, Entry>),
     /// Each source by label: change and reshaping can be told, names cannot.
     Packed(Vec<([u8; 4], [u8; 6])>),
-    /// One digest over all.
-    Combined(Digest),
+    /// One digest over all, and the beginnings of those of each, in order, by which those that differ can be told.
+    /// Empty where there is no room.
+    Combined(Digest, Box<[u8]>),
 }
 
 /// One source of a baseline.
@@ -159,6 +178,12 @@ impl Baseline {
             ceased: reshaped && self.recorded.has_others(key, namespace, present),
             ..Difference::default()
         };
+        // Compared once: it takes all of them.
+        let combined = match &self.recorded {
+            Recorded::Combined(..) if reshaped => return None,
+            Recorded::Combined(all, _) => *all == key.combined(present.iter().map(|p| (p.source, p.tag, p.digest))),
+            Recorded::Named(_) | Recorded::Packed(_) => false,
+        };
         for (at, p) in present.iter().enumerate() {
             let known = match &self.recorded {
                 Recorded::Named(entries) => match entries.get(&short_name(p.source, p.class, namespace)) {
@@ -175,11 +200,10 @@ impl Baseline {
                         Known::Content(p.digest.0.starts_with(short))
                     })
                 }
-                Recorded::Combined(_) if difference.reshaped => return None,
-                Recorded::Combined(all) => {
-                    let now = key.combined(present.iter().map(|p| (p.source, p.tag, p.digest)));
-                    // Should they differ, some of them changed; which ones this form cannot say.
-                    Known::Content(now == *all)
+                Recorded::Combined(_, parts) => {
+                    // Should they differ, some of them changed; without parts it is not known which.
+                    let part = part_width(parts, present.len()).and_then(|width| parts.chunks(width).nth(at));
+                    Known::Content(combined || part.is_some_and(|part| p.digest.0.starts_with(part)))
                 }
             };
             match known {
@@ -189,7 +213,21 @@ impl Baseline {
                 Known::Nothing => difference.begun.push(at),
             }
         }
+        let differ = matches!(self.recorded, Recorded::Combined(..)) && !combined;
+        if differ && difference.changed.is_empty() {
+            // The beginnings are the same by chance.
+            difference.changed = (0..present.len()).collect();
+        }
         Some(difference)
+    }
+
+    /// Whether it tells of so many sources which of them changed.
+    #[must_use]
+    pub fn tells_apart(&self, count: usize) -> bool {
+        match &self.recorded {
+            Recorded::Named(_) | Recorded::Packed(_) => true,
+            Recorded::Combined(_, parts) => part_width(parts, count).is_some(),
+        }
     }
 
     /// The hints kept for a source, to name its changed keys. Empty: not known.
@@ -199,7 +237,7 @@ impl Baseline {
             Recorded::Named(entries) => entries
                 .get(&short_name(source, class, namespace))
                 .map_or(&[], |entry| &entry.hints),
-            Recorded::Packed(_) | Recorded::Combined(_) => &[],
+            Recorded::Packed(_) | Recorded::Combined(..) => &[],
         }
     }
 
@@ -242,7 +280,14 @@ impl Baseline {
         if self.print().len() <= MAX_BYTES {
             return;
         }
-        self.recorded = Recorded::Combined(key.combined(present.iter().map(|p| (p.source, p.tag, p.digest))));
+        let all = key.combined(present.iter().map(|p| (p.source, p.tag, p.digest)));
+        for width in PART_BYTES.rev().chain([0]) {
+            let parts = present.iter().flat_map(|p| p.digest.0.iter().take(width)).copied();
+            self.recorded = Recorded::Combined(all, parts.collect());
+            if width == 0 || self.print().len() + ROOM <= MAX_BYTES {
+                return;
+            }
+        }
     }
 
     /// Adds a restart of ours.
@@ -261,6 +306,24 @@ impl Baseline {
                 self.undone.remove(&name);
                 return;
             }
+        }
+    }
+
+    /// Adds marks of other controllers that are there now; of many the last ones are kept.
+    pub fn note_marks(&mut self, marks: impl Iterator<Item = MarkLabel>) {
+        for mark in marks {
+            if !self.marks.contains(&mark) {
+                self.marks.push(mark);
+            }
+        }
+        let surplus = self.marks.len().saturating_sub(MARKS_KEPT);
+        self.marks.drain(..surplus);
+    }
+
+    /// Adds a source of which a kubelet may have an immutable object, as far as there is room.
+    pub fn note_immutable(&mut self, label: [u8; 4]) {
+        if self.immutable.len() < IMMUTABLE_KEPT && !self.immutable.contains(&label) {
+            self.immutable.push(label);
         }
     }
 
@@ -297,8 +360,10 @@ impl Baseline {
             answered,
             excused,
             undone,
+            marks,
+            immutable,
         } = self;
-        let (mut src, mut packed, mut all) = (None, None, None);
+        let (mut src, mut packed, mut all, mut parts) = (None, None, None, String::new());
         match recorded {
             Recorded::Named(entries) => {
                 src = Some(
@@ -316,7 +381,10 @@ impl Baseline {
                     .collect();
                 packed = Some(BASE64.encode(bytes));
             }
-            Recorded::Combined(Digest(digest)) => all = Some(BASE64.encode(digest)),
+            Recorded::Combined(Digest(digest), each) => {
+                all = Some(BASE64.encode(digest));
+                parts = BASE64.encode(each);
+            }
         }
         let wire = Wire {
             v: FORMAT,
@@ -331,6 +399,7 @@ impl Baseline {
             src,
             packed,
             all,
+            parts,
             stale: stale.map(millis),
             held: *held,
             restarts: restarts.clone(),
@@ -344,6 +413,8 @@ impl Baseline {
                 .iter()
                 .map(|(name, digest)| (name.clone(), BASE64.encode(digest)))
                 .collect(),
+            marks: BASE64.encode(marks.concat()),
+            immutable: BASE64.encode(immutable.concat()),
         };
         serde_json::to_string(&wire).expect("strings, numbers and maps of strings always have a JSON form")
     }
@@ -365,7 +436,10 @@ impl Baseline {
                     .ok_or(Unreadable::Malformed)?,
             ),
             (None, Some(packed), None) => Recorded::Packed(unpack(&packed).ok_or(Unreadable::Malformed)?),
-            (None, None, Some(all)) => Recorded::Combined(Digest(decode(&all).ok_or(Unreadable::Malformed)?)),
+            (None, None, Some(all)) => {
+                let parts = BASE64.decode(&wire.parts).map_err(|_| Unreadable::Malformed)?;
+                Recorded::Combined(Digest(decode(&all).ok_or(Unreadable::Malformed)?), parts.into())
+            }
             _ => return Err(Unreadable::Malformed),
         };
         Ok(Self {
@@ -393,6 +467,8 @@ impl Baseline {
                 .map(|(name, digest)| Some((name, decode(&digest)?)))
                 .collect::<Option<_>>()
                 .ok_or(Unreadable::Malformed)?,
+            marks: labels(&wire.marks).ok_or(Unreadable::Malformed)?,
+            immutable: labels(&wire.immutable).ok_or(Unreadable::Malformed)?,
         })
     }
 }
@@ -410,7 +486,7 @@ impl Recorded {
                 let known: BTreeSet<[u8; 4]> = present.iter().map(|p| key.label(p.source, p.tag)).collect();
                 entries.iter().any(|(label, _)| !known.contains(label))
             }
-            Self::Combined(_) => true,
+            Self::Combined(..) => true,
         }
     }
 }
@@ -489,6 +565,19 @@ fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
     BASE64.decode(text).ok()?.try_into().ok()
 }
 
+/// How much there is of each of so many digests; `None`: nothing that tells them apart.
+fn part_width(parts: &[u8], count: usize) -> Option<usize> {
+    let width = parts.len().checked_div(count)?;
+    (PART_BYTES.contains(&width) && width * count == parts.len()).then_some(width)
+}
+
+/// Texts of four bytes each, one after the other.
+fn labels(text: &str) -> Option<Vec<[u8; 4]>> {
+    let bytes = BASE64.decode(text).ok()?;
+    let labels = bytes.chunks(4).map(|label| label.try_into().ok());
+    labels.collect()
+}
+
 fn unpack(text: &str) -> Option<Vec<([u8; 4], [u8; 6])>> {
     let bytes = BASE64.decode(text).ok()?;
     bytes
@@ -524,6 +613,8 @@ struct Wire {
     packed: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     all: Option<String>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    parts: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     stale: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -544,6 +635,10 @@ struct Wire {
     excused: bool,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     undone: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    marks: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    immutable: String,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde hands over a reference.

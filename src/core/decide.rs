@@ -12,9 +12,9 @@ use super::class::Class;
 use super::digest::{KeyRing, WorkloadKey};
 use super::kind::Pods;
 use super::lever::Lever;
-use super::marks::Marks;
+use super::marks::{Marks, Rival};
 use super::name::{Key, SourceRef, Version, WorkloadRef};
-use super::optin::{OptIn, Origin};
+use super::optin::OptIn;
 use super::proof::Proof;
 use super::propagation::Progress;
 use super::reason::{Reason, State};
@@ -156,7 +156,7 @@ pub struct Input<'a> {
     /// When it was last seen to be current.
     pub trusted: Option<Trusted>,
     /// Whose marks moved a short while ago without our doing.
-    pub rival: Option<Origin>,
+    pub rival: Option<&'a Rival>,
     /// Pods and revisions, if they were read.
     pub proof: Option<&'a Proof>,
     /// How far a change in place has come, if pods were asked.

@@ -213,6 +213,14 @@ impl WorkloadKey {
         cut(&mac.finish())
     }
 
+    /// A name for a mark of another controller.
+    #[must_use]
+    pub fn mark(&self, print: &[u8; 8]) -> [u8; 4] {
+        let mut mac = Encoder::new(&self.0, b"mark");
+        mac.bytes(print);
+        cut(&mac.finish())
+    }
+
     /// One tag over all sources and selections, in order.
     #[must_use]
     pub fn whole_shape<'a>(&self, sources: impl Iterator<Item = (&'a SourceRef, ShapeTag)>) -> [u8; 6] {

@@ -4,7 +4,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::annotation;
-use super::marks::{is_mark, is_mark_variable};
+use super::marks::{Named, is_mark};
 
 #[cfg(test)]
 mod tests;
@@ -20,7 +20,7 @@ pub struct Fingerprint([u8; 16]);
 impl Fingerprint {
     /// Of a pod template. The order of fields does not matter.
     #[must_use]
-    pub fn of(template: &Value, marks: Marks) -> Self {
+    pub fn of(template: &Value, marks: Marks<'_>) -> Self {
         let mut hash = Sha256::new();
         walk(template, &mut Vec::new(), marks, &mut hash);
         let mut short = [0; 16];
@@ -32,18 +32,18 @@ impl Fingerprint {
 }
 
 /// Whether the marks of Reloader and Wave count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Marks {
+#[derive(Clone, Copy, Debug)]
+pub enum Marks<'a> {
     /// As anything else does.
     Count,
-    /// We stand in for them: their marks come and go with our own patches.
-    LeftOut,
+    /// We stand in for them: their marks, of these sources, come and go with our own patches.
+    LeftOut(Named<'a>),
 }
 
 const ANNOTATIONS: [&str; 2] = ["metadata", "annotations"];
 
 /// Whether a field is left out.
-fn is_left_out(path: &[&str], name: &str, field: &Value, marks: Marks) -> bool {
+fn is_left_out(path: &[&str], name: &str, field: &Value, marks: Marks<'_>) -> bool {
     if path == ANNOTATIONS {
         return is_ours(name, marks);
     }
@@ -58,28 +58,24 @@ fn is_left_out(path: &[&str], name: &str, field: &Value, marks: Marks) -> bool {
         let left_out = |(name, field): (&String, _)| is_left_out(&["metadata"], name, field, marks);
         return fields.is_none_or(|fields| fields.iter().all(left_out));
     }
-    if marks == Marks::Count {
+    let Marks::LeftOut(named) = marks else {
         return false;
-    }
+    };
     match path {
         ["spec"] => name == "schedulerName",
         ["spec", "containers" | "initContainers", "[]"] if name == "env" => {
             let items = field.as_array();
-            items.is_none_or(|items| items.iter().all(is_variable_mark))
+            items.is_none_or(|items| items.iter().all(|item| named.is_mark(item)))
         }
         _ => false,
     }
 }
 
-fn is_ours(annotation: &str, marks: Marks) -> bool {
-    annotation.starts_with(annotation::PREFIX) || (marks == Marks::LeftOut && is_mark(annotation))
+fn is_ours(annotation: &str, marks: Marks<'_>) -> bool {
+    annotation.starts_with(annotation::PREFIX) || (matches!(marks, Marks::LeftOut(_)) && is_mark(annotation))
 }
 
-fn is_variable_mark(item: &Value) -> bool {
-    item.get("name").and_then(Value::as_str).is_some_and(is_mark_variable)
-}
-
-fn walk<'a>(value: &'a Value, path: &mut Vec<&'a str>, marks: Marks, hash: &mut Sha256) {
+fn walk<'a>(value: &'a Value, path: &mut Vec<&'a str>, marks: Marks<'_>, hash: &mut Sha256) {
     match value {
         Value::Object(fields) => {
             let mut sorted: Vec<(&String, &Value)> = fields.iter().collect();
@@ -98,9 +94,12 @@ fn walk<'a>(value: &'a Value, path: &mut Vec<&'a str>, marks: Marks, hash: &mut 
         Value::Array(items) => {
             hash.update(b"[");
             path.push("[]");
-            let variables = marks == Marks::LeftOut && path.ends_with(&["env", "[]"]);
+            let named = match marks {
+                Marks::LeftOut(named) if path.ends_with(&["env", "[]"]) => Some(named),
+                Marks::LeftOut(_) | Marks::Count => None,
+            };
             for item in items {
-                if !(variables && is_variable_mark(item)) {
+                if !named.is_some_and(|named| named.is_mark(item)) {
                     walk(item, path, marks, hash);
                 }
             }

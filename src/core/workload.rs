@@ -157,6 +157,8 @@ pub struct SourceMarks {
     pub allow_from: Box<[Namespace]>,
     /// It is immutable, and was created then.
     pub immutable: Option<Second>,
+    /// It took the place of an immutable one, and was seen to do so then.
+    pub after_immutable: Option<Second>,
 }
 
 impl SourceMarks {
@@ -184,6 +186,24 @@ impl Source {
         self.marks.as_deref()?.immutable
     }
 
+    /// When it was seen to take the place of an immutable one.
+    #[must_use]
+    pub fn after_immutable(&self) -> Option<Second> {
+        self.marks.as_deref()?.after_immutable
+    }
+
+    /// Notes what it came after.
+    pub fn follow(&mut self, before: &Self, now: Second) {
+        let after = if before.uid == self.uid || before.immutable_since().is_none() {
+            before.after_immutable()
+        } else {
+            Some(now)
+        };
+        if after.is_some() {
+            self.marks.get_or_insert_default().after_immutable = after;
+        }
+    }
+
     /// Whether its annotations say the same.
     #[must_use]
     pub fn has_marks_of(&self, other: &Self) -> bool {
@@ -191,6 +211,7 @@ impl Source {
             let marks = source.marks.as_deref().cloned().unwrap_or_default();
             SourceMarks {
                 immutable: None,
+                after_immutable: None,
                 ..marks
             }
         };

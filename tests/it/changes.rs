@@ -13,6 +13,8 @@ tests! {
     an_unused_key_is_none: live, down, paused;
     metadata_alone_is_none: live, down, paused;
     several_sources_at_once_are_one_rollout: live, down, paused, live_paged;
+    of_many_sources_the_one_that_changed_is_named: live, down, crashed;
+    of_more_than_a_baseline_can_tell_apart_the_one_that_changed_is_named: live, down;
     several_changes_of_one_source_within_settle_are_one_rollout: live, down, paused;
     a_later_change_does_not_push_the_rollout_out: live;
     one_source_rolls_all_that_use_it: live, down;
@@ -111,6 +113,49 @@ async fn several_sources_at_once_are_one_rollout(t: &Test) {
     let message = t.event("web", "Restarted").await;
     assert!(message.contains("ConfigMap web (keys a, b)"), "{message}");
     assert!(message.contains("ConfigMap db (key url)"), "{message}");
+}
+
+async fn of_many_sources_the_one_that_changed_is_named(t: &Test) {
+    the_one_that_changed_is_named(t, 80).await;
+}
+
+async fn of_more_than_a_baseline_can_tell_apart_the_one_that_changed_is_named(t: &Test) {
+    the_one_that_changed_is_named(t, 240).await;
+}
+
+/// The first eight of all were named, and others halted for those.
+async fn the_one_that_changed_is_named(t: &Test, sources: usize) {
+    let name = |number: usize| format!("source-{number:03}");
+    let mut web = deployment("web");
+    for number in 0..sources {
+        t.config(&name(number), &[("a", "A")]).await;
+        web = web.uses(env_from(&name(number)));
+    }
+    t.deploy(web).await;
+    t.start_and_adopt(&[]).await;
+
+    let changed = name(sources - 3);
+    t.meanwhile(async {
+        // The same, written anew, is no change.
+        t.mark_config(&name(sources - 5), json!({"labels": {"a": "b"}})).await;
+        t.config(&changed, &[("a", "B")]).await;
+    })
+    .await;
+    t.rolls("web", 1).await;
+    let others = |text: &str| {
+        (0..sources)
+            .filter(|it| name(*it) != changed && text.contains(&name(*it)))
+            .count()
+    };
+    let message = t.event("web", "Restarted").await;
+    let cause = template_annotation(&t.deployment("web").await, CAUSE).expect("a cause");
+    assert!(
+        message.contains(&changed) && cause.contains(&changed),
+        "{message} {cause}"
+    );
+    // Beyond what a baseline can tell apart it is known only what was written since.
+    let more = usize::from(sources > 100 && !t.is_live());
+    assert!(others(&message) <= more && others(&cause) <= more, "{message} {cause}");
 }
 
 async fn several_changes_of_one_source_within_settle_are_one_rollout(t: &Test) {

@@ -21,6 +21,8 @@ tests! {
     agents_that_do_not_answer_are_named: live, down;
     and_the_workload_is_restarted_where_that_is_wanted: live, crashed;
     an_immutable_source_that_is_replaced_is_restarted_and_held: live, down;
+    one_that_a_mutable_one_replaces_is_restarted_and_held: live, down, crashed;
+    one_that_became_immutable_later_is_restarted_and_held: live;
 }
 
 const NUDGE: &str = "windlass.dev/nudge";
@@ -233,4 +235,56 @@ async fn an_immutable_source_that_is_replaced_is_restarted_and_held(t: &Test) {
     t.held("ImmutableReplaced", 0).await;
     assert!(annotation(&t.deployment("web").await, "windlass.dev/observed").is_some());
     t.rolls("web", 1).await;
+}
+
+/// It was taken in place; a kubelet goes on serving the immutable object that it has.
+async fn one_that_a_mutable_one_replaces_is_restarted_and_held(t: &Test) {
+    let object = |value: &str, immutable: bool| json!({"metadata": {"name": "web"}, "immutable": immutable, "data": {"flags": value}});
+    t.config_object("web", object("A", true)).await;
+    let web = deployment("web")
+        .annotated("windlass.dev/strategy", "InPlace")
+        .with("replicas", 2);
+    t.deploy(web.uses(volume("web"))).await;
+    t.start_and_adopt(&[]).await;
+
+    t.meanwhile(async {
+        t.delete_config("web").await;
+        t.config_object("web", object("B", false)).await;
+    })
+    .await;
+    t.rolls("web", 1).await;
+    t.held("ImmutableReplaced", 1).await;
+    let note = t.event("web", "ImmutableReplaced").await;
+    assert!(note.contains("ConfigMap web") && note.contains("new name"), "{note}");
+    touched(t, "web", 0).await;
+    // The kubelets still have it, whatever comes after it.
+    t.meanwhile(t.config_object("web", object("C", false))).await;
+    t.rolls("web", 2).await;
+    t.held("ImmutableReplaced", 1).await;
+    touched(t, "web", 0).await;
+    // A person says that they have not: from here on it is a source like any other.
+    let now = jiff::Timestamp::now().to_string();
+    t.annotate("web", "windlass.dev/skip", now).await;
+    t.held("ImmutableReplaced", 0).await;
+    t.meanwhile(t.config_object("web", object("D", false))).await;
+    touched(t, "web", 2).await;
+    t.rolls("web", 2).await;
+}
+
+async fn one_that_became_immutable_later_is_restarted_and_held(t: &Test) {
+    let object = |value: &str, immutable: bool| json!({"metadata": {"name": "web"}, "immutable": immutable, "data": {"flags": value}});
+    t.config_object("web", object("A", false)).await;
+    let web = deployment("web")
+        .annotated("windlass.dev/strategy", "InPlace")
+        .with("replicas", 2);
+    t.deploy(web.uses(volume("web"))).await;
+    t.start_and_adopt(&[]).await;
+    t.config_object("web", object("A", true)).await;
+    t.everything_before_is_done().await;
+
+    t.delete_config("web").await;
+    t.config_object("web", object("B", false)).await;
+    t.rolls("web", 1).await;
+    t.held("ImmutableReplaced", 1).await;
+    touched(t, "web", 0).await;
 }

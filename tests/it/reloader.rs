@@ -26,7 +26,11 @@ tests! {
     auto_reload_all_counts_those_that_say_nothing: live, down;
     without_compat_its_words_mean_nothing: live, down;
     taking_over_restarts_nothing_and_marks_go_with_the_first_change: live, down, crashed;
+    variables_of_the_application_itself_stay: live, down;
     one_that_is_still_at_work_is_not_fought: live, paused;
+    one_at_work_by_annotations_is_not_fought_either: live, crashed;
+    marks_that_an_undo_brings_back_are_no_rival: live, down, crashed;
+    marks_that_a_manifest_brings_back_are_no_rival: live, down, crashed;
     a_pause_period_gathers_changes_for_one_rollout: live, down, crashed, paused;
     a_pause_period_that_ran_out_while_it_was_away_ends: down, crashed;
     a_pause_ends_when_nobody_asks_for_it_any_more: live, down, crashed;
@@ -429,6 +433,137 @@ async fn one_that_is_still_at_work_is_not_fought(t: &Test) {
     rolls(t, "web", 2).await;
     assert_eq!(t.event_count("web", "Restarted").await, 0);
     assert!(variables(&t.deployment("web").await).contains(&"STAKATER_WEB_CONFIGMAP".to_owned()));
+}
+
+/// One of its own was deleted with the first restart.
+async fn variables_of_the_application_itself_stay(t: &Test) {
+    t.secret("licence", &[("key", "A")]).await;
+    let web = left_by_reloader("web")
+        // Of a source that it uses, and of none; a value like that of a mark, and another one.
+        .with_variable_of_secret("STAKATER_LICENCE_SECRET", "licence", "key")
+        .with_variable("STAKATER_LICENCE_CONFIGMAP", "5ba93c9db0cff93f52b521d7420e43f6eda2784f")
+        .with_variable("STAKATER_BUILD_SECRET", "5ba93c9db0cff93f52b521d7420e43f6eda2784f")
+        .with_variable("STAKATER_WEB_B_SECRET", "2026-11");
+    write(t, "web-b", "A").await;
+    deploy(t, web.uses(volume("web-b").of_secret())).await;
+    start(t, &["web"], &[]).await;
+
+    t.meanwhile(t.config("web", &[("a", "B")])).await;
+    rolls(t, "web", 1).await;
+    let own = [
+        "WEB_A",
+        "APP_MODE",
+        "STAKATER_LICENCE_SECRET",
+        "STAKATER_LICENCE_CONFIGMAP",
+        "STAKATER_BUILD_SECRET",
+        "STAKATER_WEB_B_SECRET",
+    ];
+    assert_eq!(variables(&t.deployment("web").await), own);
+
+    // And one that its team changes is no sign of anybody at work: it is a rollout like any other.
+    let variable = json!({"name": "STAKATER_BUILD_SECRET", "value": "356a192b7913b04c54574d18c28d46e6395428ab"});
+    let container = json!({"name": "app", "env": [variable]});
+    t.patch_deployment(
+        "web",
+        json!({"spec": {"template": {"spec": {"containers": [container]}}}}),
+    )
+    .await;
+    rolls(t, "web", 2).await;
+    t.meanwhile(t.config("web", &[("a", "C")])).await;
+    rolls(t, "web", 3).await;
+    assert_eq!(t.event_count("web", "OtherController").await, 0);
+}
+
+/// What Reloader writes with the strategy `annotations`.
+async fn reload_by_annotation(t: &Test, name: &str, hash: &str, at: i64) {
+    let mark = json!({"type": "CONFIGMAP", "name": "web", "namespace": "any", "hash": hash, "observedAt": at});
+    let annotations = json!({LAST_RELOADED_FROM: mark.to_string()});
+    t.patch_deployment(
+        name,
+        json!({"spec": {"template": {"metadata": {"annotations": annotations}}}}),
+    )
+    .await;
+}
+
+async fn one_at_work_by_annotations_is_not_fought_either(t: &Test) {
+    deploy(t, left_by_reloader("web")).await;
+    start(t, &["web"], &[]).await;
+    t.meanwhile(t.config("web", &[("a", "B")])).await;
+    rolls(t, "web", 1).await;
+    t.meanwhile(async {}).await;
+    t.state("Current", 3).await;
+
+    // It was slower than we were.
+    let now = jiff::Timestamp::now().as_second();
+    reload_by_annotation(t, "web", "356a192b7913b04c54574d18c28d46e6395428ab", now).await;
+    rolls(t, "web", 2).await;
+    t.config("web", &[("a", "C")]).await;
+    t.warning("web", "OtherController").await;
+    t.held("OtherController", 1).await;
+}
+
+/// It was held for an hour as if Reloader were at work.
+async fn marks_that_an_undo_brings_back_are_no_rival(t: &Test) {
+    deploy(t, left_by_reloader("web")).await;
+    start(t, &["web"], &[]).await;
+    t.config("web", &[("a", "B")]).await;
+    rolls(t, "web", 1).await;
+
+    // The controller that sees them come back may not have seen them before.
+    t.meanwhile(async {}).await;
+    t.state("Current", 3).await;
+    next_second().await;
+    t.undo("web").await;
+    rolls(t, "web", 2).await;
+    assert!(variables(&t.deployment("web").await).contains(&"STAKATER_WEB_CONFIGMAP".to_owned()));
+    t.state("Current", 3).await;
+    t.config("web", &[("a", "C")]).await;
+    rolls(t, "web", 3).await;
+    t.held("OtherController", 0).await;
+    assert_eq!(t.event_count("web", "OtherController").await, 0);
+    assert!(!variables(&t.deployment("web").await).contains(&"STAKATER_WEB_CONFIGMAP".to_owned()));
+}
+
+async fn marks_that_a_manifest_brings_back_are_no_rival(t: &Test) {
+    deploy(t, left_by_reloader("web")).await;
+    let exported = t.deployment("web").await;
+    let mark = template_annotation(&exported, LAST_RELOADED_FROM).expect("Reloader left one");
+    start(t, &["web"], &[]).await;
+    t.config("web", &[("a", "B")]).await;
+    rolls(t, "web", 1).await;
+    t.meanwhile(async {}).await;
+    t.state("Current", 3).await;
+
+    // What was exported at that time is applied again.
+    let annotations = json!({LAST_RELOADED_FROM: mark});
+    t.patch_deployment(
+        "web",
+        json!({"spec": {"template": {"metadata": {"annotations": annotations}}}}),
+    )
+    .await;
+    rolls(t, "web", 2).await;
+    t.state("Current", 3).await;
+    t.config("web", &[("a", "C")]).await;
+    rolls(t, "web", 3).await;
+
+    t.meanwhile(async {}).await;
+    t.state("Current", 3).await;
+    reload(t, "web", "da39a3ee5e6b4b0d3255bfef95601890afd80709").await;
+    rolls(t, "web", 4).await;
+    t.state("Current", 3).await;
+    t.config("web", &[("a", "D")]).await;
+    rolls(t, "web", 5).await;
+
+    // One of before that, which was never seen here.
+    t.meanwhile(async {}).await;
+    t.state("Current", 3).await;
+    reload_by_annotation(t, "web", "77de68daecd823babbb58edb1c8e14d7106e83bb", 1_600_000_000).await;
+    rolls(t, "web", 6).await;
+    t.state("Current", 3).await;
+    t.config("web", &[("a", "E")]).await;
+    rolls(t, "web", 7).await;
+    t.held("OtherController", 0).await;
+    assert_eq!(t.event_count("web", "OtherController").await, 0);
 }
 
 fn paused_for(period: &str) -> Workload {

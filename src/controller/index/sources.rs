@@ -390,6 +390,7 @@ impl Index {
         if !first_read && !entry.gone && entry.source.uid == source.uid && version <= entry.source.version {
             return Vec::new();
         }
+        source.follow(&entry.source, Second::from(now));
         let before = std::mem::replace(&mut entry.source, source);
         entry.content = Content::Read;
         let came_back = std::mem::replace(&mut entry.gone, false);

@@ -38,12 +38,14 @@ fn present(references: &[SourceRef], content: u8, hints: usize) -> Vec<Present<'
         .collect()
 }
 
-fn recorded(present: &[Present<'_>]) -> Baseline {
+pub(in crate::core) fn recorded(present: &[Present<'_>]) -> Baseline {
     let mut baseline = Baseline {
         in_place: None,
         answered: None,
         excused: true,
         undone: BTreeMap::new(),
+        marks: Vec::new(),
+        immutable: Vec::new(),
         installation: "windlass-system/windlass".into(),
         key: "k1795258662".into(),
         uid: Uid::from("b2f7dd88-6225-436d-bb56-003eff9ed922"),
@@ -52,7 +54,7 @@ fn recorded(present: &[Present<'_>]) -> Baseline {
         written: None,
         revision: 7,
         shape: [0; 6],
-        recorded: Recorded::Combined(Digest([0; 16])),
+        recorded: Recorded::Combined(Digest([0; 16]), Box::default()),
         stale: None,
         held: None,
         restarts: vec![1_795_258_671; RESTARTS_KEPT],
@@ -101,6 +103,42 @@ fn every_form_tells_a_change() {
             "{count} sources"
         );
     }
+}
+
+/// The first eight of them all were named.
+#[test]
+fn of_eighty_sources_those_that_changed_are_told() {
+    for (count, told) in [(60, true), (70, true), (80, true), (200, false)] {
+        let references = references(count);
+        let baseline = recorded(&present(&references, 1, 8));
+        assert_eq!(baseline.tells_apart(count), told, "{count} sources");
+        let mut now = present(&references, 1, 8);
+        for at in [7, count - 3] {
+            now.get_mut(at).expect("so many").digest = Digest([9; 16]);
+        }
+        let difference = baseline.compare(&key(), &namespace(), &now).expect("comparable");
+        let expected = if told { vec![7, count - 3] } else { (0..count).collect() };
+        assert_eq!(difference.changed, expected, "{count} sources");
+        // What begins alike is not missed: it may have been any.
+        let mut alike = present(&references, 1, 8);
+        alike.get_mut(7).expect("so many").digest.0[15] = 9;
+        let difference = baseline.compare(&key(), &namespace(), &alike).expect("comparable");
+        assert!(difference.changed.contains(&7), "{count} sources");
+    }
+}
+
+#[test]
+fn parts_that_somebody_cut_tell_nothing_apart() {
+    let references = references(80);
+    let mut baseline = recorded(&present(&references, 1, 0));
+    let Recorded::Combined(_, parts) = &mut baseline.recorded else {
+        panic!("{baseline:?}")
+    };
+    *parts = parts.get(1..).expect("some").into();
+    assert!(!baseline.tells_apart(80));
+    let now = present(&references, 2, 0);
+    let difference = baseline.compare(&key(), &namespace(), &now).expect("comparable");
+    assert_eq!(difference.changed.len(), 80);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use crate::core::class::Class;
 use crate::core::digest::KeyRing;
 use crate::core::kind::{Progress, RevisionFrom, Waiting};
 use crate::core::lever::Lever;
+use crate::core::marks::MarkPrint;
 use crate::core::optin::Strategy;
 use crate::core::proof::Proof;
 use crate::core::text::some_of;
@@ -68,7 +69,12 @@ pub(super) fn unscheduled(case: &Case<'_>) -> Option<Plan> {
 /// Whoever else restarts it on changes is not fought.
 pub(super) fn rival(case: &Case<'_>) -> Option<Plan> {
     let rival = case.input.rival?;
-    let who = format!("{rival:?}; end it, or take its annotations off this workload");
+    let on_record = |mark: &MarkPrint| case.baseline.marks.contains(&case.key.mark(mark));
+    if rival.marks.iter().all(on_record) {
+        // An undo or an old manifest brought them back.
+        return None;
+    }
+    let who = format!("{:?}; end it, or take its annotations off this workload", rival.origin);
     (!case.difference.changed.is_empty()).then(|| hold_stale(case, Reason::OtherController, who))
 }
 
@@ -430,7 +436,8 @@ pub(super) fn hold_undone(case: &Case<'_>) -> Plan {
     let input = case.input;
     let reference = &input.workload.reference;
     let key = input.ring.newest();
-    let changed = case.difference.changed.iter().filter_map(|&at| input.sources.get(at));
+    let changed = describe::changed_positions(case);
+    let changed = changed.into_iter().filter_map(|at| input.sources.get(at));
     // Where all is as recorded, it is what it was seen to fail with.
     let failed = |view: &&super::View<'_>| {
         let mut own = input.failures.iter().filter(|failure| failure.workload == *reference);
@@ -471,10 +478,13 @@ fn unsure_of(case: &Case<'_>, why: Unsure, reverts: u32) -> Baseline {
 }
 
 fn replaced_advice(case: &Case<'_>) -> String {
-    let sources = case.input.sources.iter().filter_map(|view| view.source);
+    let sources = case.input.sources.iter().enumerate();
     let immutable: Vec<String> = sources
-        .filter(|source| source.immutable_since().is_some())
-        .map(|source| source.reference.to_string())
+        .filter(|(at, view)| {
+            let source = view.source;
+            source.is_some_and(|source| source.immutable_since().is_some()) || in_place::was_immutable(case, *at)
+        })
+        .map(|(_, view)| view.reference.to_string())
         .collect();
     format!(
         "{}; give it a new name with each content; windlass.dev/skip says that the pods run the present one",

@@ -15,11 +15,9 @@ pub(super) struct Changed<'a>(Vec<(&'a SourceRef, Vec<Key>)>);
 
 impl<'a> Changed<'a> {
     pub(super) fn of(case: &Case<'a>) -> Self {
-        let mut found: Vec<(&SourceRef, Vec<Key>)> = case
-            .difference
-            .changed
-            .iter()
-            .filter_map(|&at| Some((case.input.sources.get(at)?, case.present.get(at)?)))
+        let mut found: Vec<(&SourceRef, Vec<Key>)> = changed_positions(case)
+            .into_iter()
+            .filter_map(|at| Some((case.input.sources.get(at)?, case.present.get(at)?)))
             .map(|(view, present)| {
                 let before = case.baseline.hints(
                     view.reference,
@@ -114,6 +112,22 @@ impl<'a> Changed<'a> {
         };
         serde_json::to_string(&mark).ok()
     }
+}
+
+/// Those that changed. Where the baseline cannot tell them apart, those of them that were written since.
+pub(super) fn changed_positions(case: &Case<'_>) -> Vec<usize> {
+    let changed = &case.difference.changed;
+    if !case.baseline.tells_apart(case.present.len()) {
+        let written = |at: &usize| {
+            let view = case.input.sources.get(*at);
+            view.is_some_and(|view| view.content_version > case.baseline.horizon)
+        };
+        let written: Vec<usize> = changed.iter().copied().filter(written).collect();
+        if !written.is_empty() {
+            return written;
+        }
+    }
+    changed.clone()
 }
 
 /// What was seen to change, where there is no baseline to compare with.

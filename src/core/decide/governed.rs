@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::checks::is_with;
+use super::describe::changed_positions;
 use super::flapping::flapping;
 use super::make::{changed, hold_stale};
 use super::{Action, Case, Failure, Plan, Reason, State};
@@ -102,9 +103,9 @@ fn halted(case: &Case<'_>) -> Option<Plan> {
     if !input.terms.halt_on_failure || case.lever.is_some() {
         return None;
     }
+    let changed = changed_positions(case);
     let waits_for = |failure: &&Failure| {
-        let changed = case.difference.changed.iter();
-        let mut views = changed.filter_map(|&at| input.sources.get(at));
+        let mut views = changed.iter().filter_map(|&at| input.sources.get(at));
         failure.workload != input.workload.reference && views.any(|view| is_with(failure, view, input.ring))
     };
     let failure = input.failures.iter().copied().find(waits_for)?;

@@ -6,7 +6,8 @@ use super::checks::{paused, rival, suspect_since};
 use super::make::{changed, fresh, restart};
 use super::reverts::given_up;
 use super::{Action, Case, Change, Files, Plan, Reason, State};
-use crate::core::baseline::{Baseline, Difference};
+use crate::core::baseline::Present;
+use crate::core::baseline::{Baseline, Difference, Unsure};
 use crate::core::class::Class;
 use crate::core::in_place::OnTimeout;
 use crate::core::propagation::Progress;
@@ -28,6 +29,9 @@ pub(super) fn left_to_the_kubelet(case: &Case<'_>) -> Option<Plan> {
     baseline.revision = case.baseline.revision;
     baseline.mark = case.baseline.mark;
     baseline.held = case.baseline.held;
+    if baseline.held == Some(Unsure::Replaced) && baseline.key == case.baseline.key {
+        baseline.immutable.clone_from(&case.baseline.immutable);
+    }
     baseline.undone.clone_from(&case.baseline.undone);
     let suspect = suspect_since(case).and_then(|since| Timestamp::from_second(since.unix()).ok());
     baseline.stale = case.baseline.stale.or(suspect);
@@ -40,12 +44,24 @@ fn takes(case: &Case<'_>, at: usize) -> bool {
     case.class(at) == Class::InPlace && !replaced(case, at)
 }
 
-/// Whether the source is immutable and another one than before: a kubelet that still holds the old one
-/// goes on serving it (<https://kubernetes.io/docs/concepts/configuration/configmap/#configmap-immutable>).
+/// Whether the source, whose content changed, is or was immutable and is another one than before: a kubelet that
+/// still holds the old one goes on serving it, whatever the new one is
+/// (<https://kubernetes.io/docs/concepts/configuration/configmap/#configmap-immutable>).
 pub(super) fn replaced(case: &Case<'_>, at: usize) -> bool {
-    let source = case.input.sources.get(at).and_then(|view| view.source);
-    let created = source.and_then(crate::core::workload::Source::immutable_since);
-    created.is_some_and(|created| created >= Second::from(case.baseline.at))
+    let Some(source) = case.input.sources.get(at).and_then(|view| view.source) else {
+        return false;
+    };
+    let since = source.immutable_since().max(source.after_immutable());
+    let is_another = since.is_some_and(|created| created >= Second::from(case.baseline.at));
+    // The content of an immutable object does not change.
+    is_another || (was_immutable(case, at) && case.baseline.tells_apart(case.present.len()))
+}
+
+/// Whether a kubelet may have an immutable object of that source, by the baseline.
+pub(super) fn was_immutable(case: &Case<'_>, at: usize) -> bool {
+    let label = |present: &Present<'_>| case.key.label(present.source, present.tag);
+    let label = case.present.get(at).map(label);
+    label.is_some_and(|label| case.baseline.immutable.contains(&label))
 }
 
 /// What is said of a workload that is current apart from files of running pods.

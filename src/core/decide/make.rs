@@ -13,6 +13,7 @@ use super::{Action, By, Case, Input, Pause, Plan, Reason, Restart, State, View};
 use crate::core::baseline::{Baseline, Present, Recorded, Unsure};
 use crate::core::class::Class;
 use crate::core::digest::{Digest, RingKey, WorkloadKey};
+use crate::core::marks::Marks;
 use crate::core::optin::Origin;
 use crate::core::proof::Proof;
 use crate::core::reference::Consumed;
@@ -33,14 +34,18 @@ pub(super) fn restart_again(case: &Case<'_>, reverts: u32) -> Plan {
     baseline.reverts = reverts;
     baseline.in_place = None;
     baseline.excused = false;
-    if case.difference.changed.iter().any(|&at| replaced(case, at)) {
-        baseline.held = Some(Unsure::Replaced);
-    }
     baseline.flaps = flaps_after(case.baseline, input.now, input.terms.flap_limit);
     baseline.revision = input.workload.evidence.revision.unwrap_or(0).saturating_add(1);
     baseline.push_restart(input.now);
     let key = input.ring.newest().for_workload(&input.workload.uid);
     let present = present(input, &key, HintDetail::None);
+    for &at in case.difference.changed.iter().filter(|at| replaced(case, **at)) {
+        baseline.held = Some(Unsure::Replaced);
+        if let Some(present) = present.get(at) {
+            // Whatever it is now, what a kubelet has of it is not.
+            baseline.note_immutable(key.label(present.source, present.tag));
+        }
+    }
     let waits_for_us = input.workload.marks().is_some_and(|marks| marks.scheduler.is_some());
     let reason = if case.difference.changed.is_empty() && reverts == case.baseline.reverts && !waits_for_us {
         Reason::StartedMeanwhile
@@ -68,7 +73,10 @@ pub(super) fn restart_again(case: &Case<'_>, reverts: u32) -> Plan {
         digest,
         cause: changed.cause(input, reason),
         by,
-        marks: input.workload.marks().cloned().map(Box::new),
+        marks: input.workload.marks().map(|marks| {
+            let sources = input.sources.iter().map(|view| view.reference);
+            Box::new(marks.of_sources(sources, &input.workload.uses))
+        }),
         pause,
         sources: changed.sources().cloned().collect(),
     }));
@@ -159,8 +167,30 @@ pub(super) fn fresh(input: &Input<'_>, before: Option<&Baseline>) -> Baseline {
         flaps: before.map_or(0, |baseline| baseline.flaps),
         excused: before.is_some_and(|baseline| baseline.excused),
         undone: BTreeMap::new(),
+        marks: before
+            .filter(|before| *before.key == *newest.id())
+            .map(|before| before.marks.clone())
+            .unwrap_or_default(),
+        immutable: Vec::new(),
     };
+    // Those of somebody who may be at work are not put on record before that is forgotten.
+    let marks = input.workload.marks().into_iter().flat_map(Marks::prints);
+    let known = marks.filter(|print| input.rival.is_none_or(|rival| !rival.marks.contains(print)));
+    baseline.note_marks(known.map(|print| key.mark(print)));
     let present = present(input, &key, HintDetail::All);
+    for (view, present) in input.sources.iter().zip(&present) {
+        let label = || key.label(present.source, present.tag);
+        let immutable = match view.source {
+            Some(source) => source.immutable_since().is_some(),
+            // It may come back as another one.
+            None => before
+                .filter(|before| before.key == baseline.key && !before.immutable.is_empty())
+                .is_some_and(|before| before.immutable.contains(&label())),
+        };
+        if immutable {
+            baseline.note_immutable(label());
+        }
+    }
     baseline.record(&key, &input.workload.reference.namespace, &present);
     baseline
 }

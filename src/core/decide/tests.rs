@@ -40,7 +40,7 @@ struct World {
     failures: Vec<Failure>,
     ahead: Option<String>,
     clock_set_ahead: i64,
-    rival: Option<Origin>,
+    rival: Option<Rival>,
     presence: Presence,
     ring: KeyRing,
     now: i64,
@@ -71,7 +71,7 @@ impl World {
                 observed: None,
                 witness: None,
                 uses: uses.into(),
-                fingerprint: Fingerprint::of(&json!({}), Marks::LeftOut),
+                fingerprint: Fingerprint::of(&json!({}), Marks::Count),
                 evidence: Evidence {
                     revision: Some(1),
                     progress: Progress::Complete,
@@ -165,6 +165,15 @@ impl World {
     }
 
     fn decide(&self) -> Plan {
+        self.with_input(decide)
+    }
+
+    /// The baseline of what is there now.
+    fn recorded(&self, before: Option<&Baseline>) -> Baseline {
+        self.with_input(|input| fresh(input, before))
+    }
+
+    fn with_input<T>(&self, function: impl FnOnce(&Input<'_>) -> T) -> T {
         let views: Vec<View<'_>> = self
             .sources
             .iter()
@@ -176,7 +185,7 @@ impl World {
                 unseen_since: *unseen_since,
             })
             .collect();
-        decide(&Input {
+        function(&Input {
             workload: &self.workload,
             opt_in: &self.opt_in,
             sources: &views,
@@ -185,7 +194,7 @@ impl World {
             change: self.change.as_ref(),
             foreign: self.foreign,
             trusted: self.trusted,
-            rival: self.rival,
+            rival: self.rival.as_ref(),
             proof: self.proof.as_ref(),
             propagation: self.propagation.as_ref(),
             terms: &self.terms,

@@ -29,14 +29,26 @@ fn containers(containers: Value) -> Value {
 fn container(name: &str, variables: &[(&str, &str)]) -> Value {
     let env: Vec<Value> = variables
         .iter()
-        .map(|(name, value)| json!({ "name": name, "value": value }))
+        .map(|(name, value)| {
+            // As Reloader writes them.
+            let value = if is_named_as_a_mark(name) {
+                format!("{value:0>40}")
+            } else {
+                (*value).to_owned()
+            };
+            json!({ "name": name, "value": value })
+        })
         .collect();
     json!({ "name": name, "env": env })
 }
 
-/// On a workload that has no annotation.
+fn is_named_as_a_mark(variable: &str) -> bool {
+    source_of(variable).is_some()
+}
+
+/// On a workload that has no annotation, and uses any source.
 fn marks(template: &Value) -> Option<Box<Marks>> {
-    Marks::of(template, |_| None)
+    Marks::of(template, |_| None, Named::any())
 }
 
 fn found(template: &Value) -> Marks {
@@ -85,7 +97,7 @@ fn what_counts_as_a_mark() {
         (
             "a variable of Reloader's name without a value",
             containers(json!([{ "name": "web", "env": [{ "name": "STAKATER_WEB_CONFIGMAP" }] }])),
-            Some(Origin::Reloader),
+            None,
         ),
         (
             "Wave's scheduler",
@@ -194,7 +206,11 @@ fn each_mark_is_found_where_it_stands() {
 fn the_scheduler_that_pods_were_meant_for() {
     let unscheduled = json!({ "spec": { "schedulerName": wave::NO_SCHEDULER } });
     let with = |held: Option<&'static str>| {
-        let marks = Marks::of(&unscheduled, |name| held.filter(|_| name == wave::SCHEDULING_DISABLED));
+        let marks = Marks::of(
+            &unscheduled,
+            |name| held.filter(|_| name == wave::SCHEDULING_DISABLED),
+            Named::any(),
+        );
         marks.expect("there is a mark").scheduler
     };
     assert_eq!(with(Some("mine")).as_deref(), Some("mine"));
@@ -202,7 +218,7 @@ fn the_scheduler_that_pods_were_meant_for() {
     assert_eq!(with(None).as_deref(), Some(""));
     let scheduled = annotated(&[(wave::CONFIG_HASH, "5f9c")]);
     assert_eq!(
-        Marks::of(&scheduled, |_| Some("mine"))
+        Marks::of(&scheduled, |_| Some("mine"), Named::any())
             .expect("there is a mark")
             .scheduler,
         None
@@ -247,12 +263,6 @@ fn marks_move_when_one_is_written() {
             "another variable of the same value",
             variable("1"),
             with_env(&[("STAKATER_WEB_SECRET", "1")]),
-            true,
-        ),
-        (
-            "a name and a value that together read the same",
-            with_env(&[("STAKATER_A_SECRET", "_SECRET1")]),
-            with_env(&[("STAKATER_A_SECRET_SECRET", "1")]),
             true,
         ),
         ("one of two", two("1", "2"), two("1", "3"), true),
@@ -305,22 +315,248 @@ fn marks_move_when_one_is_written() {
 
 #[test]
 fn names_of_marks() {
-    for name in [
-        "STAKATER_WEB_CONFIGMAP",
-        "STAKATER_WEB_SECRET",
-        "STAKATER_FOO_BAR_SECRET",
-    ] {
-        assert!(is_mark_variable(name), "{name}");
-    }
+    let of = |name| source_of(name).map(|(kind, called)| (kind, called.to_owned()));
+    assert_eq!(
+        of("STAKATER_WEB_CONFIGMAP"),
+        Some((SourceKind::ConfigMap, "WEB".to_owned()))
+    );
+    assert_eq!(
+        of("STAKATER_FOO_BAR_SECRET"),
+        Some((SourceKind::Secret, "FOO_BAR".to_owned()))
+    );
+    assert_eq!(
+        of("STAKATER_SECRET_CONFIGMAP"),
+        Some((SourceKind::ConfigMap, "SECRET".to_owned()))
+    );
     for name in [
         "STAKATER_WEB",
+        "STAKATER_SECRET",
         "WEB_CONFIGMAP",
         "stakater_web_configmap",
         "MY_STAKATER_WEB_SECRET",
         "",
     ] {
-        assert!(!is_mark_variable(name), "{name}");
+        assert_eq!(of(name), None, "{name}");
+    }
+    for (source, part) in [
+        ("web", "WEB"),
+        ("foo-bar", "FOO_BAR"),
+        ("a.b-c", "A_B_C"),
+        ("a--b", "A_B"),
+        ("1.x", "1_X"),
+    ] {
+        assert_eq!(variable_part(source), part, "{source}");
     }
     assert!(is_mark(reloader::LAST_RELOADED_FROM) && is_mark(wave::CONFIG_HASH));
     assert!(!is_mark(reloader::AUTO) && !is_mark(wave::UPDATE) && !is_mark(CONFIG_DIGEST));
+}
+
+const SHA1: &str = "da39a3ee5e6b4b0d3255bfef95601890afd80709";
+
+/// Every one that looked like Reloader's by its name was deleted.
+#[test]
+fn whose_a_variable_is() {
+    let template = json!({ "spec": { "containers": [{
+        "name": "web",
+        "envFrom": [{ "configMapRef": { "name": "web-flags" } }],
+        "env": [{ "name": "A", "valueFrom": { "secretKeyRef": { "name": "tls.web", "key": "a" } } }],
+    }] } });
+    let uses = crate::core::reference::discover(&template);
+    let named = |list: &str| OptIn {
+        secrets: crate::core::optin::Selection {
+            named: crate::core::pattern::Pattern::expression(list).into_iter().collect(),
+            ..Default::default()
+        },
+        ..OptIn::default()
+    };
+    let (exact, expression) = (named("licence"), named("licence-.*"));
+    let plain = |name: &str, value: &str| json!({ "name": name, "value": value });
+    let upper = SHA1.to_uppercase();
+    let table = [
+        (
+            "of a source by envFrom",
+            plain("STAKATER_WEB_FLAGS_CONFIGMAP", SHA1),
+            None,
+            true,
+        ),
+        ("of a source by env", plain("STAKATER_TLS_WEB_SECRET", SHA1), None, true),
+        (
+            "of one of the other kind",
+            plain("STAKATER_TLS_WEB_CONFIGMAP", SHA1),
+            None,
+            false,
+        ),
+        (
+            "of one that it does not use",
+            plain("STAKATER_LICENCE_SECRET", SHA1),
+            None,
+            false,
+        ),
+        (
+            "of one that its annotations name",
+            plain("STAKATER_LICENCE_SECRET", SHA1),
+            Some(&exact),
+            true,
+        ),
+        (
+            "of one that its annotations do not name",
+            plain("STAKATER_LICENSE_SECRET", SHA1),
+            Some(&exact),
+            false,
+        ),
+        (
+            "an expression may name any",
+            plain("STAKATER_LICENCE_2_SECRET", SHA1),
+            Some(&expression),
+            true,
+        ),
+        (
+            "but of its kind",
+            plain("STAKATER_LICENCE_2_CONFIGMAP", SHA1),
+            Some(&expression),
+            false,
+        ),
+        ("no SHA-1", plain("STAKATER_TLS_WEB_SECRET", "v2"), None, false),
+        ("nothing", plain("STAKATER_TLS_WEB_SECRET", ""), None, false),
+        (
+            "a digit less",
+            plain("STAKATER_TLS_WEB_SECRET", &SHA1[1..]),
+            None,
+            false,
+        ),
+        ("in capitals", plain("STAKATER_TLS_WEB_SECRET", &upper), None, false),
+        (
+            "from elsewhere",
+            json!({ "name": "STAKATER_TLS_WEB_SECRET", "valueFrom": { "secretKeyRef": { "name": "tls.web", "key": "a" } } }),
+            None,
+            false,
+        ),
+        ("no value", json!({ "name": "STAKATER_TLS_WEB_SECRET" }), None, false),
+        ("no object", json!("STAKATER_TLS_WEB_SECRET"), None, false),
+    ];
+    for (sentence, item, opt_in, is_mark) in table {
+        let named = Named { uses: &uses, opt_in };
+        assert_eq!(named.is_mark(&item), is_mark, "{sentence}");
+        let with = containers(json!([{ "name": "web", "env": [item] }]));
+        let variables = Marks::of(&with, |_| None, named).map_or(0, |marks| marks.variables.len());
+        assert_eq!(variables, usize::from(is_mark), "{sentence}");
+    }
+}
+
+#[test]
+fn a_variable_that_shares_its_name_with_one_of_the_application_stays() {
+    let env = json!([
+        { "name": "STAKATER_WEB_SECRET", "value": SHA1 },
+        { "name": "STAKATER_WEB_SECRET", "valueFrom": { "secretKeyRef": { "name": "web", "key": "a" } } },
+        { "name": "STAKATER_WEB_CONFIGMAP", "value": SHA1 },
+    ]);
+    let found = found(&containers(json!([{ "name": "web", "env": env }])));
+    let names: Vec<_> = found.variables.iter().map(|variable| &*variable.name).collect();
+    assert_eq!(names, ["STAKATER_WEB_CONFIGMAP"]);
+}
+
+#[test]
+fn an_expression_lets_only_variables_of_sources_that_count_be_taken_off() {
+    let found = found(&with_env(&[
+        ("STAKATER_WEB_CONFIGMAP", "1"),
+        ("STAKATER_TLS_SECRET", "2"),
+        ("STAKATER_BUILD_SECRET", "3"),
+    ]));
+    let source = |kind, name: &str| SourceRef {
+        namespace: "shop".into(),
+        kind,
+        name: name.into(),
+    };
+    let counting = [
+        source(SourceKind::Secret, "tls"),
+        source(SourceKind::ConfigMap, "build"),
+    ];
+    let uses = crate::core::reference::discover(&containers(json!([
+        { "name": "web", "envFrom": [{ "configMapRef": { "name": "web" } }] },
+    ])));
+    let names = |marks: &Marks| marks.variables.iter().map(|it| it.name.to_string()).collect::<Vec<_>>();
+    let left = found.of_sources(counting.iter(), &uses);
+    assert_eq!(names(&left), ["STAKATER_WEB_CONFIGMAP", "STAKATER_TLS_SECRET"]);
+    assert!(found.of_sources([].iter(), &[]).variables.is_empty());
+}
+
+/// These held the workload for an hour as if another controller were at work.
+#[test]
+fn marks_that_are_old_by_their_own_account_are_no_news() {
+    let annotation = |hash: &str, at: Option<i64>| {
+        let mut mark = json!({ "type": "CONFIGMAP", "name": "web", "hash": hash });
+        if let Some(at) = at {
+            mark["observedAt"] = at.into();
+        }
+        annotated(&[(reloader::LAST_RELOADED_FROM, &mark.to_string())])
+    };
+    let none = json!({});
+    let ours = Some(jiff::Timestamp::from_second(1000).expect("a time"));
+    let table = [
+        (
+            "long before our last word",
+            none.clone(),
+            annotation("1", Some(900)),
+            ours,
+            false,
+        ),
+        (
+            "about our last word",
+            none.clone(),
+            annotation("1", Some(999)),
+            ours,
+            true,
+        ),
+        (
+            "after our last word",
+            none.clone(),
+            annotation("1", Some(1001)),
+            ours,
+            true,
+        ),
+        (
+            "before we ever had one",
+            none.clone(),
+            annotation("1", Some(1)),
+            None,
+            true,
+        ),
+        ("it does not say when", none.clone(), annotation("1", None), ours, true),
+        (
+            "a variable never says when",
+            none,
+            with_env(&[("STAKATER_WEB_CONFIGMAP", "1")]),
+            ours,
+            true,
+        ),
+        (
+            "older than was there",
+            annotation("2", Some(990)),
+            annotation("1", Some(980)),
+            None,
+            false,
+        ),
+        (
+            "later than was there",
+            annotation("1", Some(980)),
+            annotation("2", Some(990)),
+            None,
+            true,
+        ),
+        (
+            "what was there",
+            annotation("1", Some(980)),
+            annotation("1", Some(980)),
+            None,
+            false,
+        ),
+    ];
+    for (sentence, before, after, ours, is_news) in table {
+        let before = marks(&before);
+        assert_eq!(
+            found(&after).news(before.as_deref(), ours).is_some(),
+            is_news,
+            "{sentence}"
+        );
+    }
 }

@@ -3,8 +3,11 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::core::annotation::{CAUSE, CONFIG_DIGEST, reloader, wave};
-use crate::core::marks::{Marks, is_mark, is_mark_variable};
+use crate::core::marks::{Marks, Named, is_mark};
 use crate::core::template::{self, Fingerprint};
+
+const ONE: &str = "0123456789abcdef0123456789abcdef01234567";
+const TWO: &str = "1123456789abcdef0123456789abcdef01234567";
 
 /// The uses of a pod spec, each as a line: `ConfigMap web keys=a,b required=a object`.
 fn uses(spec: &Value) -> Vec<String> {
@@ -466,7 +469,7 @@ impl Shape {
         let reference = self.object([("name", self.text(&["LEVEL", "COLOUR"])), ("valueFrom", from.boxed())]);
         let mark = self.object([
             ("name", self.text(&["STAKATER_WEB_CONFIGMAP", "STAKATER_TLS_SECRET"])),
-            ("value", self.text(&["1", "2"])),
+            ("value", self.text(&["1", ONE, TWO])),
         ]);
         prop_oneof![3 => reference, 1 => mark].boxed()
     }
@@ -605,7 +608,7 @@ fn without_marks(mut template: Value) -> Value {
             let Some(env) = container.get_mut("env").and_then(Value::as_array_mut) else {
                 continue;
             };
-            env.retain(|variable| !variable["name"].as_str().is_some_and(is_mark_variable));
+            env.retain(|variable| !Named::any().is_mark(variable));
             if env.is_empty() {
                 container.remove("env");
             }
@@ -615,11 +618,11 @@ fn without_marks(mut template: Value) -> Value {
 }
 
 fn marks(template: &Value) -> Option<Box<Marks>> {
-    Marks::of(template, |_| Some("default-scheduler"))
+    Marks::of(template, |_| Some("default-scheduler"), Named::any())
 }
 
 fn fingerprints(template: &Value) -> [Fingerprint; 2] {
-    [template::Marks::Count, template::Marks::LeftOut].map(|marks| Fingerprint::of(template, marks))
+    [template::Marks::Count, template::Marks::LeftOut(Named::any())].map(|marks| Fingerprint::of(template, marks))
 }
 
 proptest! {

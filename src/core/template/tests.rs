@@ -8,8 +8,11 @@ fn count(template: &Value) -> Fingerprint {
 }
 
 fn leave_out(template: &Value) -> Fingerprint {
-    Fingerprint::of(template, Marks::LeftOut)
+    Fingerprint::of(template, Marks::LeftOut(Named::any()))
 }
+
+const ONE: &str = "0123456789abcdef0123456789abcdef01234567";
+const TWO: &str = "1123456789abcdef0123456789abcdef01234567";
 
 /// A pod template of one container with this environment.
 fn with_env(env: Value) -> Value {
@@ -56,7 +59,7 @@ fn any_two_templates_are_told_apart() {
     ];
     for (at, one) in all.iter().enumerate() {
         for (other_at, other) in all.iter().enumerate() {
-            for marks in [Marks::Count, Marks::LeftOut] {
+            for marks in [Marks::Count, Marks::LeftOut(Named::any())] {
                 let same = Fingerprint::of(one, marks) == Fingerprint::of(other, marks);
                 assert_eq!(same, at == other_at, "{one} and {other}");
             }
@@ -143,19 +146,19 @@ fn marks_count_as_anything_else_or_are_left_out() {
         (
             "Reloader's variable",
             with_env(json!([{ "name": "LEVEL", "value": "info" }])),
-            with_env(json!([{ "name": "LEVEL", "value": "info" }, { "name": "STAKATER_WEB_CONFIGMAP", "value": "1" }])),
+            with_env(json!([{ "name": "LEVEL", "value": "info" }, { "name": "STAKATER_WEB_CONFIGMAP", "value": ONE }])),
         ),
         (
             "a variable's value",
-            with_env(json!([{ "name": "STAKATER_WEB_SECRET", "value": "1" }, { "name": "LEVEL", "value": "info" }])),
-            with_env(json!([{ "name": "STAKATER_WEB_SECRET", "value": "2" }, { "name": "LEVEL", "value": "info" }])),
+            with_env(json!([{ "name": "STAKATER_WEB_SECRET", "value": ONE }, { "name": "LEVEL", "value": "info" }])),
+            with_env(json!([{ "name": "STAKATER_WEB_SECRET", "value": TWO }, { "name": "LEVEL", "value": "info" }])),
         ),
         (
             "an environment of nothing but marks, and none",
             json!({ "spec": { "containers": [{ "name": "web" }], "initContainers": [{ "name": "migrate" }] } }),
             json!({ "spec": {
-                "containers": [{ "name": "web", "env": [{ "name": "STAKATER_WEB_CONFIGMAP", "value": "1" }] }],
-                "initContainers": [{ "name": "migrate", "env": [{ "name": "STAKATER_WEB_CONFIGMAP", "value": "1" }] }],
+                "containers": [{ "name": "web", "env": [{ "name": "STAKATER_WEB_CONFIGMAP", "value": ONE }] }],
+                "initContainers": [{ "name": "migrate", "env": [{ "name": "STAKATER_WEB_CONFIGMAP", "value": ONE }] }],
             } }),
         ),
         (
@@ -173,7 +176,7 @@ fn marks_count_as_anything_else_or_are_left_out() {
 #[test]
 fn what_is_no_mark_is_never_left_out() {
     let level = |value: &str| {
-        with_env(json!([{ "name": "STAKATER_WEB_SECRET", "value": "1" }, { "name": "LEVEL", "value": value }]))
+        with_env(json!([{ "name": "STAKATER_WEB_SECRET", "value": ONE }, { "name": "LEVEL", "value": value }]))
     };
     let table = [
         ("another variable", level("info"), level("debug")),
@@ -181,6 +184,18 @@ fn what_is_no_mark_is_never_left_out() {
             "a variable of nearly such a name",
             with_env(json!([{ "name": "STAKATER_WEB", "value": "1" }])),
             with_env(json!([{ "name": "STAKATER_WEB", "value": "2" }])),
+        ),
+        (
+            "a variable that the application has from elsewhere",
+            with_env(
+                json!([{ "name": "STAKATER_WEB_SECRET", "valueFrom": { "secretKeyRef": { "name": "web", "key": "a" } } }]),
+            ),
+            with_env(json!([])),
+        ),
+        (
+            "a variable with a value that Reloader does not write",
+            with_env(json!([{ "name": "STAKATER_WEB_SECRET", "value": "1" }])),
+            with_env(json!([{ "name": "STAKATER_WEB_SECRET", "value": "2" }])),
         ),
         ("another annotation", annotated(json!({ "note": "x" })), plain()),
         (

@@ -136,6 +136,7 @@ impl WireMeta {
                 matched: is(annotation::reloader::MATCH),
                 allow_from: allowed_namespaces(self.annotation(annotation::ALLOW_FROM).unwrap_or_default()),
                 immutable: created.filter(|_| immutable),
+                after_immutable: None,
             }
             .boxed(),
             contents,

@@ -16,7 +16,7 @@ use crate::core::baseline;
 use crate::core::cause;
 use crate::core::kind::{Evidence, KindId, Object, Progress};
 use crate::core::lever::Levers;
-use crate::core::marks::Marks;
+use crate::core::marks::{Marks, Named};
 use crate::core::name::{Name, Version, WorkloadRef};
 use crate::core::optin::{self, Annotations, Asked, OptIn, Reading, Selection};
 use crate::core::reference;
@@ -215,31 +215,37 @@ impl WatchedWorkload {
             opt_in = Ok(Some(Arc::new(nothing)));
         }
         let asks_itself = !matches!(opt_in, Ok(None));
+        let uses = reference::discover(template);
+        let named = Named {
+            uses: &uses,
+            opt_in: opt_in.as_ref().ok().and_then(Option::as_deref),
+        };
+        let fingerprint = Fingerprint::of(
+            template,
+            if stands_in {
+                template::Marks::LeftOut(named)
+            } else {
+                template::Marks::Count
+            },
+        );
+        let marks = stands_in
+            .then(|| Marks::of(template, |name| self.wire.annotation(name), named))
+            .flatten();
         let mut owners = self.wire.owner_references.iter().filter_map(Field::get);
         let owner = owners.find(|owner| owner.controller.get() == Some(&true));
         Workload {
             uid: self.wire.uid(),
             version: self.wire.version(),
-            opt_in,
             observed: self.wire.annotation(annotation::OBSERVED).map(observed),
             witness: template_annotation(template, annotation::CONFIG_DIGEST)
                 .filter(|text| text.len() <= WITNESS_BYTES)
                 .map(Into::into),
-            uses: reference::discover(template).into(),
-            fingerprint: Fingerprint::of(
-                template,
-                if stands_in {
-                    template::Marks::LeftOut
-                } else {
-                    template::Marks::Count
-                },
-            ),
+            uses: uses.into(),
+            fingerprint,
             evidence,
             rare: Rare {
                 owner: owner.map(|owner| short(&format!("{} {}", owner.kind.text(), owner.name.text()))),
-                marks: stands_in
-                    .then(|| Marks::of(template, |name| self.wire.annotation(name)))
-                    .flatten(),
+                marks,
                 paused_at,
                 runs_for: None,
                 labels: Some(self.wire.labels()),
@@ -256,6 +262,7 @@ impl WatchedWorkload {
             }
             .boxed(),
             reference: self.reference(kind),
+            opt_in,
         }
     }
 }

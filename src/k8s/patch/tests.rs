@@ -2,6 +2,7 @@ use serde_json::json;
 
 use super::*;
 use crate::core::kind::DEPLOYMENT;
+use crate::core::marks::Named;
 use crate::core::name::{Name, Namespace};
 use crate::k8s::mock::{Answer, Api};
 
@@ -124,7 +125,8 @@ fn restart_with(change: impl FnOnce(&mut Restart)) -> Value {
 }
 
 fn marks(template: Value) -> Option<Box<Marks>> {
-    Marks::of(&template, |name| (name == wave::SCHEDULING_DISABLED).then_some("fast"))
+    let annotation = |name: &str| (name == wave::SCHEDULING_DISABLED).then_some("fast");
+    Marks::of(&template, annotation, Named::any())
 }
 
 #[test]
@@ -132,7 +134,9 @@ fn marks_of_others_go_with_the_restart_by_name() {
     let template = json!({
         "metadata": { "annotations": { "reloader.stakater.com/last-reloaded-from": "{}" } },
         "spec": { "containers": [
-            { "name": "app", "env": [{ "name": "A", "value": "1" }, { "name": "STAKATER_WEB_CONFIGMAP", "value": "x" }] },
+            { "name": "app", "env": [{ "name": "A", "value": "1" }, {
+                "name": "STAKATER_WEB_CONFIGMAP", "value": "da39a3ee5e6b4b0d3255bfef95601890afd80709"
+            }] },
         ] },
     });
     let body = restart_with(|restart| restart.marks = marks(template));

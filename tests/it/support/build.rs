@@ -142,6 +142,14 @@ impl Workload {
         self
     }
 
+    /// Sets an environment variable of its container to a key of a Secret.
+    pub fn with_variable_of_secret(mut self, name: &str, secret: &str, key: &str) -> Self {
+        let env = &mut self.0["spec"]["template"]["spec"]["containers"][0]["env"];
+        let from = json!({"secretKeyRef": {"name": secret, "key": key}});
+        push(env, json!({"name": name, "valueFrom": from}));
+        self
+    }
+
     /// Gives its container this argument.
     pub fn with_argument(mut self, argument: &str) -> Self {
         let container = &mut self.0["spec"]["template"]["spec"]["containers"][0];

@@ -19,7 +19,7 @@ fn baseline(change: impl Fn(&mut Baseline)) -> String {
         written: None,
         revision: 2,
         shape: [0; 6],
-        recorded: Recorded::Combined(crate::core::digest::Digest([0; 16])),
+        recorded: Recorded::Combined(crate::core::digest::Digest([0; 16]), Box::default()),
         stale: None,
         held: None,
         restarts: vec![NOW],
@@ -30,6 +30,8 @@ fn baseline(change: impl Fn(&mut Baseline)) -> String {
         answered: Some(now()),
         excused: false,
         undone: BTreeMap::new(),
+        marks: Vec::new(),
+        immutable: Vec::new(),
     };
     change(&mut baseline);
     baseline.print()

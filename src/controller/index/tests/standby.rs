@@ -15,7 +15,7 @@ fn baseline(horizon: u64, stale: Option<Timestamp>) -> Value {
         written: None,
         revision: 1,
         shape: [0; 6],
-        recorded: Recorded::Combined(crate::core::digest::Digest([0; 16])),
+        recorded: Recorded::Combined(crate::core::digest::Digest([0; 16]), Box::default()),
         stale,
         held: None,
         restarts: Vec::new(),
@@ -26,6 +26,8 @@ fn baseline(horizon: u64, stale: Option<Timestamp>) -> Value {
         answered: None,
         excused: false,
         undone: BTreeMap::new(),
+        marks: Vec::new(),
+        immutable: Vec::new(),
     };
     json!({ "windlass.dev/enabled": "true", "windlass.dev/observed": baseline.print() })
 }

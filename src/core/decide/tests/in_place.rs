@@ -403,3 +403,91 @@ fn a_source_that_becomes_immutable_with_its_last_change_is_in_place() {
     live(&mut world, &["flags"], 1100);
     assert_eq!(world.decide().state, State::Propagating);
 }
+
+/// Immutable from the beginning, and adopted as that.
+fn immutable_from_the_beginning() -> World {
+    let mut world = mounted();
+    immutable(&mut world, 400);
+    let observed = world.recorded(None).print();
+    world.workload.observed = Some(observed.into());
+    assert_quiet(&world.decide());
+    world
+}
+
+/// It was taken in place: a kubelet goes on serving the immutable object that it has.
+#[test]
+fn a_mutable_source_in_the_place_of_an_immutable_one_is_never_in_place() {
+    for seen_live in [true, false] {
+        let mut world = immutable_from_the_beginning();
+        content(&mut world, "A", "B", 20, 1100);
+        if seen_live {
+            live(&mut world, &["flags"], 1100);
+        }
+        world.now = 1110;
+        let plan = world.decide();
+        assert!(is_restart(&plan), "{plan:?}");
+        assert_eq!(plan.files.map(|files| files.sources), None);
+        world.apply(&world.decide());
+        world.change = None;
+        let plan = world.decide();
+        assert_eq!((plan.state, plan.reason), (State::Held, Reason::ImmutableReplaced));
+        assert!(plan.detail.contains(CONFIG), "{plan:?}");
+        // What comes next reaches no file either.
+        content(&mut world, "A", "C", 30, 1200);
+        world.now = 1210;
+        assert!(is_restart(&world.decide()));
+        world.apply(&world.decide());
+        assert_eq!(world.decide().reason, Reason::ImmutableReplaced);
+        // Until a person says that no kubelet has the old one any more.
+        world.now = 1300;
+        world.workload.rare.get_or_insert_default().levers = crate::core::lever::Levers::read(|name| {
+            (name == crate::core::annotation::SKIP).then_some("1970-01-01T00:21:40.000001Z")
+        });
+        let plan = world.decide();
+        assert_eq!(plan.reason, Reason::Skipped, "{plan:?}");
+        world.apply(&plan);
+        content(&mut world, "A", "D", 40, 1400);
+        world.now = 1410;
+        let plan = world.decide();
+        assert_eq!(plan.reason, Reason::Propagating, "{plan:?}");
+    }
+}
+
+#[test]
+fn one_that_was_seen_to_come_after_an_immutable_one_is_not_in_place() {
+    let mut world = mounted();
+    content(&mut world, "A", "B", 20, 1100);
+    for (mark, restarts) in [(Some(1100), true), (Some(900), false), (None, false)] {
+        for entry in &mut world.sources {
+            let source = entry.2.as_mut().expect("it exists");
+            let marks = crate::core::workload::SourceMarks {
+                after_immutable: mark.map(Second::new),
+                ..Default::default()
+            };
+            source.marks = marks.boxed();
+        }
+        world.now = 1110;
+        assert_eq!(is_restart(&world.decide()), restarts, "{mark:?}");
+    }
+}
+
+#[test]
+fn an_immutable_source_that_is_away_may_come_back_as_another() {
+    let mut world = immutable_from_the_beginning();
+    let mut gone = world.sources.clone();
+    for entry in &mut world.sources {
+        entry.2 = None;
+    }
+    let baseline = world.baseline();
+    let away = world.recorded(Some(&baseline));
+    assert_eq!(away.immutable, baseline.immutable);
+    assert!(!away.immutable.is_empty());
+    std::mem::swap(&mut world.sources, &mut gone);
+    for entry in &mut world.sources {
+        entry.2.as_mut().expect("it exists").marks = None;
+    }
+    assert!(
+        world.recorded(Some(&away)).immutable.is_empty(),
+        "it is there, and mutable"
+    );
+}

@@ -185,7 +185,10 @@ fn a_restart_that_was_complete_may_lose_its_mark() {
 #[test]
 fn another_controller_at_work_is_not_fought() {
     let mut world = World::adopted();
-    world.rival = Some(Origin::Reloader);
+    world.rival = Some(Rival {
+        origin: Origin::Reloader,
+        marks: vec![[1; 8]],
+    });
     assert_eq!(world.decide().reason, Reason::Unchanged, "as long as nothing changes");
     world.write("B", 20, 1100);
     let plan = world.decide();
@@ -199,7 +202,8 @@ fn another_controller_at_work_is_not_fought() {
 fn marks_go_with_the_restart_and_not_before() {
     let template = json!({ "metadata": { "annotations": { "wave.pusher.com/config-hash": "x" } } });
     let mut world = World::new();
-    world.workload.rare.get_or_insert_default().marks = Marks::of(&template, |_| None);
+    world.workload.rare.get_or_insert_default().marks =
+        Marks::of(&template, |_| None, crate::core::marks::Named::any());
     assert_eq!(world.decide().reason, Reason::Adopted);
     let plan = world.decide();
     world.apply(&plan);
@@ -210,6 +214,81 @@ fn marks_go_with_the_restart_and_not_before() {
     };
     assert_eq!(restart.marks.as_deref(), world.workload.marks());
     assert_eq!(restart.reloaded_from, None);
+}
+
+fn marked(world: &mut World, value: &str) {
+    let variable = json!({ "name": "STAKATER_WEB_CONFIGMAP", "value": format!("{value:0>40}") });
+    let template = json!({ "spec": { "containers": [{ "name": "c", "env": [variable] }] } });
+    world.workload.rare.get_or_insert_default().marks =
+        Marks::of(&template, |_| None, crate::core::marks::Named::any());
+}
+
+/// It was held for an hour as if another controller were at work.
+#[test]
+fn marks_on_record_that_come_back_are_no_rivals() {
+    let mut world = World::new();
+    marked(&mut world, "1");
+    let plan = world.decide();
+    world.apply(&plan);
+    world.write("B", 20, 1100);
+    world.now = 1110;
+    let plan = world.decide();
+    assert!(is_restart(&plan), "{plan:?}");
+    world.apply(&plan);
+    world.workload.rare = None;
+    assert!(
+        !world.baseline().print().contains("0000"),
+        "no value of a mark is written"
+    );
+
+    // An old manifest brings it back.
+    marked(&mut world, "1");
+    let news = |world: &World| world.workload.marks().and_then(|marks| marks.news(None, None));
+    world.rival = news(&world);
+    assert!(world.rival.is_some());
+    world.write("C", 30, 1200);
+    world.now = 1210;
+    let plan = world.decide();
+    assert!(is_restart(&plan), "{plan:?}");
+    world.apply(&plan);
+    // Another value is news, and stays so when a baseline is written for something else.
+    marked(&mut world, "2");
+    let later = news(&world).expect("another value");
+    world.rival.as_mut().expect("there is one").add(later);
+    for (content, version) in [("D", 40), ("E", 50)] {
+        world.write(content, version, 1300);
+        world.now = 1310;
+        assert_eq!(world.decide().reason, Reason::OtherController);
+        let recorded = world.recorded(Some(&world.baseline()));
+        world.workload.observed = Some(recorded.print().into());
+    }
+    // Until it is forgotten; then it is on record as well.
+    world.rival = None;
+    world.write("F", 60, 1400);
+    world.now = 1410;
+    assert!(is_restart(&world.decide()));
+}
+
+#[test]
+fn a_mark_of_a_source_that_does_not_count_is_not_taken_off() {
+    let mut world = World::new();
+    let variables = json!([
+        { "name": "STAKATER_WEB_CONFIGMAP", "value": "da39a3ee5e6b4b0d3255bfef95601890afd80709" },
+        { "name": "STAKATER_BUILD_SECRET", "value": "da39a3ee5e6b4b0d3255bfef95601890afd80709" },
+    ]);
+    let template = json!({ "spec": { "containers": [{ "name": "c", "env": variables }] } });
+    world.workload.rare.get_or_insert_default().marks =
+        Marks::of(&template, |_| None, crate::core::marks::Named::any());
+    let plan = world.decide();
+    world.apply(&plan);
+    world.write("B", 20, 1100);
+    world.now = 1110;
+    let Action::Restart(restart) = world.decide().action else {
+        panic!("content changed")
+    };
+    let marks = restart.marks.expect("one goes");
+    let names: Vec<_> = marks.variables.iter().map(|it| &*it.name).collect();
+    assert_eq!(names, ["STAKATER_WEB_CONFIGMAP"]);
 }
 
 #[test]
@@ -232,12 +311,71 @@ fn those_of_reloader_find_their_mark_with_our_digest() {
 fn pods_that_wave_holds_back_are_let_go_when_their_sources_are_there() {
     let template = json!({ "spec": { "schedulerName": "wave.pusher.com/invalid" } });
     let mut world = World::adopted();
-    world.workload.rare.get_or_insert_default().marks = Marks::of(&template, |_| None);
+    world.workload.rare.get_or_insert_default().marks =
+        Marks::of(&template, |_| None, crate::core::marks::Named::any());
     let plan = world.decide();
     assert!(is_restart(&plan), "{plan:?}");
     assert_eq!(plan.reason, Reason::Restarted);
     world.delete(30);
     assert_eq!(world.decide().reason, Reason::SourceMissing);
+}
+
+// ---- many sources -------------------------------------------------------------------------------
+
+/// A Deployment with so many `ConfigMap`s, adopted.
+fn with_sources(count: usize) -> World {
+    let mut world = World::new();
+    let name = |number: usize| format!("source-{number:03}");
+    let from: Vec<_> = (0..count)
+        .map(|number| json!({ "configMapRef": { "name": name(number) } }))
+        .collect();
+    let uses = discover(&json!({ "spec": { "containers": [{ "name": "c", "envFrom": from }] } }));
+    world.sources = uses
+        .iter()
+        .enumerate()
+        .map(|(number, used)| {
+            let reference = source_ref(used.name.as_str());
+            let version = 10 + u64::try_from(number).expect("few");
+            let present = source(&reference, &[("level", "A")], version, 500);
+            (reference, used.clone(), Some(present), Version::new(version), None)
+        })
+        .collect();
+    world.workload.uses = uses.into();
+    let plan = world.decide();
+    world.apply(&plan);
+    assert_quiet(&world.decide());
+    world
+}
+
+/// The first eight of all were named, and others halted for those.
+#[test]
+fn of_many_sources_the_one_that_changed_is_named() {
+    for count in [5, 40, 80, 240] {
+        let mut world = with_sources(count);
+        let at = count - 3;
+        let entry = world.sources.get_mut(at).expect("so many");
+        let reference = entry.0.clone();
+        entry.2 = Some(source(&reference, &[("level", "B")], 1000, 1100));
+        entry.3 = Version::new(1000);
+        // Nobody saw it live.
+        world.now = 1110;
+        let plan = world.decide();
+        let Action::Restart(restart) = &plan.action else {
+            panic!("{plan:?}")
+        };
+        assert_eq!(restart.sources, std::slice::from_ref(&reference), "{count} sources");
+        assert!(
+            plan.detail.starts_with(&reference.to_string()),
+            "{count} sources: {}",
+            plan.detail
+        );
+        let cause: serde_json::Value = serde_json::from_str(&restart.cause).expect("JSON");
+        let named = cause["sources"].as_array().expect("a list");
+        assert_eq!(
+            (named.len(), named[0]["name"].as_str()),
+            (1, Some(reference.name.as_str()))
+        );
+    }
 }
 
 // ---- pauses -------------------------------------------------------------------------------------
