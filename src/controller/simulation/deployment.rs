@@ -67,6 +67,8 @@ pub struct Pod {
     pub set: u64,
     start_at: Millis,
     pub started: Option<Millis>,
+    /// How often it did.
+    pub starts: usize,
     /// What was there when it started: version and content.
     pub read: Vec<(Use, u64, Option<Content>)>,
     ready_at: Option<Millis>,
@@ -253,6 +255,7 @@ impl Deployment {
                     continue;
                 }
                 pod.started = Some(now);
+                pod.starts += 1;
                 let parts: Vec<_> = read.iter().map(|(used, _, content)| used.part(*content)).collect();
                 pod.read = read;
                 cluster.say(format_args!("{name}: pod {} starts with {parts:?}", pod.uid));
@@ -347,6 +350,7 @@ impl Deployment {
                     set: set.uid,
                     start_at: cluster.now + cluster.rng.between(20, 1500),
                     started: None,
+                    starts: 0,
                     read: Vec::new(),
                     ready_at: None,
                     ready: false,
