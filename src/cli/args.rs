@@ -87,6 +87,9 @@ pub(super) struct ControllerArgs {
     /// Labels of the namespaces to work in; empty: whatever they bear
     #[arg(long, value_name = "SELECTOR")]
     pub(super) namespace_selector: Option<OsString>,
+    /// Whether policies of the cluster count; unset: they do, but with --namespaces only if they may be read
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(super) cluster_policies: Option<OsString>,
     /// Kinds of objects whose changes count
     #[arg(long, value_name = "KIND,...")]
     pub(super) sources: Option<OsString>,

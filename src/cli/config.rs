@@ -9,7 +9,7 @@ use super::UsageError;
 use super::args::ControllerArgs;
 use super::selector::selector;
 use super::setting::{Setting, duration_in, flags};
-use crate::controller::{ControllerConfig, Described, REQUEST_TIMEOUT, Sources, WorkloadKind};
+use crate::controller::{ClusterPolicies, ControllerConfig, Described, REQUEST_TIMEOUT, Sources, WorkloadKind};
 use crate::core::baseline::RESTARTS_KEPT;
 use crate::core::compat::Compat;
 use crate::core::decide::Presence;
@@ -40,6 +40,7 @@ flags! {
     NAMESPACES: "namespaces", "", "names of namespaces, separated by commas";
     EXCLUDE_NAMESPACES: "exclude-namespaces", "", "names of namespaces, separated by commas";
     NAMESPACE_SELECTOR: "namespace-selector", "", "a label selector, such as team=web or env in (dev,test); not together with --namespaces";
+    CLUSTER_POLICIES: "cluster-policies", "", "true or false; false only together with --namespaces";
     SOURCES: "sources", "configmaps,secrets", "configmaps, secrets or both, separated by commas";
     SOURCE_SELECTOR: "source-selector", "", "a label selector, such as team=web or env in (dev,test)";
     WORKLOAD_KINDS: "workload-kinds", "Deployment,StatefulSet,DaemonSet,CronJob,Rollout", "some of Deployment, StatefulSet, DaemonSet, CronJob and Rollout, separated by commas";
@@ -86,6 +87,7 @@ impl ControllerConfig {
             namespaces,
             exclude_namespaces,
             namespace_selector,
+            cluster_policies,
             sources,
             source_selector,
             workload_kinds,
@@ -132,6 +134,8 @@ impl ControllerConfig {
         }
         let by_label = setting(NAMESPACE_SELECTOR, namespace_selector);
         let namespace_selector = by_label.read_optional(|text| (!named).then(|| selector(text)).flatten())?;
+        let of_cluster = setting(CLUSTER_POLICIES, cluster_policies)
+            .read_optional(|text| text.parse().ok().filter(|count: &bool| *count || named))?;
         let compat = setting(COMPAT, compat).read(compat_list)?;
         let auto_reload_all = setting(AUTO_RELOAD_ALL, compat_auto_reload_all)
             .read(|text| text.parse().ok().filter(|on| !on || compat.reloader))?;
@@ -151,6 +155,11 @@ impl ControllerConfig {
             namespaces,
             exclude_namespaces,
             namespace_selector,
+            cluster_policies: match of_cluster {
+                Some(false) => ClusterPolicies::Ignored,
+                None if named => ClusterPolicies::IfPermitted,
+                Some(true) | None => ClusterPolicies::Required,
+            },
             sources: setting(SOURCES, sources).read(sources_list)?,
             source_selector: setting(SOURCE_SELECTOR, source_selector).read_optional(selector)?,
             workload_kinds,

@@ -21,6 +21,8 @@ pub struct ControllerConfig {
     pub exclude_namespaces: Vec<String>,
     /// Labels of the namespaces to work in, as a label selector. `None`: whatever they bear.
     pub namespace_selector: Option<String>,
+    /// Whether policies of the cluster hold.
+    pub cluster_policies: ClusterPolicies,
     /// Kinds of sources whose changes count.
     pub sources: Sources,
     /// Labels of the sources that count, as a label selector. `None`: whatever they bear.
@@ -69,6 +71,17 @@ pub struct ControllerConfig {
     pub kubeconfig: Option<PathBuf>,
     /// The kubeconfig's context. `None`: its current one.
     pub context: Option<String>,
+}
+
+/// Whether `ClusterRolloutPolicy` objects hold for the workloads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClusterPolicies {
+    /// They do. Nothing is restarted before they have been read.
+    Required,
+    /// They do if they may be read: with `--namespaces`, where nobody said whether there is a right to.
+    IfPermitted,
+    /// They do not, and are not asked for.
+    Ignored,
 }
 
 /// Kinds of sources whose changes count; at least one.

@@ -21,6 +21,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// Without the right to watch definitions there is only asking.
 const POLL: Duration = Duration::from_secs(30);
 
+/// How often it is tried whether they may be watched by now.
+const TRY_AGAIN: Duration = Duration::from_mins(5);
+
 /// What asking for a kind gives; `None`: it is not served.
 pub type Found<T> = Result<Option<T>, ApiError>;
 
@@ -104,35 +107,39 @@ pub async fn watch(feed: &Feed, groups: &[String], changed: &watch::Sender<Defin
     );
     let definitions = api::<WatchedName>(feed.context.client.clone(), None, &row);
     let mut troubles = Troubles::new("customresourcedefinitions", None, feed.metrics.clone());
-    let forbidden = Notify::new();
-    let watching = follow(
-        definitions,
-        feed.watching("customresourcedefinitions"),
-        |seen| match seen {
-            Seen::Listed(object) | Seen::Changed(object) => {
-                troubles.over();
-                // PLURAL.GROUP
-                let group = object.name().split_once('.').map_or("", |(_, group)| group);
-                if groups.iter().any(|wanted| wanted == group) {
+    let mut hidden = false;
+    loop {
+        let forbidden = Notify::new();
+        let watching = follow(
+            definitions.clone(),
+            feed.watching("customresourcedefinitions"),
+            |seen| match seen {
+                Seen::Listed(object) | Seen::Changed(object) => {
+                    troubles.over();
+                    // PLURAL.GROUP
+                    let group = object.name().split_once('.').map_or("", |(_, group)| group);
+                    if groups.iter().any(|wanted| wanted == group) {
+                        changed.send_replace(Definitions { hidden: false });
+                    }
+                }
+                Seen::ListEnd if std::mem::take(&mut hidden) => {
                     changed.send_replace(Definitions { hidden: false });
                 }
-            }
-            Seen::Trouble(Trouble::Forbidden(_)) => {
-                // Asked for now and then instead, which every account may do: no reason for alarm.
-                info!("definitions of custom resources must not be watched; kinds are asked for every 30 s");
-                changed.send_replace(Definitions { hidden: true });
-                forbidden.notify_one();
-            }
-            Seen::Trouble(trouble) => troubles.report(&trouble),
-            Seen::ListStart | Seen::ListEnd | Seen::Gone(_) => {}
-        },
-    );
-    tokio::select! {
-        () = watching => {}
-        () = forbidden.notified() => {
-            // The other end would take a sender that is gone for a change.
-            std::future::pending::<()>().await;
+                Seen::Trouble(Trouble::Forbidden(_)) => forbidden.notify_one(),
+                Seen::Trouble(trouble) => troubles.report(&trouble),
+                Seen::ListStart | Seen::ListEnd | Seen::Gone(_) => {}
+            },
+        );
+        tokio::select! {
+            () = watching => {}
+            () = forbidden.notified() => {}
         }
+        if !std::mem::replace(&mut hidden, true) {
+            // Asked for now and then instead, which every account may do: no reason for alarm.
+            info!("definitions of custom resources must not be watched; kinds are asked for every 30 s");
+            changed.send_replace(Definitions { hidden: true });
+        }
+        tokio::time::sleep(TRY_AGAIN).await;
     }
 }
 

@@ -59,7 +59,7 @@ mod watches;
 mod working;
 
 use clock::Clock;
-pub use config::{ControllerConfig, Described, Sources, WorkloadKind};
+pub use config::{ClusterPolicies, ControllerConfig, Described, Sources, WorkloadKind};
 use feed::Feed;
 use gather::Context;
 use index::{Index, Rules, Wanted};
@@ -95,6 +95,11 @@ const TRACES_AT_STOP: Duration = Duration::from_millis(300);
 
 const KEYS_READY: &str = "digest keys";
 const SYNC_READY: &str = "first lists of all watches";
+const HEARD_READY: &str = "a sign of life from all watches";
+
+/// A watch that has brought nothing for longer is deaf: the API server sends a bookmark about once a minute, and
+/// one that brings nothing for 295 s is opened anew.
+const DEAF: Duration = Duration::from_mins(6);
 
 /// Runs the controller until it is asked to stop.
 ///
@@ -105,7 +110,8 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
     let shutdown = Shutdown::new().context("signal handlers")?;
     let stop = shutdown.token();
     let metrics = metrics();
-    let readiness = Readiness::new(&[KEYS_READY, SYNC_READY]);
+    let readiness = Readiness::new(&[KEYS_READY, SYNC_READY, HEARD_READY]);
+    readiness.set(HEARD_READY, true);
     let liveness = Liveness::new(LIVENESS_DEADLINE);
     let admin = Admin::bind(config.admin_address).await?;
     let mut background = JoinSet::new();
@@ -156,7 +162,7 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
     let queue: Arc<Queue<WorkloadRef>> = Arc::default();
     let reading: Arc<Queue<Wanted>> = Arc::default();
     // Before the first lists: one that is never complete is to be seen.
-    background.spawn(report_silences(pulses.clone(), metrics.clone()));
+    background.spawn(report_silences(pulses.clone(), metrics.clone(), readiness.clone()));
     let feed = feed(&config, &context, &queue, &reading, &metrics, pulses);
     let Some(watches) = stop
         .run_until_cancelled(watches::open(&config, &feed, last_watched))
@@ -339,7 +345,7 @@ async fn report(context: Arc<Context>, queue: Arc<Queue<WorkloadRef>>, metrics: 
 }
 
 /// What the watches bring, or no more.
-async fn report_silences(pulses: Pulses, metrics: Metrics) {
+async fn report_silences(pulses: Pulses, metrics: Metrics, readiness: Readiness) {
     let mut round = tokio::time::interval(REPORT);
     let mut known = BTreeMap::new();
     loop {
@@ -352,6 +358,7 @@ async fn report_silences(pulses: Pulses, metrics: Metrics) {
         for (resource, silence) in &known {
             metrics.watch_idle(resource, *silence);
         }
+        readiness.set(HEARD_READY, known.values().all(|silence| *silence < DEAF));
     }
 }
 

@@ -11,8 +11,10 @@ use futures::FutureExt as _;
 use kube::api::ApiResource;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tracing::{info, warn};
 
+use super::config::ClusterPolicies;
 use super::definitions::{self, Definitions};
 use super::feed::{Feed, api};
 use super::index::{Feeds, Index, Touched, WatchId};
@@ -35,6 +37,14 @@ pub const GROUP: &str = "windlass.dev";
 /// A tenant may edit selectors as often as they like, and each time all workloads may have to be
 /// listed: the first time at once, and then not more often than this.
 const RELIST_PAUSE: Duration = Duration::from_secs(10);
+
+/// A right that is missing for less long may be one that is only being given: an account and its roles are often
+/// written after the Deployment.
+const MISSING_FOR: Duration = Duration::from_secs(10);
+
+/// How long to wait before it is tried again whether a right is there that can be done without.
+const FIRST_TRY_AGAIN: Duration = Duration::from_secs(30);
+const LONGEST_TRY_AGAIN: Duration = Duration::from_mins(5);
 
 /// A kind of policies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +81,8 @@ pub struct Policies {
     pub feed: Feed,
     /// One watch of namespaced policies for each of these.
     pub scopes: Vec<Option<Namespace>>,
+    /// Whether those of the cluster hold.
+    pub of_cluster: ClusterPolicies,
     /// The watches of workloads, to make them list anew.
     pub relists: Relists,
     relist: Arc<Notify>,
@@ -99,10 +111,11 @@ pub struct Prepared {
 impl Policies {
     /// None is watched yet.
     #[must_use]
-    pub fn new(feed: Feed, scopes: Vec<Option<Namespace>>, relists: Relists) -> Self {
+    pub fn new(feed: Feed, scopes: Vec<Option<Namespace>>, of_cluster: ClusterPolicies, relists: Relists) -> Self {
         Self {
             feed,
             scopes,
+            of_cluster,
             relists,
             relist: Arc::default(),
         }
@@ -112,7 +125,9 @@ impl Policies {
     /// listed.
     pub async fn prepare(&self) -> Vec<Prepared> {
         let mut prepared = Vec::new();
-        for kind in KINDS {
+        let kinds = KINDS.into_iter();
+        let count = |kind: &Kind| *kind != Kind::OfCluster || self.of_cluster != ClusterPolicies::Ignored;
+        for kind in kinds.filter(count) {
             let found = definitions::is_served(kind.plural(), || self.find(kind)).await;
             prepared.push(Prepared {
                 kind,
@@ -198,12 +213,9 @@ impl Policies {
                 for announced in &announced {
                     running.spawn(self.clone().watch(announced.clone()));
                 }
-                // Each ends by itself when its kind is not served any more, or may not be watched where
-                // nobody expects it to be.
-                while let Some(ended) = running.join_next().await {
-                    if matches!(ended, Ok(Ended::NotServed)) {
-                        running.abort_all();
-                    }
+                // Each ends by itself when its kind is not served any more.
+                if running.join_next().await.is_some() {
+                    running.shutdown().await;
                 }
                 for announced in &announced {
                     self.let_go(announced);
@@ -216,25 +228,13 @@ impl Policies {
         }
     }
 
-    async fn watch(self: Arc<Self>, announced: Announced) -> Ended {
-        let Announced { watch, what, ref scope } = announced;
-        let ended = match what {
-            What::Policies(kind) => self.policies(watch, kind, scope.clone()).await,
+    /// Ends when its kind is not served any more.
+    async fn watch(self: Arc<Self>, announced: Announced) {
+        let Announced { watch, what, scope } = announced;
+        match what {
+            What::Policies(kind) => self.policies(watch, kind, scope).await,
             What::Namespaces => self.namespaces(watch).await,
-        };
-        if ended == Ended::Forbidden {
-            self.let_go(&announced);
-            let resource = match what {
-                What::Policies(kind) => kind.plural(),
-                What::Namespaces => "namespaces",
-            };
-            warn!(
-                resource,
-                "no right to watch them, which --namespaces can do without: ClusterRolloutPolicies do not count here"
-            );
-            return std::future::pending().await;
         }
-        ended
     }
 
     /// What is not served does not exist.
@@ -260,24 +260,25 @@ impl Policies {
         }
     }
 
-    /// Whether doing without is right where a right is missing: whoever gave us some namespaces only
-    /// may have given us no right on the cluster.
+    /// Whether a right on the cluster may be missing: whoever gave us some namespaces only may have given us
+    /// none.
     fn may_do_without(&self, scope: Option<&Namespace>) -> bool {
-        scope.is_none() && self.scopes.iter().any(Option::is_some)
+        scope.is_none() && self.of_cluster == ClusterPolicies::IfPermitted
     }
 
-    async fn policies(&self, watch: WatchId, kind: Kind, scope: Option<Namespace>) -> Ended {
+    /// Ends when the kind is not served any more.
+    async fn policies(&self, watch: WatchId, kind: Kind, scope: Option<Namespace>) {
         let api = api::<WatchedPolicy>(self.feed.context.client.clone(), scope.as_ref(), &kind.row());
         let mut troubles = Troubles::new(kind.plural(), scope.clone(), self.feed.metrics.clone());
         let mut listed: HashSet<PolicyRef> = HashSet::new();
-        let forbidden = Notify::new();
         let watching = Watching {
             fields: self.feed.excluded.clone().filter(|_| kind == Kind::OfNamespaces),
             served: Served::ByDefinition,
             ..self.feed.watching(kind.plural())
         };
-        let mut had = false;
+        let mut right = Right::new(kind.plural(), self.may_do_without(scope.as_ref()));
         loop {
+            let missing = Notify::new();
             let following = follow(api.clone(), watching.clone(), |seen| {
                 let mut index = self.feed.context.index();
                 match seen {
@@ -295,7 +296,7 @@ impl Policies {
                         self.keep_only(&listed, &mut index, kind, scope.as_ref());
                         index.list_end(watch, self.feed.context.clock.now());
                         self.feed.progress.notify_one();
-                        had = true;
+                        right.is_there();
                     }
                     Seen::Changed(policy) => {
                         troubles.over();
@@ -307,60 +308,77 @@ impl Policies {
                         let touched = index.remove_policy(&policy.reference());
                         self.go_on(&index, touched);
                     }
-                    // What was known once goes on to hold: a right may be missing for a moment.
-                    Seen::Trouble(Trouble::Forbidden(_)) if !had && self.may_do_without(scope.as_ref()) => {
-                        forbidden.notify_one();
-                    }
-                    Seen::Trouble(trouble) => troubles.report(&trouble),
+                    Seen::Trouble(trouble) => match right.is_missing(&trouble) {
+                        Missing::Matters => troubles.report(&trouble),
+                        Missing::ForNow => {}
+                        Missing::ForLong => missing.notify_one(),
+                    },
                 }
             });
             tokio::select! {
                 () = following => {}
-                () = forbidden.notified() => return Ended::Forbidden,
+                () = missing.notified() => {
+                    self.do_without(watch, &mut right).await;
+                    continue;
+                }
             }
             // One answer may be a proxy's, or that of a server that has just started. Without its policies a
             // workload restarts that a freeze holds back.
             if definitions::soon(|| self.find(kind)).await.is_none() {
-                return Ended::NotServed;
+                return;
             }
         }
     }
 
-    async fn namespaces(&self, watch: WatchId) -> Ended {
+    /// Ends only when dropped.
+    async fn namespaces(&self, watch: WatchId) {
         let row = resource("", "v1", "Namespace", "namespaces");
         let api = api::<WatchedName>(self.feed.context.client.clone(), None, &row);
         let mut troubles = Troubles::new("namespaces", None, self.feed.metrics.clone());
-        let forbidden = Notify::new();
-        let mut had = false;
-        let following = follow(api, self.feed.watching("namespaces"), |seen| {
-            let mut index = self.feed.context.index();
-            match seen {
-                Seen::ListStart => index.list_start(watch),
-                Seen::Listed(object) | Seen::Changed(object) => {
-                    troubles.over();
-                    let touched =
-                        index.set_namespace_labels(&Namespace::from(object.name()), Some(object.labels().clone()));
-                    self.go_on(&index, touched);
+        let mut right = Right::new("namespaces", self.may_do_without(None));
+        loop {
+            let missing = Notify::new();
+            let following = follow(api.clone(), self.feed.watching("namespaces"), |seen| {
+                let mut index = self.feed.context.index();
+                match seen {
+                    Seen::ListStart => index.list_start(watch),
+                    Seen::Listed(object) | Seen::Changed(object) => {
+                        troubles.over();
+                        let touched =
+                            index.set_namespace_labels(&Namespace::from(object.name()), Some(object.labels().clone()));
+                        self.go_on(&index, touched);
+                    }
+                    Seen::ListEnd => {
+                        troubles.over();
+                        index.list_end(watch, self.feed.context.clock.now());
+                        self.feed.progress.notify_one();
+                        right.is_there();
+                    }
+                    Seen::Gone(object) => {
+                        troubles.over();
+                        // With all that is in it.
+                        index.set_namespace_labels(&Namespace::from(object.name()), None);
+                    }
+                    Seen::Trouble(trouble) => match right.is_missing(&trouble) {
+                        Missing::Matters => troubles.report(&trouble),
+                        Missing::ForNow => {}
+                        Missing::ForLong => missing.notify_one(),
+                    },
                 }
-                Seen::ListEnd => {
-                    troubles.over();
-                    index.list_end(watch, self.feed.context.clock.now());
-                    self.feed.progress.notify_one();
-                    had = true;
-                }
-                Seen::Gone(object) => {
-                    troubles.over();
-                    // With all that is in it.
-                    index.set_namespace_labels(&Namespace::from(object.name()), None);
-                }
-                Seen::Trouble(Trouble::Forbidden(_)) if !had && self.may_do_without(None) => forbidden.notify_one(),
-                Seen::Trouble(trouble) => troubles.report(&trouble),
+            });
+            tokio::select! {
+                () = following => {}
+                () = missing.notified() => {}
             }
-        });
-        tokio::select! {
-            () = following => Ended::NotServed,
-            () = forbidden.notified() => Ended::Forbidden,
+            self.do_without(watch, &mut right).await;
         }
+    }
+
+    /// Decides without what may not be read, and waits until it is time to try again.
+    async fn do_without(&self, watch: WatchId, right: &mut Right) {
+        self.feed.context.index().wait_no_more_for(watch);
+        self.feed.progress.notify_one();
+        tokio::time::sleep(right.try_again_after()).await;
     }
 
     /// Before the first lists are complete nothing is decided, and then everything is.
@@ -376,11 +394,77 @@ impl Policies {
     }
 }
 
-/// How a watch ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ended {
-    NotServed,
-    Forbidden,
+/// The right to read something of the cluster that may have to be done without.
+struct Right {
+    resource: &'static str,
+    may_be_missing: bool,
+    /// It has been there once: what was known then goes on to hold.
+    was_there: bool,
+    missing_since: Option<Instant>,
+    given_up: bool,
+    pause: Duration,
+}
+
+/// What a trouble says of a right.
+enum Missing {
+    /// Nothing, or it is needed: it is waited for, and told.
+    Matters,
+    /// It may be on its way.
+    ForNow,
+    /// Whoever gave us the others gave us no such one.
+    ForLong,
+}
+
+impl Right {
+    fn new(resource: &'static str, may_be_missing: bool) -> Self {
+        Self {
+            resource,
+            may_be_missing,
+            was_there: false,
+            missing_since: None,
+            given_up: false,
+            pause: FIRST_TRY_AGAIN,
+        }
+    }
+
+    fn is_there(&mut self) {
+        self.was_there = true;
+        if std::mem::take(&mut self.given_up) {
+            info!(
+                resource = self.resource,
+                "it may be watched now, and counts from now on"
+            );
+        }
+    }
+
+    fn is_missing(&mut self, trouble: &Trouble) -> Missing {
+        if self.was_there || !self.may_be_missing {
+            return Missing::Matters;
+        }
+        let Trouble::Forbidden(_) = trouble else {
+            self.missing_since = None;
+            return Missing::Matters;
+        };
+        let since = *self.missing_since.get_or_insert_with(Instant::now);
+        if self.given_up || since.elapsed() >= MISSING_FOR {
+            Missing::ForLong
+        } else {
+            Missing::ForNow
+        }
+    }
+
+    fn try_again_after(&mut self) -> Duration {
+        if !std::mem::replace(&mut self.given_up, true) {
+            warn!(
+                resource = self.resource,
+                "no right to list and watch: ClusterRolloutPolicies do not count here; --cluster-policies=true waits \
+                 for the right, --cluster-policies=false does not ask for it"
+            );
+        }
+        let pause = self.pause;
+        self.pause = (pause * 2).min(LONGEST_TRY_AGAIN);
+        pause
+    }
 }
 
 fn in_scope(policy: &PolicyRef, kind: Kind, scope: Option<&Namespace>) -> bool {

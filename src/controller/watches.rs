@@ -46,7 +46,12 @@ pub async fn open(config: &ControllerConfig, feed: &Feed, last_watched: Option<S
         relists: Relists::default(),
     };
     // Before any workload is watched: what is not selected by any policy is not kept.
-    let policies = Policies::new(feed.clone(), scopes.clone(), kinds.relists.clone());
+    let policies = Policies::new(
+        feed.clone(),
+        scopes.clone(),
+        config.cluster_policies,
+        kinds.relists.clone(),
+    );
     let prepared_policies = policies.prepare().await;
     let prepared = kinds.prepare(&config.workload_kinds).await;
     let (changed, definitions) = watch::channel(Definitions::default());

@@ -9,6 +9,9 @@ use kube::client::Body;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+#[cfg(test)]
+mod tests;
+
 /// The longest text of the API server's that is passed on to logs and Events.
 const MESSAGE_CHARS: usize = 400;
 
@@ -30,7 +33,7 @@ pub enum ApiError {
     /// Admission, validation, quota.
     #[error("{0}")]
     Rejected(String),
-    /// Worth another try: overload, a server that is down, no answer in time.
+    /// Worth another try: overload, a server that is down, no answer in time, credentials that are not accepted.
     #[error("{0}")]
     Unavailable(String),
     /// The answer makes no sense.
@@ -89,8 +92,9 @@ impl ApiError {
             409 => Self::Conflict,
             404 => Self::NotFound,
             422 if field == Some("metadata.uid") => Self::Replaced,
+            // A token that has just been made or has just run out: the next one is another.
+            401 => Self::Unavailable(format!("the API server does not accept the credentials: {}", message())),
             // The authorizer's own words; admission and quota answer 403 as well.
-            401 => Self::Forbidden(message()),
             403 if message().contains("cannot ") && message().contains(" resource ") => Self::Forbidden(message()),
             429 | 500.. => Self::Unavailable(message()),
             _ => Self::Rejected(message()),

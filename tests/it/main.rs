@@ -11,6 +11,7 @@ mod support;
 mod adoption;
 mod agents;
 mod alerts;
+mod api_faults;
 mod applications;
 mod argo;
 mod baseline;

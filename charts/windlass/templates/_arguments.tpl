@@ -4,6 +4,8 @@
 {{- $s := include "windlass.settings" . | fromJson -}}
 {{- $a := list "controller" -}}
 {{- with $s.namespaces }}{{ $a = append $a (printf "--namespaces=%s" (join "," .)) }}{{ end -}}
+{{- /* Roles that are made elsewhere may allow more than these values say. */ -}}
+{{- if and $s.namespaces (or $v.rbac.clusterPolicies $v.rbac.create) }}{{ $a = append $a (printf "--cluster-policies=%t" $v.rbac.clusterPolicies) }}{{ end -}}
 {{- with $s.excludeNamespaces }}{{ $a = append $a (printf "--exclude-namespaces=%s" (join "," .)) }}{{ end -}}
 {{- with $s.namespaceSelector }}{{ $a = append $a (printf "--namespace-selector=%s" .) }}{{ end -}}
 {{- $a = append $a (printf "--sources=%s" (join "," $s.sources)) -}}

@@ -26,6 +26,7 @@ fn the_defaults_are_the_documented_ones() {
             namespaces: Vec::new(),
             exclude_namespaces: Vec::new(),
             namespace_selector: None,
+            cluster_policies: ClusterPolicies::Required,
             sources: Sources {
                 configmaps: true,
                 secrets: true,
@@ -224,6 +225,27 @@ fn an_empty_variable_counts_as_not_set() {
     for flag in FLAGS {
         assert_eq!(with_env(&flag.env(), ""), Ok(defaults()), "{}", flag.name);
     }
+}
+
+#[test]
+fn policies_of_the_cluster_may_be_left_out_with_namespaces_only() {
+    let with = |namespaces: &str, given: Option<&str>| {
+        let args = ControllerArgs {
+            namespaces: Some(namespaces.into()),
+            cluster_policies: given.map(Into::into),
+            ..Default::default()
+        };
+        ControllerConfig::new(args, &no_env)
+            .map(|config| config.cluster_policies)
+            .ok()
+    };
+    assert_eq!(with("", None), Some(ClusterPolicies::Required));
+    assert_eq!(with("", Some("true")), Some(ClusterPolicies::Required));
+    assert_eq!(with("", Some("false")), None);
+    assert_eq!(with("shop", None), Some(ClusterPolicies::IfPermitted));
+    assert_eq!(with("shop", Some("true")), Some(ClusterPolicies::Required));
+    assert_eq!(with("shop", Some("false")), Some(ClusterPolicies::Ignored));
+    assert_eq!(with("shop", Some("perhaps")), None);
 }
 
 #[test]

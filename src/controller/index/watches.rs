@@ -73,6 +73,14 @@ impl Index {
         self.note_start();
     }
 
+    /// Nobody waits for the first list of this watch any more: there is no right to it. Should it come, it counts.
+    pub fn wait_no_more_for(&mut self, watch: WatchId) {
+        if let Some(state) = self.watches.get_mut(watch.0) {
+            state.synced = true;
+        }
+        self.note_start();
+    }
+
     /// The watch that brings this, if there is one.
     #[must_use]
     pub fn watch_of(&self, feeds: Feeds, namespace: &Namespace) -> Option<WatchId> {

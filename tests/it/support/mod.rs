@@ -4,6 +4,7 @@ pub mod audit;
 pub mod build;
 pub mod cluster;
 pub mod controller;
+pub mod faulty;
 pub mod helm;
 mod history;
 pub mod kinds;
