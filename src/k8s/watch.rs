@@ -205,8 +205,9 @@ enum Failure {
 impl Failure {
     fn status(&self) -> Option<&Status> {
         match self {
-            Self::Event(status) => Some(status),
-            Self::Refused(kube::Error::Api(status)) | Self::Broken(kube::Error::Api(status)) => Some(status),
+            Self::Event(status) | Self::Refused(kube::Error::Api(status)) | Self::Broken(kube::Error::Api(status)) => {
+                Some(status)
+            }
             _ => None,
         }
     }
@@ -348,13 +349,12 @@ where
             self.worked.begins();
             match event {
                 WatchEvent::Added(object) | WatchEvent::Modified(object) => (self.sink)(Seen::Listed(object)),
-                // <https://kubernetes.io/docs/reference/using-api/api-concepts/#streaming-lists> has none before the end.
-                WatchEvent::Deleted(_) => {}
                 WatchEvent::Bookmark(bookmark) if bookmark.metadata.annotations.contains_key(END_OF_LIST) => {
                     (self.sink)(Seen::ListEnd);
                     return Ok((bookmark.metadata.resource_version, Some(events)));
                 }
-                WatchEvent::Bookmark(_) => {}
+                // Before the end no object goes: <https://kubernetes.io/docs/reference/using-api/api-concepts/#streaming-lists>.
+                WatchEvent::Deleted(_) | WatchEvent::Bookmark(_) => {}
                 WatchEvent::Error(status) => return Err(Failure::Event(status)),
             }
         }

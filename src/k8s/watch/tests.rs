@@ -310,6 +310,8 @@ enum Reply {
     Nothing,
 }
 
+type Which = fn(&str) -> bool;
+type Rule = Box<dyn FnMut(&str) -> Reply + Send>;
 type Streamed = http_body_util::combinators::UnsyncBoxBody<hyper::body::Bytes, std::io::Error>;
 
 /// Watches for this long a server that answers by its own rule, in simulated time; gives when it was asked for
@@ -320,12 +322,15 @@ async fn watch_for(
 ) -> (Vec<(Duration, String)>, Vec<String>) {
     let (service, mut handle) = mock::pair::<Request<Body>, Response<Streamed>>();
     let begun = tokio::time::Instant::now();
-    let (asked, mut requests) = tokio::sync::mpsc::unbounded_channel();
+    // No test asks more often.
+    let (asked, mut requests) = tokio::sync::mpsc::channel(10_000);
     let server = tokio::spawn(async move {
         let mut never = Vec::new();
         while let Some((request, send)) = handle.next_request().await {
             let query = request.uri().query().unwrap_or_default().to_owned();
-            let _ = asked.send((begun.elapsed(), query.clone()));
+            asked
+                .try_send((begun.elapsed(), query.clone()))
+                .expect("it is asked too often");
             let (code, lines, stays) = match rule(&query) {
                 Reply::Answer(code, lines) => (code, lines, false),
                 Reply::Stay(lines) => (200, lines, true),
@@ -334,7 +339,8 @@ async fn watch_for(
                     continue;
                 }
             };
-            let text = lines.iter().map(|line| format!("{line}\n")).collect::<String>();
+            let mut text = lines.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
+            text.push('\n');
             let frame = hyper::body::Frame::data(hyper::body::Bytes::from(text));
             let frames = futures::stream::iter([Ok::<_, std::io::Error>(frame)]);
             let rest = if stays {
@@ -415,7 +421,7 @@ async fn a_list_that_fails_is_asked_for_ever_more_rarely() {
             page(&["a"], "next")
         }
     });
-    let rules: [Box<dyn FnMut(&str) -> Reply + Send>; 4] = [
+    let rules: [Rule; 4] = [
         Box::new(each_fails),
         Box::new(second_page_fails),
         Box::new(|_| Reply::Answer(500, vec![status(500, "overloaded")])),
@@ -470,7 +476,7 @@ async fn what_was_asked_for_rarely_is_asked_for_soon_when_it_was_well_for_a_whil
     let (requests, seen) = watch_for(26 * MINUTE, rule).await;
     assert!(seen.iter().any(|what| what == "end"), "{seen:?}");
     let again: Vec<_> = requests.iter().filter(|(at, _)| *at >= 20 * MINUTE).collect();
-    let soon = again.windows(2).map(|two| two[1].0 - two[0].0).next();
+    let soon = again.windows(2).map(|two| two[1].0.saturating_sub(two[0].0)).next();
     assert!(soon.is_some_and(|pause| pause < Duration::from_secs(1)), "{again:?}");
 }
 
@@ -535,7 +541,7 @@ async fn pages_that_fail_are_streamed_again_where_that_is_not_refused() {
 #[tokio::test(start_paused = true)]
 async fn no_request_is_waited_for_without_end() {
     // What is not answered the first time, and the rest well.
-    let silent: [(&str, fn(&str) -> bool, bool); 4] = [
+    let silent: [(&str, Which, bool); 4] = [
         ("a streaming list", is_streaming, false),
         ("a page", |query| !is_watch(query) && !query.contains("continue="), true),
         ("the second page", |query| query.contains("continue="), true),
@@ -553,7 +559,7 @@ async fn no_request_is_waited_for_without_end() {
             _ if query.contains("continue=") => page(&["b"], ""),
             _ => page(&["a"], "next"),
         };
-        let mut answer: Box<dyn FnMut(&str) -> Reply + Send> = if by_pages {
+        let mut answer: Rule = if by_pages {
             Box::new(paged(well))
         } else {
             Box::new(well)
