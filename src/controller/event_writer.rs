@@ -21,7 +21,7 @@ use crate::core::event::WorkloadEvent;
 use crate::core::event_queue::{EventQueue, EventWrite, Offered, Written};
 use crate::core::name::WorkloadRef;
 use crate::k8s::error::ApiError;
-use crate::k8s::events::Occurrences;
+use crate::k8s::events::{self, Occurrences};
 use crate::ops::{EventLimit, Metrics};
 
 #[cfg(test)]
@@ -230,11 +230,11 @@ async fn send(write: &EventWrite, context: &Context, instance: &str) -> Written 
     };
     let result = match name {
         None => {
-            let send = |timeout| event.create(client, instance, occurrences, timeout);
+            let send = |timeout| events::create(event, client, instance, occurrences, timeout);
             leading.write(REQUEST_TIMEOUT, send).await.map(Written::Created)
         }
         Some(name) => {
-            let send = |timeout| event.count(client, name, occurrences, timeout);
+            let send = |timeout| events::count(event, client, name, occurrences, timeout);
             leading.write(REQUEST_TIMEOUT, send).await.map(|()| Written::Counted)
         }
     };

@@ -20,7 +20,9 @@ pub fn one_line(text: &str) -> String {
     line
 }
 
-pub(crate) fn is_invisible(c: char) -> bool {
+/// Whether a character takes no room, so that a text with it reads as another one.
+#[must_use]
+pub fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
