@@ -313,7 +313,7 @@ fn reset_hangup() {
         let runtime = runtime.expect("a runtime");
         let _entered = runtime.enter();
         // The handler stays when the stream is gone.
-        signal(SignalKind::hangup()).expect("a signal that can be handled");
+        drop(signal(SignalKind::hangup()).expect("a signal that can be handled"));
     });
 }
 

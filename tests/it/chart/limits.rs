@@ -66,6 +66,8 @@ fn what() -> Vec<Limit> {
         limit("namespace-selector", "namespaceSelector", json!({"reloader": {"namespaceSelector": "a=b"}}), json!({"reloader": {"namespaceSelector": "a=b,"}}), &["--namespace-selector=a=b,"]),
         limit("namespace-selector", "namespaceSelector", json!({"namespaceSelector": "a=b"}), json!({"namespaceSelector": "a=b", "namespaces": ["c"]}),
             &["--namespace-selector=a=b", "--namespaces=c"]),
+        limit("cluster-policies", "rbac.clusterPolicies", json!({"namespaces": ["a"], "rbac": {"clusterPolicies": true}}),
+            json!({"rbac": {"clusterPolicies": "yes"}}), &["--cluster-policies=yes"]),
         limit("source-selector", "sourceSelector", json!({"sourceSelector": "a=="}), json!({"sourceSelector": "a=-"}), &["--source-selector=a=-"]),
         limit("sources", "sources", json!({"sources": ["secrets"]}), json!({"sources": ["secret"]}), &["--sources=secret"]),
         limit("sources", "sources", json!({"sources": ["configmaps"]}), json!({"sources": []}), &["--sources=,"]),
