@@ -5,22 +5,22 @@
 //! be asked which workloads are not current, and why.
 //!
 //! ```text
-//!   API server ──watch──▶ k8s ──▶ controller::index ──▶ core::decide ──▶ k8s::patch ──▶ API server
-//!                      (digested      (small values,      (pure: state      (uid and
-//!                      on the way)    who uses what)      against state)    version checked)
+//!   API server ──watch──▶ k8s ──▶ controller::index ──▶ decide ──▶ k8s::patch ──▶ API server
+//!                      (digested      (small values,      (pure: state  (uid and
+//!                      on the way)    who uses what)      against state) version checked)
 //! ```
 //!
 //! Where to begin: [`controller::reconcile`] is the way of one change, four calls;
-//! [`core::decide`] is the decision, an ordered list of small checks.
+//! [`windlass_core::decide`] is the decision, an ordered list of small checks.
 //!
 //! | module | holds | may import |
 //! |---|---|---|
-//! | [`core`] | the pure rules | nothing of ours |
-//! | [`api`] | the types of the policies, and their schema | core |
-//! | [`k8s`] | adapters: watches, patches, Events, evidence | core, api |
-//! | [`controller`] | the loop: index, gather, write, observe | core, api, k8s, ops |
-//! | [`ops`] | metrics, admin server, logging, notifications, shutdown | core's reasons and notices |
-//! | [`agent`] | the sidecar: volumes, validation, notices, answers | core's challenge, digests and durations, ops |
+//! | [`windlass_core`] | the pure rules, a crate of its own | nothing of ours |
+//! | [`api`] | the types of the policies, and their schema | `windlass_core` |
+//! | [`k8s`] | adapters: watches, patches, Events, evidence | `windlass_core`, api |
+//! | [`controller`] | the loop: index, gather, write, observe | `windlass_core`, api, k8s, ops |
+//! | [`ops`] | metrics, admin server, logging, notifications, shutdown | `windlass_core` |
+//! | [`agent`] | the sidecar: volumes, validation, notices, answers | `windlass_core`'s agent protocol, ops |
 //! | [`cli`] | raw arguments to typed configuration | all |
 
 #![forbid(unsafe_code)]
@@ -32,16 +32,6 @@ pub mod api;
 pub mod cli;
 #[cfg(feature = "controller")]
 pub mod controller;
-#[cfg(feature = "controller")]
-pub mod core;
-/// The pure rules, as far as the agent shares them with the controller.
-#[cfg(not(feature = "controller"))]
-pub mod core {
-    pub mod challenge;
-    pub mod duration;
-    pub mod text;
-    pub mod value;
-}
 #[cfg(feature = "controller")]
 pub mod k8s;
 pub mod ops;

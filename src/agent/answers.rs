@@ -12,14 +12,14 @@ use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use hyper::http::request::Parts;
 use hyper::{Response, StatusCode};
 use tracing::warn;
+use windlass_core::agent_protocol::challenge::{
+    Answer, AnswerKey, Challenge, FORMAT, MAX_SKEW, Nonce, SEAL_HEADER, VolumeAnswer, VolumeState,
+};
 use windlass_live::{Snapshot, Volume};
 
 use super::board::Board;
 use super::files::{Fingerprint, digest};
 use super::token;
-use crate::core::challenge::{
-    Answer, AnswerKey, Challenge, FORMAT, MAX_SKEW, Nonce, SEAL_HEADER, VolumeAnswer, VolumeState,
-};
 use crate::ops::server::plain;
 
 #[cfg(test)]

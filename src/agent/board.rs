@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use windlass_core::agent_protocol::challenge::VolumeState;
 use windlass_live::Volume;
 
 use super::files::Fingerprint;
 use super::metrics::Metrics;
-use crate::core::challenge::VolumeState;
 
 /// The state of all volumes, in the order of the flags.
 pub struct Board {

@@ -6,9 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
+use windlass_core::content::value::ValueDigest;
 use windlass_live::{Entry, Snapshot};
-
-use crate::core::value::ValueDigest;
 
 #[cfg(test)]
 mod tests;

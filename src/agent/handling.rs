@@ -14,6 +14,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Mutex, watch};
 use tokio::time::sleep;
 use tracing::{info, warn};
+use windlass_core::agent_protocol::challenge::VolumeState;
 use windlass_live::{Changes, Snapshot, Volume};
 
 use super::board::{Board, Status};
@@ -23,7 +24,6 @@ use super::files::{self, Fingerprint};
 use super::metrics::{Metrics, Notification, Validation};
 use super::notify::{self, Outcome};
 use super::text::clean;
-use crate::core::challenge::VolumeState;
 
 #[cfg(test)]
 mod tests;

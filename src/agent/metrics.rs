@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use prometheus::core::Collector;
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
+use windlass_core::agent_protocol::challenge::VolumeState;
 
-use crate::core::challenge::VolumeState;
 use crate::ops::{REVISION, VERSION};
 
 #[cfg(test)]

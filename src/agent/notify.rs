@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::command::{self, End};
 use super::config::Notify;
-use super::{http, process};
+use crate::agent::http;
+use crate::agent::process;
 
 /// What became of one attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]

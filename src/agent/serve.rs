@@ -3,10 +3,10 @@
 use hyper::header::{ALLOW, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
+use windlass_core::agent_protocol::challenge;
 
 use super::answers::Answers;
 use super::metrics::Metrics;
-use crate::core::challenge;
 use crate::ops::server::{self, Handler, plain};
 use crate::ops::{Liveness, Readiness};
 

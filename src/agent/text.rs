@@ -1,6 +1,6 @@
 //! What others say, made fit for a log line and an answer.
 
-use crate::core::text::one_line;
+use windlass_core::types::text::one_line;
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
-use crate::core::challenge::{MAX_TOKEN, Token};
+use windlass_core::agent_protocol::challenge::{MAX_TOKEN, Token};
 
 /// Reads the file; an error is one sentence that names it and quotes nothing.
 pub(super) async fn read(path: &Path) -> Result<Token, String> {

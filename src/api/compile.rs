@@ -6,6 +6,15 @@
 use std::sync::Arc;
 
 use jiff::SignedDuration;
+use windlass_core::policy::in_place;
+use windlass_core::policy::window::Schedule;
+use windlass_core::policy::{self, Says, Selects};
+use windlass_core::types::glob::is_pattern;
+use windlass_core::types::labels::{Must, Requirement, Selector};
+use windlass_core::types::name::SourceKind;
+use windlass_core::workload::class::{self, RuleSet};
+use windlass_core::workload::optin;
+use windlass_core::workload::pattern::{Pattern, is_key_or_glob};
 
 use super::policy::{
     ClusterWorkloads, HttpMethod, InPlace, Mode, NotifyHttp, OnTimeout, PolicySpec, Rule, SourcePattern, Sources,
@@ -14,15 +23,6 @@ use super::policy::{
 use super::restart::{Restart, Window};
 use super::selector::{LabelOperator, LabelRequirement, LabelSelector};
 use super::{ClusterRolloutPolicySpec, Duration, RolloutPolicySpec};
-use crate::core::class::{self, RuleSet};
-use crate::core::glob::is_pattern;
-use crate::core::in_place;
-use crate::core::labels::{Must, Requirement, Selector};
-use crate::core::name::SourceKind;
-use crate::core::optin;
-use crate::core::pattern::{Pattern, is_key_or_glob};
-use crate::core::policy::{self, Says, Selects};
-use crate::core::window::Schedule;
 
 /// Entries of a list of patterns, and of rules.
 pub(super) const ENTRIES: usize = 64;

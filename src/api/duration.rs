@@ -5,9 +5,9 @@ use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+use windlass_core::types::duration;
 
 use super::schema::{DURATION, DURATION_LENGTH};
-use crate::core::duration;
 
 /// A length of time, written as `500ms`, `2s`, `10m` or `1h30m`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]

@@ -12,13 +12,13 @@
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use windlass_core::types::name;
 
 use super::Duration;
 use super::restart::Restart;
 use super::schema::{KEY_PATTERN, NAME_PATTERN, PATH, SUBDOMAIN, between, rule, rules};
 use super::selector::LabelSelector;
 use super::status::PolicyStatus;
-use crate::core::name;
 
 /// Which workloads, which of their sources, and what a change of those leads to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, CustomResource, JsonSchema)]

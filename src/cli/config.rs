@@ -5,17 +5,18 @@ use std::ffi::{OsStr, OsString};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use windlass_core::compat::Compat;
+use windlass_core::content::baseline::RESTARTS_KEPT;
+use windlass_core::decide::Presence;
+use windlass_core::lease::Times;
+use windlass_core::types::duration;
+use windlass_core::workload::kind::KindId;
+
 use super::UsageError;
 use super::args::ControllerArgs;
 use super::selector::selector;
 use super::setting::{Setting, duration_in, flags};
 use crate::controller::{ClusterPolicies, ControllerConfig, Described, REQUEST_TIMEOUT, Sources, WorkloadKind};
-use crate::core::baseline::RESTARTS_KEPT;
-use crate::core::compat::Compat;
-use crate::core::decide::Presence;
-use crate::core::duration;
-use crate::core::kind::KindId;
-use crate::core::lease::Times;
 
 mod notify;
 #[cfg(test)]

@@ -5,8 +5,9 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use windlass_core::types::duration;
+
 use super::UsageError;
-use crate::core::duration;
 
 /// Where a value is from that nobody gave.
 const DEFAULT: &str = "the default";

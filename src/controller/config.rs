@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::core::compat::Compat;
-use crate::core::decide::Presence;
-use crate::core::kind::KindId;
-use crate::core::lease::Times;
+use windlass_core::compat::Compat;
+use windlass_core::decide::Presence;
+use windlass_core::lease::Times;
+use windlass_core::workload::kind::KindId;
+
 use crate::ops::{LogFormat, LogLevel, Notifications};
 
 /// How the controller runs: the flags of `windlass controller`, checked.

@@ -4,22 +4,22 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use windlass_core::annotation;
+use windlass_core::compat::marks::{Marks, Rival};
+use windlass_core::content::baseline::{Baseline, Unsure};
+use windlass_core::decide::{Change, Foreign, Trusted};
+use windlass_core::policy::terms::Terms;
+use windlass_core::reason::{Reason, State};
+use windlass_core::types::name::{Key, Namespace, SourceKind, SourceRef, Version};
+use windlass_core::types::time::Second;
+use windlass_core::workload::Workload;
+use windlass_core::workload::kind::{Progress, RevisionFrom};
+use windlass_core::workload::optin::{OptIn, Referenced};
+use windlass_core::workload::pattern::Pattern;
+use windlass_core::workload::reference::{Use, Uses};
 
 use super::index::{How, Rules, Verdicts};
 use super::propagation::Propagating;
-use crate::core::annotation;
-use crate::core::baseline::{Baseline, Unsure};
-use crate::core::decide::{Change, Foreign, Trusted};
-use crate::core::kind::{Progress, RevisionFrom};
-use crate::core::marks::{Marks, Rival};
-use crate::core::name::{Key, Namespace, SourceKind, SourceRef, Version};
-use crate::core::optin::{OptIn, Referenced};
-use crate::core::pattern::Pattern;
-use crate::core::reason::{Reason, State};
-use crate::core::reference::{Use, Uses};
-use crate::core::terms::Terms;
-use crate::core::time::Second;
-use crate::core::workload::Workload;
 
 /// Names of changed keys that are kept for one workload until it is decided.
 const KEYS_KEPT: usize = 64;

@@ -13,13 +13,13 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use tracing::warn;
+use windlass_core::notice::event::WorkloadEvent;
+use windlass_core::notice::event_queue::{EventQueue, EventWrite, Offered, Written};
+use windlass_core::types::name::WorkloadRef;
 
 use super::gather::Context;
 use super::queue::Queue;
 use super::{EVENTS_QUEUED, REQUEST_TIMEOUT};
-use crate::core::event::WorkloadEvent;
-use crate::core::event_queue::{EventQueue, EventWrite, Offered, Written};
-use crate::core::name::WorkloadRef;
 use crate::k8s::error::ApiError;
 use crate::k8s::events::{self, Occurrences};
 use crate::ops::{EventLimit, Metrics};

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use kube::{Api, Client};
 use tokio::sync::Notify;
+use windlass_core::types::name::{Namespace, SourceKind, WorkloadRef};
+use windlass_core::types::time::Second;
+use windlass_core::workload::kind::KindId;
 
 use super::gather::Context;
 use super::index::{Feeds, How, Index, Wanted, WatchId};
 use super::kinds::is_custom;
 use super::queue::Queue;
 use super::troubles::Troubles;
-use crate::core::kind::KindId;
-use crate::core::name::{Namespace, SourceKind, WorkloadRef};
-use crate::core::time::Second;
 use crate::k8s::lean::{
     Role, Watched, WatchedConfigMap, WatchedSecret, WatchedWorkload, source_resource, workload_resource,
 };

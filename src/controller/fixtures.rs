@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use kube::Client;
+use windlass_core::content::digest::KeyRing;
+use windlass_core::decide::{Presence, Settings};
+use windlass_core::governor::Governor;
 
 use super::clock::Clock;
 use super::gather::Context;
 use super::index::Index;
 use super::leading::Leading;
-use crate::core::decide::{Presence, Settings};
-use crate::core::digest::KeyRing;
-use crate::core::governor::Governor;
 use crate::ops::{Metrics, Vocabulary};
 
 /// A process that leads alone, and lets 20 roll at a time.

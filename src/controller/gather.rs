@@ -5,20 +5,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kube::Client;
+use windlass_core::annotation::ALLOW_FROM;
+use windlass_core::content::digest::KeyRing;
+use windlass_core::decide::{Action, Input, Need, Plan, Settings, View, decide};
+use windlass_core::governor::Governor;
+use windlass_core::policy::terms::Budget;
+use windlass_core::reason::{Reason, State};
+use windlass_core::types::name::{SourceRef, Uid, Version, WorkloadRef};
+use windlass_core::workload::optin::OptIn;
+use windlass_core::workload::proof::Proof;
 
 use super::clock::Clock;
 use super::entry::WorkloadEntry;
 use super::index::{Counted, Index};
 use super::leading::Leading;
-use crate::core::annotation::ALLOW_FROM;
-use crate::core::decide::{Action, Input, Need, Plan, Settings, View, decide};
-use crate::core::digest::KeyRing;
-use crate::core::governor::Governor;
-use crate::core::name::{SourceRef, Uid, Version, WorkloadRef};
-use crate::core::optin::OptIn;
-use crate::core::proof::Proof;
-use crate::core::reason::{Reason, State};
-use crate::core::terms::Budget;
 use crate::k8s::error::ApiError;
 use crate::k8s::evidence;
 

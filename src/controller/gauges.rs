@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use windlass_core::reason::{REASONS, Reason, STATES, State};
+use windlass_core::workload::kind::KindId;
 
 use super::index::Index;
 use super::waits::{is_hold, is_wait};
-use crate::core::kind::KindId;
-use crate::core::reason::{REASONS, Reason, STATES, State};
 use crate::ops::Metrics;
 
 /// Of one kind: how many workloads stand where, and of all: how many are held by what.

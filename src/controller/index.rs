@@ -21,16 +21,17 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use windlass_core::decide::{Failure, View};
+use windlass_core::policy::terms::{BuiltIn, Terms};
+use windlass_core::reason::{Reason, State};
+use windlass_core::types::name::{Namespace, SourceKind, SourceRef, Version, WorkloadRef};
+use windlass_core::workload::Source;
+use windlass_core::workload::kind::KindId;
+use windlass_core::workload::optin::{OptIn, Reading};
+use windlass_core::workload::reference::{Consumed, Use, Uses};
+
 use super::config::Sources;
 use super::entry::WorkloadEntry;
-use crate::core::decide::{Failure, View};
-use crate::core::kind::KindId;
-use crate::core::name::{Namespace, SourceKind, SourceRef, Version, WorkloadRef};
-use crate::core::optin::{OptIn, Reading};
-use crate::core::reason::{Reason, State};
-use crate::core::reference::{Consumed, Use, Uses};
-use crate::core::terms::{BuiltIn, Terms};
-use crate::core::workload::Source;
 use crate::k8s::lean::Delegation;
 
 mod delegations;
@@ -339,7 +340,7 @@ impl Index {
         let first = SourceRef {
             namespace: namespace.clone(),
             kind,
-            name: crate::core::name::Name::from(""),
+            name: windlass_core::types::name::Name::from(""),
         };
         let place = (namespace.clone(), kind);
         self.sources

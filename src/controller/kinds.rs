@@ -9,13 +9,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tracing::info;
+use windlass_core::types::name::Namespace;
+use windlass_core::workload::kind::KindId;
 
 use super::config::WorkloadKind;
 use super::definitions::{self, Definitions};
 use super::feed::{Announced, Feed};
 use super::index::Feeds;
-use crate::core::kind::KindId;
-use crate::core::name::Namespace;
 use crate::k8s::discovery;
 
 /// What makes the watches of workloads list again.

@@ -1,6 +1,6 @@
 //! Who writes: this process alone, or the one of several replicas that holds the Lease.
 //!
-//! The rules are [`crate::core::lease`]'s; here are the clock, the conversation with the API server, and
+//! The rules are [`windlass_core::lease`]'s; here are the clock, the conversation with the API server, and
 //! the question that each write asks right before it is sent.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,9 +10,9 @@ use kube::Client;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::Notify;
 use tracing::{debug, info, warn};
+use windlass_core::lease::{Elector, Holder, Monotonic, Step, Times};
 
 use super::clock::Clock;
-use crate::core::lease::{Elector, Holder, Monotonic, Step, Times};
 use crate::k8s::error::ApiError;
 use crate::k8s::lease::{Lease, answer};
 use crate::ops::Metrics;

@@ -6,21 +6,21 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
+use windlass_core::content::baseline::Baseline;
+use windlass_core::decide::{Action, Change, Plan};
+use windlass_core::notice::Standing;
+use windlass_core::notice::event::{Severity, WorkloadEvent};
+use windlass_core::policy::PolicyRef;
+use windlass_core::reason::{Reason, State};
+use windlass_core::types::name::{Version, WorkloadRef};
+use windlass_core::types::text::{NAMED, one_line};
+use windlass_core::workload::kind::KindId;
 
 use super::entry::WorkloadEntry;
 use super::event_writer::EventBacklog;
 use super::gather::{Context, Decided};
 use super::gauges::{self, since, word};
 use super::journeys::Journeys;
-use crate::core::baseline::Baseline;
-use crate::core::decide::{Action, Change, Plan};
-use crate::core::event::{Severity, WorkloadEvent};
-use crate::core::kind::KindId;
-use crate::core::name::{Version, WorkloadRef};
-use crate::core::notice::Standing;
-use crate::core::policy::PolicyRef;
-use crate::core::reason::{Reason, State};
-use crate::core::text::{NAMED, one_line};
 use crate::k8s::error::ApiError;
 use crate::ops::{InPlaceResult, Metrics, Notifier, RestartResult};
 
@@ -290,7 +290,7 @@ impl Observer {
     fn say(
         &self,
         workload: &WorkloadRef,
-        uid: &crate::core::name::Uid,
+        uid: &windlass_core::types::name::Uid,
         state: State,
         reason: Reason,
         note: &str,

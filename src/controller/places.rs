@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tracing::info;
+use windlass_core::types::name::Namespace;
 
 use super::feed::{Feed, api};
 use super::index::Stage;
 use super::troubles::Troubles;
-use crate::core::name::Namespace;
 use crate::k8s::lean::{WatchedName, resource};
 use crate::k8s::watch::{Seen, Watching, follow};
 

@@ -13,6 +13,8 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{info, warn};
+use windlass_core::policy::PolicyRef;
+use windlass_core::types::name::Namespace;
 
 use super::config::ClusterPolicies;
 use super::definitions::{self, Definitions};
@@ -21,8 +23,6 @@ use super::index::{Feeds, Index, Touched, WatchId};
 use super::kinds::Relists;
 use super::troubles::Troubles;
 use crate::api::{ClusterRolloutPolicy, RolloutPolicy};
-use crate::core::name::Namespace;
-use crate::core::policy::PolicyRef;
 use crate::k8s::discovery;
 use crate::k8s::error::ApiError;
 use crate::k8s::lean::{WatchedName, WatchedPolicy, resource};

@@ -2,7 +2,7 @@
 //! asked, until every pod is known to have taken the change or somebody has to be told that it did not.
 //!
 //! A workload's files are brought up to date in rounds. What comes of a round goes into the index, and
-//! the workload is decided again: what follows from it is [`crate::core::decide`]'s to say.
+//! the workload is decided again: what follows from it is [`windlass_core::decide`]'s to say.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -12,14 +12,14 @@ use futures::StreamExt as _;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use windlass_core::agent_protocol::propagation::{Progress, RunningPod, Takes, Verdict, Wanted, clean, takes};
+use windlass_core::decide::Files;
+use windlass_core::types::name::{Version, WorkloadRef};
+use windlass_core::workload::class::Class;
 
 use super::config::ControllerConfig;
 use super::gather::Context;
 use super::queue::Queue;
-use crate::core::class::Class;
-use crate::core::decide::Files;
-use crate::core::name::{Version, WorkloadRef};
-use crate::core::propagation::{Progress, RunningPod, Takes, Verdict, Wanted, clean, takes};
 use crate::k8s::error::ApiError;
 use crate::k8s::pods;
 use crate::ops::Metrics;
@@ -297,7 +297,7 @@ impl Propagator {
         &self,
         round: &Round,
         port: u16,
-        token: &crate::core::challenge::Token,
+        token: &windlass_core::agent_protocol::challenge::Token,
         mut left: Vec<&RunningPod>,
         came: &mut Came,
     ) {

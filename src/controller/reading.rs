@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tracing::warn;
+use windlass_core::types::name::{SourceRef, WorkloadRef};
 
 use super::feed::{Feed, apply};
 use super::index::{Feeds, How, Wanted};
 use super::reconcile::backoff;
-use crate::core::name::{SourceRef, WorkloadRef};
 use crate::k8s::error::ApiError;
 use crate::k8s::lean::WatchedWorkload;
 use crate::k8s::read;

@@ -9,6 +9,12 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tracing::warn;
+use windlass_core::content::baseline::Baseline;
+use windlass_core::decide::{Action, Plan, Trusted, mark_of};
+use windlass_core::governor::Turn;
+use windlass_core::reason::{Reason, State};
+use windlass_core::types::name::{SourceRef, WorkloadRef};
+use windlass_core::workload::kind::Progress;
 
 use super::gather::{Context, Decided, Undecided, decide_now, prove};
 use super::index::{Wanted, is_done};
@@ -16,12 +22,6 @@ use super::observe::{Named, Observer, Outcome};
 use super::propagation::Propagator;
 use super::queue::Queue;
 use super::rehearsal::{Change, Of, Part, Rehearsals};
-use crate::core::baseline::Baseline;
-use crate::core::decide::{Action, Plan, Trusted, mark_of};
-use crate::core::governor::Turn;
-use crate::core::kind::Progress;
-use crate::core::name::{SourceRef, WorkloadRef};
-use crate::core::reason::{Reason, State};
 use crate::k8s::error::ApiError;
 use crate::k8s::patch::{WorkloadPatch, Write};
 

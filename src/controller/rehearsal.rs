@@ -8,9 +8,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
+use windlass_core::types::name::{Namespace, SourceRef, Version, WorkloadRef};
+use windlass_core::workload::kind::KindId;
 
-use crate::core::kind::KindId;
-use crate::core::name::{Namespace, SourceRef, Version, WorkloadRef};
 use crate::k8s::error::ApiError;
 
 #[cfg(test)]

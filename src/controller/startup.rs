@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use kube::Client;
 use tracing::{error, info, warn};
+use windlass_core::content::digest::KeyRing;
+use windlass_core::policy::terms::Terms;
+use windlass_core::reason::{Reason, State};
+use windlass_core::types::name::Uid;
+use windlass_core::types::time::Second;
+use windlass_core::workload::kind::{DEPLOYMENT, History, Progress};
 
 use super::clock::Clock;
 use super::entry::WorkloadEntry;
 use super::gather::Context;
-use crate::core::digest::KeyRing;
-use crate::core::kind::{DEPLOYMENT, History, Progress};
-use crate::core::name::Uid;
-use crate::core::reason::{Reason, State};
-use crate::core::terms::Terms;
-use crate::core::time::Second;
 use crate::k8s::error::ApiError;
 use crate::k8s::evidence;
 use crate::k8s::heartbeat::Heartbeat;

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tracing::{debug, warn};
+use windlass_core::policy::PolicyRef;
 
 use super::gather::Context;
 use super::index::DueStatus;
-use crate::core::policy::PolicyRef;
 use crate::k8s::error::ApiError;
 use crate::k8s::policy_status;
 use crate::ops::Metrics;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use tracing::{debug, info, warn};
+use windlass_core::types::name::Namespace;
 
-use crate::core::name::Namespace;
 use crate::k8s::watch::Trouble;
 use crate::ops::{Metrics, WatchRestart};
 

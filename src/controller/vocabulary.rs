@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use windlass_core::reason::{REASONS, Reason, STATES};
+use windlass_core::workload::kind::KindId;
+
 use super::waits::{self, Ends};
-use super::{gauges, policies};
-use crate::core::kind::KindId;
-use crate::core::reason::{REASONS, Reason, STATES};
+use crate::controller::gauges;
+use crate::controller::policies;
 use crate::k8s::client::{self, Answered};
+use crate::ops::metrics;
 use crate::ops::metrics::Values;
-use crate::ops::{ApiCode, Metrics, Verb, Vocabulary, metrics};
+use crate::ops::{ApiCode, Metrics, Verb, Vocabulary};
 
 #[cfg(test)]
 mod tests;

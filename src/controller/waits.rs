@@ -1,6 +1,6 @@
 //! Which reasons mean that a workload is not current, and who ends that.
 
-use crate::core::reason::Reason;
+use windlass_core::reason::Reason;
 
 /// Who or what ends a hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use windlass_core::types::name::{Namespace, SourceKind};
+use windlass_core::types::time::Second;
 
 use super::config::{ControllerConfig, Sources};
 use super::definitions::{self, Definitions};
@@ -12,8 +14,6 @@ use super::index::{Feeds, Index};
 use super::kinds::{self, Kinds, Relists};
 use super::places::{self, Gained, Places};
 use super::policies::{self, Policies};
-use crate::core::name::{Namespace, SourceKind};
-use crate::core::time::Second;
 
 /// Opens all watches and waits until each has finished its first list.
 pub async fn open(config: &ControllerConfig, feed: &Feed, last_watched: Option<Second>) -> JoinSet<()> {

@@ -10,6 +10,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+use windlass_core::types::name::WorkloadRef;
+use windlass_core::types::time::Second;
 
 use super::config::ControllerConfig;
 use super::event_writer::{self, EventBacklog};
@@ -21,9 +23,10 @@ use super::observe::Observer;
 use super::propagation::Propagator;
 use super::queue::Queue;
 use super::reconcile::Reconciler;
-use super::{EVENTS_QUEUED, rehearsal, startup, statuses, work};
-use crate::core::name::WorkloadRef;
-use crate::core::time::Second;
+use super::{EVENTS_QUEUED, work};
+use crate::controller::rehearsal;
+use crate::controller::startup;
+use crate::controller::statuses;
 use crate::k8s::heartbeat::{self, Heartbeat};
 use crate::ops::{Metrics, Notifier};
 

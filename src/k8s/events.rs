@@ -9,10 +9,10 @@ use kube::core::{Request, Resource as _};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
+use windlass_core::notice::event::{Severity, WorkloadEvent};
 
 use super::error::{ApiError, send};
 use super::lean::resource;
-use crate::core::event::{Severity, WorkloadEvent};
 
 /// How often an Event has happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

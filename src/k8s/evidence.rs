@@ -8,16 +8,16 @@ use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::core::{Request, Resource as _};
 use serde::Deserialize;
 use serde_json::Value;
+use windlass_core::annotation;
+use windlass_core::types::name::{Namespace, Uid, WorkloadRef};
+use windlass_core::types::time::Second;
+use windlass_core::workload::kind::History;
+use windlass_core::workload::proof::{Pod, Proof, Revision};
 
 use super::error::{ApiError, send};
 use super::lean::{BASELINE_BYTES, Json, WITNESS_BYTES, resource};
 use super::lenient::{Field, Lenient, read_from_fields};
 use super::read;
-use crate::core::annotation;
-use crate::core::kind::History;
-use crate::core::name::{Namespace, Uid, WorkloadRef};
-use crate::core::proof::{Pod, Proof, Revision};
-use crate::core::time::Second;
 
 #[cfg(test)]
 mod tests;

@@ -18,12 +18,12 @@ use kube::core::{Request, Resource as _};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
+use windlass_core::content::digest::{KEY_BYTES, KeyRing};
+use windlass_core::types::name::SourceKind;
 
 use super::error::{ApiError, send};
 use super::lean::source_resource;
 use super::read;
-use crate::core::digest::{KEY_BYTES, KeyRing};
-use crate::core::name::SourceKind;
 
 #[cfg(test)]
 mod tests;

@@ -11,14 +11,14 @@ use kube::api::{ApiResource, DynamicObject};
 use kube::core::{DynamicResourceScope, ObjectMeta, Resource};
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use windlass_core::annotation;
+use windlass_core::content::content_time::ContentTime;
+use windlass_core::types::labels::Labels;
+use windlass_core::types::name::{Name, Namespace, SourceKind, Uid, Version};
+use windlass_core::types::time::Second;
+use windlass_core::workload::kind::KindId;
 
 use super::lenient::{self, Field, read_from_fields};
-use crate::core::annotation;
-use crate::core::content_time::ContentTime;
-use crate::core::kind::KindId;
-use crate::core::labels::Labels;
-use crate::core::name::{Name, Namespace, SourceKind, Uid, Version};
-use crate::core::time::Second;
 
 mod json;
 mod policy;

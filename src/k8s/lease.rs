@@ -11,13 +11,13 @@ use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::{Request, Resource as _};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use windlass_core::lease::{Answer, Call, Holder, Record};
+use windlass_core::types::name::Version;
 
 use super::error::{ApiError, send};
 use super::lean::resource;
 use super::patch::FIELD_MANAGER;
 use super::read;
-use crate::core::lease::{Answer, Call, Holder, Record};
-use crate::core::name::Version;
 
 #[cfg(test)]
 mod simulation;

@@ -13,14 +13,14 @@ use kube::api::{DynamicObject, Patch, PatchParams};
 use kube::core::{Request, Resource as _};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use windlass_core::annotation::{self, reloader, wave};
+use windlass_core::compat::marks::Marks;
+use windlass_core::decide::{By, Pause, Restart};
+use windlass_core::types::name::{Uid, Version, WorkloadRef};
 
 use super::client::METADATA;
 use super::error::{ApiError, send};
 use super::lean::workload_resource;
-use crate::core::annotation::{self, reloader, wave};
-use crate::core::decide::{By, Pause, Restart};
-use crate::core::marks::Marks;
-use crate::core::name::{Uid, Version, WorkloadRef};
 
 #[cfg(test)]
 mod tests;

@@ -9,14 +9,14 @@ use kube::core::Request;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::json;
+use windlass_core::agent_protocol::propagation::{Container, Mount, Part, RunningPod, Volume};
+use windlass_core::annotation::NUDGE;
+use windlass_core::types::name::{Key, Name, Namespace, SourceKind, Uid, WorkloadRef};
 
 use super::error::{ApiError, send};
 use super::evidence::{AnyPod, Meta, pods_of, pods_url};
 use super::lenient::{Field, read_from_fields};
 use super::patch::FIELD_MANAGER;
-use crate::core::annotation::NUDGE;
-use crate::core::name::{Key, Name, Namespace, SourceKind, Uid, WorkloadRef};
-use crate::core::propagation::{Container, Mount, Part, RunningPod, Volume};
 
 /// Reads the pods of a workload that run: one GET and two LISTs, and one GET more where the pod template
 /// is another object's. `None`: nothing tells which are the workload's.

@@ -7,12 +7,12 @@ use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
 use kube::core::{Request, Resource as _};
 use serde::de::IgnoredAny;
 use serde_json::json;
+use windlass_core::policy::PolicyRef;
+use windlass_core::types::name::Uid;
 
 use super::error::{ApiError, send};
 use super::patch::FIELD_MANAGER;
 use crate::api::{ClusterRolloutPolicy, PolicyStatus, RolloutPolicy};
-use crate::core::name::Uid;
-use crate::core::policy::PolicyRef;
 
 /// Writes it. Another policy of that name is left alone.
 ///
@@ -31,7 +31,10 @@ pub async fn write(
     };
     let url = DynamicObject::url_path(
         &row,
-        policy.namespace.as_ref().map(crate::core::name::Namespace::as_str),
+        policy
+            .namespace
+            .as_ref()
+            .map(windlass_core::types::name::Namespace::as_str),
     );
     let params = PatchParams::apply(FIELD_MANAGER);
     let patch = Patch::Merge(json!({

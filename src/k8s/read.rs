@@ -8,11 +8,11 @@ use kube::api::{DynamicObject, GetParams};
 use kube::core::{Request, Resource as _};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use windlass_core::types::name::{Name, Namespace, SourceKind, SourceRef, WorkloadRef};
+use windlass_core::workload::Source;
 
 use super::error::{ApiError, send};
 use super::lean::{ReadSecret, Watched as _, WatchedConfigMap, source_resource, workload_resource};
-use crate::core::name::{Name, Namespace, SourceKind, SourceRef, WorkloadRef};
-use crate::core::workload::Source;
 
 /// Reads a source, digested while it is decoded.
 ///

@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::symlink};
 
-use windlass::core::challenge::{Challenge, Nonce, Token, VolumeState::Applied, VolumeState::Pending};
+use windlass_core::agent_protocol::challenge::{Challenge, Nonce, Token, VolumeState::Applied, VolumeState::Pending};
 
 use crate::{
     kubelet::Kubelet,

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use windlass::core::challenge::VolumeState::Applied;
+use windlass_core::agent_protocol::challenge::VolumeState::Applied;
 
 use crate::{
     kubelet::Kubelet,

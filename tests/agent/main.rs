@@ -2,7 +2,7 @@
 //! and applications that are processes of their own.
 
 mod answers;
-#[path = "../../live/tests/it/kubelet.rs"]
+#[path = "../../crates/live/tests/it/kubelet.rs"]
 #[expect(dead_code, reason = "shared with the tests of the library, which use more of it")]
 mod kubelet;
 mod limits;

@@ -2,7 +2,7 @@
 
 use std::{fs, net::TcpListener};
 
-use windlass::core::challenge::VolumeState::{Applied, Failed, Pending};
+use windlass_core::agent_protocol::challenge::VolumeState::{Applied, Failed, Pending};
 
 use crate::{
     kubelet::Kubelet,

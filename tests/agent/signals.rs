@@ -2,7 +2,7 @@
 
 use std::{fs, thread};
 
-use windlass::core::challenge::VolumeState::{Applied, Failed, Pending};
+use windlass_core::agent_protocol::challenge::VolumeState::{Applied, Failed, Pending};
 
 use crate::{
     kubelet::Kubelet,

@@ -3,7 +3,7 @@
 use std::{fs, net::TcpListener, process::Output};
 
 use rustix::process::Signal;
-use windlass::core::challenge::VolumeState::{Applied, Pending};
+use windlass_core::agent_protocol::challenge::VolumeState::{Applied, Pending};
 
 use crate::{
     kubelet::Kubelet,

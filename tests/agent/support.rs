@@ -18,7 +18,9 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::signal::unix::{SignalKind, signal};
-use windlass::core::challenge::{Answer, Challenge, Nonce, SEAL_HEADER, Token, VolumeAnswer, VolumeState};
+use windlass_core::agent_protocol::challenge::{
+    Answer, Challenge, Nonce, SEAL_HEADER, Token, VolumeAnswer, VolumeState,
+};
 
 use crate::kubelet::Kubelet;
 

@@ -1,6 +1,6 @@
 //! What the validator refuses is not told.
 
-use windlass::core::challenge::VolumeState::{self, Applied, Refused};
+use windlass_core::agent_protocol::challenge::VolumeState::{self, Applied, Refused};
 
 use crate::{
     kubelet::Kubelet,

@@ -35,7 +35,7 @@ has to look at another value. `tests/it/chart/limits.rs` asks both, the program 
 {{- end -}}
 {{- end -}}
 
-{{/* The times of a lease, as src/core/lease.rs has them. Call with leaderElection. */}}
+{{/* The times of a lease, as crates/core/src/lease.rs has them. Call with leaderElection. */}}
 {{- define "windlass.limits.lease" -}}
 {{- include "windlass.between" (dict "name" "leaderElection.leaseDuration" "value" .leaseDuration "least" "2s" "most" "1h") -}}
 {{- $duration := include "windlass.milliseconds" .leaseDuration | int64 -}}

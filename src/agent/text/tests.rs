@@ -1,7 +1,7 @@
 use proptest::prelude::*;
+use windlass_core::types::text::is_invisible;
 
 use super::*;
-use crate::core::text::is_invisible;
 
 #[test]
 fn a_message_is_one_short_line() {

@@ -4,13 +4,14 @@ use std::ffi::OsString;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use windlass_core::notice::{Occasion, Occasions};
+
 use super::{
     NOTIFY_CA_FILE, NOTIFY_CLOUDEVENTS, NOTIFY_CLUSTER, NOTIFY_INTERVAL, NOTIFY_ON, NOTIFY_SLACK, NOTIFY_TEAMS, list,
 };
 use crate::cli::UsageError;
 use crate::cli::args::NotifyArgs;
 use crate::cli::setting::{Setting, duration_in};
-use crate::core::notice::{Occasion, Occasions};
 use crate::ops::Notifications;
 
 const INTERVAL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(1);

@@ -1,7 +1,8 @@
 use std::path::PathBuf;
 
+use windlass_core::notice::{OCCASIONS, Occasions};
+
 use super::*;
-use crate::core::notice::{OCCASIONS, Occasions};
 use crate::ops::{LogFormat, Notifications};
 
 fn no_env(_: &str) -> Option<OsString> {

@@ -4,14 +4,14 @@ use http::{Request, Response};
 use kube::Client;
 use kube::client::Body;
 use serde_json::{Value, json};
+use windlass_core::notice::event::Severity;
+use windlass_core::reason::Reason;
+use windlass_core::types::name::{Name, Namespace, Uid};
+use windlass_core::workload::kind::DEPLOYMENT;
 
 use super::*;
 use crate::controller::fixtures;
 use crate::controller::index::{Index, Rules};
-use crate::core::event::Severity;
-use crate::core::kind::DEPLOYMENT;
-use crate::core::name::{Name, Namespace, Uid};
-use crate::core::reason::Reason;
 
 /// When which request came.
 type Requests = Arc<Mutex<Vec<(Duration, String)>>>;

@@ -1,9 +1,10 @@
 //! Argo Rollouts with a `workloadRef`: the template is another object's, and so is everything that
 //! is written; how far the pods have come only the Rollout says.
 
+use windlass_core::types::name::{Uid, WorkloadRef};
+use windlass_core::workload::Workload;
+
 use super::{Delegated, Index, Wanted, WatchId};
-use crate::core::name::{Uid, WorkloadRef};
-use crate::core::workload::Workload;
 use crate::k8s::lean::Delegation;
 
 impl Index {

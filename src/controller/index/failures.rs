@@ -4,13 +4,14 @@
 //! While somebody watches, who failed is known until it recovers, whatever becomes of its template. After a
 //! start it is read from the template's cause, and of a rollout that was undone from the baseline.
 
+use windlass_core::content::baseline::{Baseline, Unsure};
+use windlass_core::content::cause::Caused;
+use windlass_core::decide::Failure;
+use windlass_core::reason::{Reason, State};
+use windlass_core::types::name::{Namespace, WorkloadRef};
+
 use super::Index;
 use crate::controller::entry::WorkloadEntry;
-use crate::core::baseline::{Baseline, Unsure};
-use crate::core::cause::Caused;
-use crate::core::decide::Failure;
-use crate::core::name::{Namespace, WorkloadRef};
-use crate::core::reason::{Reason, State};
 
 impl Index {
     /// Takes note of whether a workload has failed. Gives those that may go on because it has not, or

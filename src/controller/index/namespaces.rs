@@ -5,8 +5,9 @@
 
 use std::collections::HashSet;
 
+use windlass_core::types::name::{Namespace, SourceRef, WorkloadRef};
+
 use super::Index;
-use crate::core::name::{Namespace, SourceRef, WorkloadRef};
 
 /// The namespaces that belong to the index.
 #[derive(Debug, Default)]

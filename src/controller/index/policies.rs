@@ -5,15 +5,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use windlass_core::policy::terms::Terms;
+use windlass_core::policy::{By, Governed, Policies, Policy, PolicyRef, Selects, Subject};
+use windlass_core::types::labels::Labels;
+use windlass_core::types::name::{Namespace, WorkloadRef};
+use windlass_core::workload::class::RuleMemo;
+use windlass_core::workload::optin::OptIn;
+use windlass_core::workload::{Rare, Workload};
+
 use super::Index;
 use crate::controller::entry::{Governing, Under};
-use crate::core::class::RuleMemo;
-use crate::core::labels::Labels;
-use crate::core::name::{Namespace, WorkloadRef};
-use crate::core::optin::OptIn;
-use crate::core::policy::{By, Governed, Policies, Policy, PolicyRef, Selects, Subject};
-use crate::core::terms::Terms;
-use crate::core::workload::{Rare, Workload};
 use crate::k8s::lean::About;
 
 /// Policies and what is derived from them.

@@ -1,13 +1,13 @@
 //! Sources coming, changing and going, and whom that concerns.
 
 use jiff::Timestamp;
+use windlass_core::content::Contents;
+use windlass_core::content::content_time::ContentTime;
+use windlass_core::types::name::{Key, SourceKind, SourceRef, Version, WorkloadRef};
+use windlass_core::types::time::Second;
+use windlass_core::workload::Source;
 
 use super::{Feeds, How, Index, Wanted, WatchId};
-use crate::core::content::Contents;
-use crate::core::content_time::ContentTime;
-use crate::core::name::{Key, SourceKind, SourceRef, Version, WorkloadRef};
-use crate::core::time::Second;
-use crate::core::workload::Source;
 
 #[derive(Debug)]
 pub(super) struct SourceEntry {

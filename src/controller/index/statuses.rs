@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use windlass_core::policy::in_place::OnTimeout;
+use windlass_core::policy::{Policy, PolicyRef};
+use windlass_core::reason::{Reason, State};
+use windlass_core::types::name::{Uid, WorkloadRef};
+use windlass_core::types::text::some_of;
 
 use super::super::entry::WorkloadEntry;
 use super::Index;
 use crate::api::PolicyStatus;
 use crate::api::status::WorkloadCounts;
-use crate::core::in_place::OnTimeout;
-use crate::core::name::{Uid, WorkloadRef};
-use crate::core::policy::{Policy, PolicyRef};
-use crate::core::reason::{Reason, State};
-use crate::core::text::some_of;
 use crate::k8s::lean::{About, since};
 
 /// A status that is to be written.

@@ -2,12 +2,12 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use windlass_core::types::name::{Name, Uid};
+use windlass_core::types::time::Second;
+use windlass_core::workload::kind::DEPLOYMENT;
+use windlass_core::workload::{Source, SourceMarks, Workload};
 
 use super::*;
-use crate::core::kind::DEPLOYMENT;
-use crate::core::name::{Name, Uid};
-use crate::core::time::Second;
-use crate::core::workload::{Source, SourceMarks, Workload};
 use crate::k8s::lean::{WatchedConfigMap, WatchedWorkload};
 
 mod delegations;

@@ -6,10 +6,11 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use windlass_core::types::name::{Namespace, SourceRef};
+use windlass_core::workload::Source;
+use windlass_core::workload::reference::Use;
+
 use super::Index;
-use crate::core::name::{Namespace, SourceRef};
-use crate::core::reference::Use;
-use crate::core::workload::Source;
 
 /// What is shared.
 #[derive(Default)]

@@ -8,10 +8,11 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
+use windlass_core::types::name::{Name, Namespace, SourceKind, SourceRef};
+use windlass_core::workload::optin::{Meant, OptIn, Verdict};
+
 use super::Index;
 use crate::controller::entry::WorkloadEntry;
-use crate::core::name::{Name, Namespace, SourceKind, SourceRef};
-use crate::core::optin::{Meant, OptIn, Verdict};
 
 /// Up to this many steps comparing is as cheap as looking up what is remembered.
 const CHEAP: usize = 64;

@@ -1,11 +1,11 @@
 //! Which watches feed the index, and what follows when one of their lists is complete.
 
 use jiff::Timestamp;
+use windlass_core::types::name::{Namespace, SourceKind, SourceRef, WorkloadRef};
+use windlass_core::types::time::Second;
+use windlass_core::workload::kind::KindId;
 
 use super::Index;
-use crate::core::kind::KindId;
-use crate::core::name::{Namespace, SourceKind, SourceRef, WorkloadRef};
-use crate::core::time::Second;
 
 /// What a watch brings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,10 +1,11 @@
 //! Order: the next wave of a policy goes when the one before is complete and healthy.
 
+use windlass_core::reason::{Reason, State};
+use windlass_core::types::labels::Labels;
+use windlass_core::types::name::WorkloadRef;
+
 use super::{Counted, Index};
 use crate::controller::entry::{Under, WorkloadEntry};
-use crate::core::labels::Labels;
-use crate::core::name::WorkloadRef;
-use crate::core::reason::{Reason, State};
 
 impl Index {
     /// A workload of an earlier wave that uses one of the same sources and is not done, in words. `counted`:

@@ -1,12 +1,12 @@
 //! Workloads coming, changing and going, and the way back from a source to its users.
 
 use jiff::Timestamp;
+use windlass_core::content::baseline::Baseline;
+use windlass_core::types::name::{SourceRef, Uid, WorkloadRef};
+use windlass_core::workload::Workload;
 
 use super::{How, Index, Wanted, WatchId};
 use crate::controller::entry::WorkloadEntry;
-use crate::core::baseline::Baseline;
-use crate::core::name::{SourceRef, Uid, WorkloadRef};
-use crate::core::workload::Workload;
 
 impl Index {
     /// A workload as it is now. Gives whether it has to be decided (again).

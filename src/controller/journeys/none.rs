@@ -1,11 +1,11 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use windlass_core::reason::{Reason, State};
+use windlass_core::types::name::WorkloadRef;
 
 use crate::controller::ControllerConfig;
 use crate::controller::observe::Outcome;
-use crate::core::name::WorkloadRef;
-use crate::core::reason::{Reason, State};
 
 /// Notes nothing.
 #[derive(Clone, Debug)]

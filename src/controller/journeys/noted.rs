@@ -3,11 +3,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use windlass_core::reason::{Reason, State};
+use windlass_core::types::name::{SourceRef, WorkloadRef};
 
 use crate::controller::ControllerConfig;
 use crate::controller::observe::Outcome;
-use crate::core::name::{SourceRef, WorkloadRef};
-use crate::core::reason::{Reason, State};
 use crate::ops::traces::{Journey, Tracer};
 
 /// Journeys under way that are noted, a KiB each. Further ones leave no trace.

@@ -1,8 +1,9 @@
+use windlass_core::decide::{By, Restart};
+use windlass_core::types::name::{Name, Namespace};
+use windlass_core::workload::kind::DEPLOYMENT;
+
 use super::*;
 use crate::controller::fixtures;
-use crate::core::decide::{By, Restart};
-use crate::core::kind::DEPLOYMENT;
-use crate::core::name::{Name, Namespace};
 
 fn restart(reason: Reason) -> Plan {
     Plan {
@@ -124,7 +125,7 @@ fn no_text_of_others_can_begin_a_line_of_its_own() {
     let (sender, mut events) = mpsc::channel(1);
     let observer = Observer::new(fixtures::metrics(), sender);
     let note = "installation x\n2026-01-01T00:00:00Z  INFO all is well\u{1b}[2K\u{202e}";
-    let uid = crate::core::name::Uid::from("u");
+    let uid = windlass_core::types::name::Uid::from("u");
     observer.say(
         &workload,
         &uid,

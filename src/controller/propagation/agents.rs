@@ -6,11 +6,11 @@ use std::time::Duration;
 use hyper::header::{AUTHORIZATION, HeaderName};
 use hyper::{Method, StatusCode};
 use tokio::sync::Semaphore;
+use windlass_core::agent_protocol::challenge::{Answer, Challenge, FORMAT, Nonce, SEAL_HEADER, Token};
+use windlass_core::agent_protocol::propagation::{RunningPod, Verdict, Wanted, clean, expected, judge};
+use windlass_core::policy::in_place::{self, NotifyHttp};
 
 use super::super::gather::Context;
-use crate::core::challenge::{Answer, Challenge, FORMAT, Nonce, SEAL_HEADER, Token};
-use crate::core::in_place::{self, NotifyHttp};
-use crate::core::propagation::{RunningPod, Verdict, Wanted, clean, expected, judge};
 use crate::ops::fetch::{Fetch, FetchError, Fetched};
 use crate::ops::{AgentResult, Metrics};
 

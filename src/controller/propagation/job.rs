@@ -3,10 +3,9 @@
 use std::collections::HashSet;
 
 use jiff::Timestamp;
-
-use crate::core::decide::Files;
-use crate::core::name::{Uid, Version};
-use crate::core::propagation::Progress;
+use windlass_core::agent_protocol::propagation::Progress;
+use windlass_core::decide::Files;
+use windlass_core::types::name::{Uid, Version};
 
 /// What is known of a workload whose files are being brought up to date.
 #[derive(Debug)]

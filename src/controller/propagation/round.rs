@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use windlass_core::agent_protocol::propagation::{Problem, RunningPod, Wanted};
+use windlass_core::policy::in_place::InPlace;
+use windlass_core::types::name::{Uid, Version, WorkloadRef};
+use windlass_core::types::time::Second;
 
 use super::super::gather::Context;
-use crate::core::in_place::InPlace;
-use crate::core::name::{Uid, Version, WorkloadRef};
-use crate::core::propagation::{Problem, RunningPod, Wanted};
-use crate::core::time::Second;
 
 /// When rounds begin, in milliseconds after the first; from the last one on, each as long after the one
 /// before. The touch can overtake the kubelet's own news of the change, so it is repeated.

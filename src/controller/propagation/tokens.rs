@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
+use windlass_core::agent_protocol::challenge::Token;
+use windlass_core::agent_protocol::propagation::clean;
+use windlass_core::types::name::{Name, Namespace};
 
 use super::super::gather::Context;
-use crate::core::challenge::Token;
-use crate::core::name::{Name, Namespace};
-use crate::core::propagation::clean;
 use crate::k8s::error::ApiError;
 use crate::k8s::read;
 

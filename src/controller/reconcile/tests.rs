@@ -1,15 +1,15 @@
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
+use windlass_core::notice::event::WorkloadEvent;
+use windlass_core::policy::terms::BuiltIn;
+use windlass_core::types::name::{Name, Namespace, SourceKind};
+use windlass_core::workload::kind::DEPLOYMENT;
+use windlass_core::workload::optin::Reading;
 
 use super::*;
 use crate::controller::fixtures;
 use crate::controller::index::{Feeds, How, Index, Rules, WatchId};
-use crate::core::event::WorkloadEvent;
-use crate::core::kind::DEPLOYMENT;
-use crate::core::name::{Name, Namespace, SourceKind};
-use crate::core::optin::Reading;
-use crate::core::terms::BuiltIn;
 use crate::k8s::lean::{WatchedConfigMap, WatchedWorkload};
 use crate::k8s::mock::{Answer, Api};
 
@@ -349,7 +349,7 @@ async fn one_that_is_called_and_cannot_be_decided_gives_its_slot_back() {
         };
         {
             let mut governor = bench.reconciler.context.governor();
-            *governor = crate::core::governor::Governor::new(1);
+            *governor = windlass_core::governor::Governor::new(1);
             assert_eq!(governor.ask(&web(), &[]), Turn::Now, "it was called");
             assert!(matches!(governor.ask(&other, &[]), Turn::Later { .. }));
         }

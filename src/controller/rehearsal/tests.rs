@@ -1,6 +1,7 @@
+use windlass_core::types::name::{Name, SourceKind};
+use windlass_core::workload::kind::DEPLOYMENT;
+
 use super::*;
-use crate::core::kind::DEPLOYMENT;
-use crate::core::name::{Name, SourceKind};
 
 fn change() -> Change {
     of("web", 7)

@@ -9,12 +9,12 @@ use http_body_util::BodyExt as _;
 use kube::Client;
 use kube::client::Body;
 use serde_json::{Value, json};
+use windlass_core::types::name::{Name, Namespace, SourceKind, SourceRef, WorkloadRef};
+use windlass_core::workload::kind::DEPLOYMENT;
 
 use super::cluster::Millis;
 use super::world::{State, World};
 use super::write::Write;
-use crate::core::kind::DEPLOYMENT;
-use crate::core::name::{Name, Namespace, SourceKind, SourceRef, WorkloadRef};
 
 /// Longer than any request of the controller may take.
 const NEVER: Duration = Duration::from_secs(30);

@@ -4,15 +4,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use windlass_core::annotation;
+use windlass_core::content::cause;
+use windlass_core::policy::PolicyRef;
+use windlass_core::types::name::{Name, Namespace, SourceRef, WorkloadRef};
+
 use super::cluster::{Cluster, Content, Event, Fact, Millis, Seen, wall};
 use super::deployment::Deployment;
 use super::objections::Question;
 use super::policies::Rules;
 use super::write::{Write, recorded_at};
-use crate::core::annotation;
-use crate::core::cause;
-use crate::core::name::{Name, Namespace, SourceRef, WorkloadRef};
-use crate::core::policy::PolicyRef;
 
 /// What is known here of our restarts of a workload.
 #[derive(Clone, Debug, Default)]

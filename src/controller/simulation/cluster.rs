@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use windlass_core::annotation;
+use windlass_core::policy::PolicyRef;
+use windlass_core::types::name::{SourceKind, SourceRef, WorkloadRef};
 
 use super::deployment::Deployment;
 use super::policies::Rules;
 use super::rng::Rng;
-use crate::core::annotation;
-use crate::core::name::{SourceKind, SourceRef, WorkloadRef};
-use crate::core::policy::PolicyRef;
 
 /// Milliseconds since the history began.
 pub type Millis = u64;

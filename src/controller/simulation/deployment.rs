@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use windlass_core::annotation;
+use windlass_core::types::name::{SourceRef, WorkloadRef};
+
 use super::checks::Ours;
 use super::cluster::{Cluster, Content, Millis};
-use crate::core::annotation;
-use crate::core::name::{SourceRef, WorkloadRef};
 
 pub const DEPLOYMENT_REVISION: &str = "deployment.kubernetes.io/revision";
 

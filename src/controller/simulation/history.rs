@@ -3,6 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use windlass_core::annotation;
+use windlass_core::policy::PolicyRef;
+use windlass_core::types::name::{Name, Namespace, SourceKind, SourceRef, WorkloadRef};
+use windlass_core::types::time::Second;
+
 use super::api::workload;
 use super::checks::{Checks, policy_of};
 use super::cluster::{Cluster, wall};
@@ -11,10 +16,6 @@ use super::policies::{Opening, Rules};
 use super::process::Process;
 use super::rng::Rng;
 use super::world::{Faults, World};
-use crate::core::annotation;
-use crate::core::name::{Name, Namespace, SourceKind, SourceRef, WorkloadRef};
-use crate::core::policy::PolicyRef;
-use crate::core::time::Second;
 
 pub const NAMESPACES: [&str; 2] = ["n0", "n1"];
 

@@ -1,11 +1,12 @@
 //! What speaks against a restart that is about to be accepted.
 
+use windlass_core::annotation;
+use windlass_core::types::name::SourceRef;
+
 use super::checks::{Checks, Shown, is_current, policies_of, versions};
 use super::cluster::{Cluster, Content, Millis, has_baseline};
 use super::deployment::{Deployment, Use};
 use super::policies::Rules;
-use crate::core::annotation;
-use crate::core::name::SourceRef;
 
 /// One restart that is about to be made.
 pub(super) struct Question<'a> {

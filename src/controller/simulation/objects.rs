@@ -1,10 +1,10 @@
 //! Deployments, `ReplicaSet`s and pods as the API server shows them.
 
 use serde_json::{Value, json};
+use windlass_core::types::name::SourceKind;
 
 use super::cluster::printed;
 use super::deployment::{DEPLOYMENT_REVISION, Deployment, Status, Template, Use};
-use crate::core::name::SourceKind;
 
 impl Deployment {
     pub fn object(&self) -> Value {

@@ -2,9 +2,9 @@
 //! which read no cron line.
 
 use serde_json::{Value, json};
+use windlass_core::policy::PolicyRef;
 
 use super::cluster::printed;
-use crate::core::policy::PolicyRef;
 
 /// A quarter or so of every hour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use windlass_core::decide::Action;
+use windlass_core::reason::{Reason, State};
+use windlass_core::types::name::WorkloadRef;
+
 use super::super::gather::decide_now;
 use super::checks::is_current;
 use super::process::Process;
 use super::world::World;
-use crate::core::decide::Action;
-use crate::core::name::WorkloadRef;
-use crate::core::reason::{Reason, State};
 
 pub async fn check(world: &Arc<World>, process: &Process) {
     stand(world, process);

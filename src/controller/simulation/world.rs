@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use windlass_core::types::name::SourceRef;
 
 use super::checks::Checks;
 use super::cluster::{Cluster, Millis, Seen};
-use crate::core::name::SourceRef;
 
 /// How badly requests and watches go, in percent and milliseconds.
 #[derive(Clone, Copy, Debug)]

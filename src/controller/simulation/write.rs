@@ -1,9 +1,9 @@
 //! A write of the controller's to a workload, as it came.
 
 use serde_json::Value;
+use windlass_core::annotation;
 
 use super::deployment::Deployment;
-use crate::core::annotation;
 
 /// A write of the controller's, as it came.
 #[derive(Debug)]

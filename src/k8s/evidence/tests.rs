@@ -263,8 +263,8 @@ fn a_pod_that_was_made_after_the_change_needs_no_times_of_its_containers() {
 async fn pods_of_whom_nothing_tells_are_not_left_out() {
     let web = WorkloadRef {
         namespace: Namespace::from("shop"),
-        kind: crate::core::kind::DEPLOYMENT,
-        name: crate::core::name::Name::from("web"),
+        kind: windlass_core::workload::kind::DEPLOYMENT,
+        name: windlass_core::types::name::Name::from("web"),
     };
     let get = "GET /apis/apps/v1/namespaces/shop/deployments/web";
     let sets = "GET /apis/apps/v1/namespaces/shop/replicasets?&labelSelector=app%3Dweb&limit=100";

@@ -5,12 +5,12 @@ use kube::core::ObjectMeta;
 use serde::de::Deserializer;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use windlass_core::policy::{Policy, PolicyRef, Selects};
+use windlass_core::types::name::Uid;
+use windlass_core::types::time::Second;
 
 use super::WireMeta;
 use crate::api::{ClusterRolloutPolicySpec, PolicySpec, PolicyStatus, RolloutPolicySpec};
-use crate::core::name::Uid;
-use crate::core::policy::{Policy, PolicyRef, Selects};
-use crate::core::time::Second;
 
 /// A policy as it is watched.
 #[derive(Clone, Debug)]

@@ -8,14 +8,14 @@ use kube::core::ObjectMeta;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use sha2::{Digest as _, Sha256};
+use windlass_core::annotation;
+use windlass_core::content::{Contents, Entries, ValueDigest};
+use windlass_core::types::name::{SourceKind, SourceRef};
+use windlass_core::types::time::Second;
+use windlass_core::workload::optin::allowed_namespaces;
+use windlass_core::workload::{Source, SourceMarks};
 
 use super::{WireMeta, WireMetadata};
-use crate::core::annotation;
-use crate::core::content::{Contents, Entries, ValueDigest};
-use crate::core::name::{SourceKind, SourceRef};
-use crate::core::optin::allowed_namespaces;
-use crate::core::time::Second;
-use crate::core::workload::{Source, SourceMarks};
 
 /// A `ConfigMap` as it is watched.
 #[derive(Clone, Debug)]

@@ -1,9 +1,9 @@
 use serde_json::{Value, json};
+use windlass_core::workload::kind::{DEPLOYMENT, Progress};
+use windlass_core::workload::optin::Reading;
+use windlass_core::workload::{Source, Workload};
 
 use super::*;
-use crate::core::kind::{DEPLOYMENT, Progress};
-use crate::core::optin::Reading;
-use crate::core::workload::{Source, Workload};
 
 fn source(value: &Value) -> Source {
     serde_json::from_str::<WatchedConfigMap>(&value.to_string())
@@ -374,7 +374,7 @@ fn whoever_was_left_paused_counts_until_it_is_resumed() {
         json!({ "metadata": meta, "spec": { "paused": paused, "template": {} } })
     };
     let reading = |reloader| Reading {
-        compat: crate::core::compat::Compat {
+        compat: windlass_core::compat::Compat {
             reloader,
             ..Default::default()
         },

@@ -8,21 +8,21 @@ use kube::core::ObjectMeta;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
+use windlass_core::annotation;
+use windlass_core::compat::marks::{Marks, Named};
+use windlass_core::content::baseline;
+use windlass_core::content::cause;
+use windlass_core::policy::lever::Levers;
+use windlass_core::types::name::{Name, Version, WorkloadRef};
+use windlass_core::types::time::Second;
+use windlass_core::workload::kind::{Evidence, KindId, Object, Progress};
+use windlass_core::workload::optin::{self, Annotations, Asked, OptIn, Reading, Selection};
+use windlass_core::workload::reference;
+use windlass_core::workload::template::{self, Fingerprint};
+use windlass_core::workload::{IfSelected, Rare, RunsFor, Workload};
 
 use super::WireMeta;
 use super::json::Json;
-use crate::core::annotation;
-use crate::core::baseline;
-use crate::core::cause;
-use crate::core::kind::{Evidence, KindId, Object, Progress};
-use crate::core::lever::Levers;
-use crate::core::marks::{Marks, Named};
-use crate::core::name::{Name, Version, WorkloadRef};
-use crate::core::optin::{self, Annotations, Asked, OptIn, Reading, Selection};
-use crate::core::reference;
-use crate::core::template::{self, Fingerprint};
-use crate::core::time::Second;
-use crate::core::workload::{IfSelected, Rare, RunsFor, Workload};
 use crate::k8s::lenient::Field;
 
 /// The longest text that may be a baseline. Ours are shorter; room is left for those of a later version.

@@ -11,9 +11,8 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::time::Duration;
 
 use jiff::Timestamp;
-
-use crate::core::lease::{Answer, Call, Elector, Holder, Monotonic, Record, Step, Times};
-use crate::core::name::Version;
+use windlass_core::lease::{Answer, Call, Elector, Holder, Monotonic, Record, Step, Times};
+use windlass_core::types::name::Version;
 
 /// Histories by default; `WINDLASS_SIMULATIONS` says another number, `WINDLASS_SIMULATION_SEED` which one.
 const HISTORIES: u64 = 2000;

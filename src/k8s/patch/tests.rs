@@ -1,9 +1,11 @@
 use serde_json::json;
+use windlass_core::compat::marks::Named;
+use windlass_core::types::name::{Name, Namespace};
+use windlass_core::workload::kind::DEPLOYMENT;
+use windlass_core::workload::optin::{OptIn, Selection};
+use windlass_core::workload::pattern::Pattern;
 
 use super::*;
-use crate::core::kind::DEPLOYMENT;
-use crate::core::marks::Named;
-use crate::core::name::{Name, Namespace};
 use crate::k8s::mock::{Answer, Api};
 
 fn patch(write: Write) -> WorkloadPatch {
@@ -126,7 +128,20 @@ fn restart_with(change: impl FnOnce(&mut Restart)) -> Value {
 
 fn marks(template: Value) -> Option<Box<Marks>> {
     let annotation = |name: &str| (name == wave::SCHEDULING_DISABLED).then_some("fast");
-    Marks::of(&template, annotation, Named::any())
+    let named = Selection {
+        named: Pattern::expression(".*").into_iter().collect(),
+        ..Selection::default()
+    };
+    let opt_in = OptIn {
+        configmaps: named.clone(),
+        secrets: named,
+        ..OptIn::default()
+    };
+    let any = Named {
+        uses: &[],
+        opt_in: Some(&opt_in),
+    };
+    Marks::of(&template, annotation, any)
 }
 
 #[test]

@@ -2,9 +2,9 @@
 //! (<https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md>).
 
 use serde_json::{Value, json};
+use windlass_core::notice::Notice;
 
 use super::Origin;
-use crate::core::notice::Notice;
 
 /// What `dataschema` says; docs/reference/notification.schema.json.
 pub const DATA_SCHEMA: &str = "https://windlass.dev/schemas/notification/v1.json";

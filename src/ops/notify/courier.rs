@@ -8,11 +8,14 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{info, warn};
+use windlass_core::notice::Batch;
 
 use super::post::{PostError, Poster};
-use super::{Endpoint, Origin, cloudevents, slack, teams};
-use crate::core::notice::Batch;
+use super::{Endpoint, Origin};
 use crate::ops::metrics::{Metrics, NotificationResult, Sink};
+use crate::ops::notify::cloudevents;
+use crate::ops::notify::slack;
+use crate::ops::notify::teams;
 
 /// How often an ongoing trouble is logged again.
 const REMIND: Duration = Duration::from_mins(1);

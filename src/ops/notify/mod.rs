@@ -12,9 +12,9 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+use windlass_core::notice::{Batch, Gathering, Occasions, Standing, Taken};
 
 use super::metrics::{Metrics, NotificationResult, Sink};
-use crate::core::notice::{Batch, Gathering, Occasions, Standing, Taken};
 
 mod cloudevents;
 mod courier;

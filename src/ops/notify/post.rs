@@ -164,5 +164,5 @@ fn causes(error: &dyn Error) -> String {
     if words.is_empty() {
         words.push(error.to_string());
     }
-    crate::core::text::one_line(&words.join(": "))
+    windlass_core::types::text::one_line(&words.join(": "))
 }

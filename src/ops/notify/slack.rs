@@ -5,10 +5,10 @@
 //! `verbatim` keeps it from finding links and channels in plain text.
 
 use serde_json::{Value, json};
+use windlass_core::notice::Batch;
 
 use super::Origin;
 use super::words::{NAMED, headline, rest, sentence};
-use crate::core::notice::Batch;
 
 /// The body of the request.
 pub fn message(batch: &Batch, origin: &Origin) -> Value {

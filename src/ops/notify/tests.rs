@@ -5,10 +5,11 @@ mod receiver;
 mod rendering;
 mod tls;
 
+use windlass_core::notice::{Notice, OCCASIONS, Occasion};
+use windlass_core::reason::{Reason, State};
+use windlass_core::workload::kind::{DEPLOYMENT, KindId};
+
 use super::*;
-use crate::core::kind::{DEPLOYMENT, KindId};
-use crate::core::notice::{Notice, OCCASIONS, Occasion};
-use crate::core::reason::{Reason, State};
 
 fn origin() -> Origin {
     Origin {
@@ -25,7 +26,7 @@ fn gathering() -> Gathering {
 fn trouble(of: &[(&str, &str, &str)]) -> Batch {
     let mut gathering = gathering();
     for (namespace, name, note) in of {
-        let workload = crate::core::name::WorkloadRef {
+        let workload = windlass_core::types::name::WorkloadRef {
             namespace: (*namespace).into(),
             kind: DEPLOYMENT,
             name: (*name).into(),

@@ -1,7 +1,8 @@
 //! The words that messages for people have in common.
 
+use windlass_core::notice::{Batch, Notice};
+
 use super::Origin;
-use crate::core::notice::{Batch, Notice};
 
 /// How many workloads a message names before it only counts.
 pub const NAMED: usize = 20;

@@ -130,12 +130,14 @@ fn images_are_older_than_any_change_of_what_is_in_them() {
         "Cargo.toml",
         "Dockerfile",
         "Dockerfile.agent",
-        "live/Cargo.toml",
+        "crates/core/Cargo.toml",
+        "crates/live/Cargo.toml",
     ] {
         write(file, "");
     }
     for file in [
-        "live/src/lib.rs",
+        "crates/core/src/lib.rs",
+        "crates/live/src/lib.rs",
         "rust-toolchain.toml",
         "src/main.rs",
         "xtask/src/image/binary.rs",
@@ -147,9 +149,9 @@ fn images_are_older_than_any_change_of_what_is_in_them() {
     let mut before = stamp();
     assert_eq!(stamp(), before);
     for path in [
-        "src/core/new.rs",
+        "src/ops/new.rs",
         "src/main.rs",
-        "live/src/lib.rs",
+        "crates/live/src/lib.rs",
         "Cargo.lock",
         "Dockerfile",
     ] {
@@ -157,13 +159,13 @@ fn images_are_older_than_any_change_of_what_is_in_them() {
         assert_ne!(stamp(), before, "{path}");
         before = stamp();
     }
-    for path in ["src/core/tests.rs", "src/core/tests/more.rs", "docs/policy.md"] {
+    for path in ["src/ops/tests.rs", "src/ops/tests/more.rs", "docs/policy.md"] {
         write(path, "changed");
         assert_eq!(stamp(), before, "{path}");
     }
     fs::rename(
-        sources.path().join("src/core/new.rs"),
-        sources.path().join("src/core/old.rs"),
+        sources.path().join("src/ops/new.rs"),
+        sources.path().join("src/ops/old.rs"),
     )
     .expect("it is there");
     assert_ne!(stamp(), before, "a name is part of it");

@@ -1,7 +1,8 @@
 //! Argo Rollouts that run the template of a Deployment.
 
+use windlass_core::workload::kind::Progress;
+
 use super::*;
-use crate::core::kind::Progress;
 use crate::k8s::lean::Role;
 
 fn rollout(version: u64, opted_in: bool, target: &str, phase: &str) -> Role {

@@ -1,7 +1,8 @@
 //! What is in other namespaces: named by a workload, or taken up and let go.
 
+use windlass_core::compat::Compat;
+
 use super::*;
-use crate::core::compat::Compat;
 
 fn shared(version: u64, value: &str, allow_from: Option<&str>) -> Source {
     let mut object = json!({

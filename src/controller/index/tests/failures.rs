@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use windlass_core::content::baseline::{Baseline, Recorded, Unsure};
+use windlass_core::reason::{Reason, State};
+
 use super::*;
-use crate::core::baseline::{Baseline, Recorded, Unsure};
-use crate::core::reason::{Reason, State};
 
 const FAILED: (State, Reason) = (State::Failed, Reason::RolloutFailed);
 const UNDONE: (State, Reason) = (State::Held, Reason::Undone);
@@ -19,7 +20,7 @@ fn baseline(change: impl Fn(&mut Baseline)) -> String {
         written: None,
         revision: 2,
         shape: [0; 6],
-        recorded: Recorded::Combined(crate::core::digest::Digest([0; 16]), Box::default()),
+        recorded: Recorded::Combined(windlass_core::content::digest::Digest([0; 16]), Box::default()),
         stale: None,
         held: None,
         restarts: vec![NOW],

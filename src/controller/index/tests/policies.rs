@@ -1,7 +1,8 @@
 //! Policies that cannot be read: whom they hold, and whom they opt in.
 
+use windlass_core::policy::terms::Trouble;
+
 use super::*;
-use crate::core::terms::Trouble;
 use crate::k8s::lean::WatchedPolicy;
 
 /// As a later version may write it: nobody here knows that strategy.

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use windlass_core::content::baseline::{Baseline, Recorded};
+
 use super::*;
-use crate::core::baseline::{Baseline, Recorded};
 
 fn baseline(horizon: u64, stale: Option<Timestamp>) -> Value {
     let baseline = Baseline {
@@ -15,7 +16,7 @@ fn baseline(horizon: u64, stale: Option<Timestamp>) -> Value {
         written: None,
         revision: 1,
         shape: [0; 6],
-        recorded: Recorded::Combined(crate::core::digest::Digest([0; 16]), Box::default()),
+        recorded: Recorded::Combined(windlass_core::content::digest::Digest([0; 16]), Box::default()),
         stale,
         held: None,
         restarts: Vec::new(),

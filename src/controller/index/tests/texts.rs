@@ -57,7 +57,7 @@ fn what_many_ask_for_is_kept_once_whatever_others_asked_for_before() {
         });
         serde_json::from_str::<WatchedWorkload>(&object.to_string())
             .expect("it decodes")
-            .workload(DEPLOYMENT, crate::core::optin::Reading::default())
+            .workload(DEPLOYMENT, windlass_core::workload::optin::Reading::default())
     };
     for at in 0..100 {
         let odd = format!("odd-{at}");

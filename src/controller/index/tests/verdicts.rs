@@ -1,8 +1,9 @@
 //! What matching patterns costs, and that what is remembered of it is true.
 
+use windlass_core::workload::optin::WILDCARD_BYTES;
+
 use super::*;
 use crate::controller::index::verdicts::SLICE;
-use crate::core::optin::WILDCARD_BYTES;
 
 /// A list of patterns that fit no name and have to be compared to the end.
 fn patterns(each: &str) -> String {

@@ -1,7 +1,8 @@
 //! Who goes before whom, and for whom nobody has to wait any more.
 
+use windlass_core::reason::{Reason, State};
+
 use super::*;
-use crate::core::reason::{Reason, State};
 use crate::k8s::lean::WatchedPolicy;
 
 /// A policy with a first wave, the workload `first` in it, and `last` in none; both use `app`.

@@ -211,7 +211,7 @@ fn config(receivers: &[(&Receiver, Sink)], interval: Duration) -> Notifications 
 }
 
 fn hold(notifier: &Notifier, name: &str) {
-    let workload = crate::core::name::WorkloadRef {
+    let workload = windlass_core::types::name::WorkloadRef {
         namespace: "shop".into(),
         kind: DEPLOYMENT,
         name: name.into(),

@@ -1,10 +1,10 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use windlass_core::notice::NOTE_BYTES;
+use windlass_core::reason::{REASONS, STATES};
 
 use super::*;
-use crate::core::notice::NOTE_BYTES;
-use crate::core::reason::{REASONS, STATES};
 
 /// What somebody might like to have in a channel: mentions, links, markup, another message.
 const EVIL: &str = "<!channel> <@U123> <https://evil.example.org|click> [click](https://evil.example.org) \

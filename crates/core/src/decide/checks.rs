@@ -1,0 +1,521 @@
+//! The checks: each looks at one thing and says what follows from it, or nothing.
+
+use jiff::Timestamp;
+
+use super::known::unproven_advice;
+use super::last_change::{last_change, latest, may_have_lost_keys};
+use super::make::{adopt, all_younger, changed, fresh, hold_stale, is_of_present, list, restart, stale_since, witness};
+use super::{Action, Case, Input, Need, Plan, Reason, State};
+use crate::compat::marks::MarkPrint;
+use crate::content::baseline::{Baseline, Unsure};
+use crate::content::digest::KeyRing;
+use crate::decide::describe;
+use crate::decide::in_place;
+use crate::decide::reverts;
+use crate::policy::lever::Lever;
+use crate::types::text::some_of;
+use crate::types::time::Second;
+use crate::workload::Source;
+use crate::workload::class::Class;
+use crate::workload::kind::{Progress, RevisionFrom, Waiting};
+use crate::workload::optin::Strategy;
+use crate::workload::proof::Proof;
+
+/// Paused in Reloader's way although nobody asks for it any more: never left behind.
+pub(super) fn left_paused(input: &Input<'_>) -> Option<Plan> {
+    let asks_nothing = input.opt_in.configmaps.is_nothing() && input.opt_in.secrets.is_nothing();
+    let paused = input.workload.paused_at().is_some() && input.workload.evidence.paused;
+    (asks_nothing && paused).then(|| Plan::new(Action::Resume, State::Rolling, Reason::Resumed))
+}
+
+/// Nothing is to be done: it is only said.
+pub(super) fn next_run(input: &Input<'_>) -> Plan {
+    match input.change {
+        Some(change) => {
+            let seen = describe::seen(change);
+            Plan::new(Action::Nothing, State::Current, Reason::NextRun).about(seen)
+        }
+        None => Plan::new(Action::Nothing, State::Current, Reason::Unchanged),
+    }
+}
+
+/// In a pause-period changes are gathered; at its end they roll, all in one.
+pub(super) fn pausing(case: &Case<'_>) -> Option<Plan> {
+    let workload = case.input.workload;
+    let at = workload.paused_at().filter(|_| workload.evidence.paused)?;
+    let since = Timestamp::from_second(at.unix()).ok()?;
+    let until = case
+        .input
+        .opt_in
+        .pause
+        .and_then(|period| since.checked_add(period).ok());
+    if let Some(until) = until.filter(|until| case.input.now < *until) {
+        return Some(Plan {
+            not_before: Some(until),
+            ..Plan::new(Action::Hold, State::Pending, Reason::PausePeriod).about(changed(case))
+        });
+    }
+    if case.difference.changed.is_empty() {
+        return Some(Plan::new(Action::Resume, State::Rolling, Reason::Resumed));
+    }
+    Some(restart(case))
+}
+
+/// Wave keeps pods from being scheduled until their sources are there, and is not there any more to
+/// let them go.
+pub(super) fn unscheduled(case: &Case<'_>) -> Option<Plan> {
+    let marks = case.input.workload.marks()?;
+    marks.scheduler.as_ref()?;
+    Some(restart(case))
+}
+
+/// Whoever else restarts it on changes is not fought.
+pub(super) fn rival(case: &Case<'_>) -> Option<Plan> {
+    let rival = case.input.rival?;
+    let on_record = |mark: &MarkPrint| case.baseline.marks.contains(&case.key.mark(mark));
+    if rival.marks.iter().all(on_record) {
+        // An undo or an old manifest brought them back.
+        return None;
+    }
+    let who = format!("{:?}; end it, or take its annotations off this workload", rival.origin);
+    (!case.difference.changed.is_empty()).then(|| hold_stale(case, Reason::OtherController, who))
+}
+
+/// What a rollout that waits for somebody is called.
+pub(super) fn waiting(waiting: Waiting) -> Reason {
+    match waiting {
+        Waiting::Delete => Reason::OnDelete,
+        Waiting::Partition => Reason::Partitioned,
+        Waiting::Promotion => Reason::AwaitsPromotion,
+    }
+}
+
+/// Recorded as not vouching for the pods: only pods that are all younger, or new content, end that.
+pub(super) fn unsure(case: &Case<'_>) -> Option<Plan> {
+    let held = case.baseline.held?;
+    if !case.difference.changed.is_empty() {
+        return None;
+    }
+    if case.wants(Lever::Resume) || case.wants(Lever::RestartNow) {
+        return Some(restart(case));
+    }
+    if held == Unsure::Replaced {
+        let plan = as_it_rolls(case);
+        // No age of a pod proves anything: its kubelet may have had the old content at hand.
+        let current = plan.state == State::Current;
+        return Some(if current {
+            Plan::hold(Reason::ImmutableReplaced, replaced_advice(case))
+        } else {
+            plan
+        });
+    }
+    if case.input.workload.evidence.empty {
+        return Some(adopt(case, Reason::NothingRuns));
+    }
+    let Some(proof) = case.input.proof else {
+        return Some(Plan::new(Action::Prove(Need::Pods), State::Held, Reason::Proving));
+    };
+    if all_younger(case, proof) {
+        return Some(adopt(case, Reason::Proven));
+    }
+    let (reason, detail) = match held {
+        Unsure::Undone => (Reason::Undone, undone_advice()),
+        Unsure::Unproven => (Reason::Unproven, unproven_advice("nothing can be compared")),
+        Unsure::Reverted => (Reason::Reverted, reverts::advice(case)),
+        Unsure::Replaced => (Reason::ImmutableReplaced, replaced_advice(case)),
+    };
+    Some(Plan::hold(reason, detail))
+}
+
+pub(super) fn unchanged(case: &Case<'_>) -> Option<Plan> {
+    if !case.difference.changed.is_empty() || suspect_since(case).is_some() {
+        return None;
+    }
+    if case.restore {
+        return Some(adopt(case, Reason::Restored));
+    }
+    if case.difference.reshaped {
+        return Some(adopt(case, Reason::Reshaped));
+    }
+    Some(as_it_rolls(case))
+}
+
+/// Where it stands by its own controller, with nothing to be done about it.
+fn as_it_rolls(case: &Case<'_>) -> Plan {
+    let evidence = case.input.workload.evidence;
+    // A rollout by somebody else is theirs to watch. A generation moves with a scale-up as well.
+    let counts_templates = case.input.workload.reference.kind.row().revision != RevisionFrom::Generation;
+    let ours = !case.baseline.restarts.is_empty()
+        && !was_complete(case)
+        && (!counts_templates || evidence.revision.unwrap_or(0) <= case.baseline.revision)
+        && (case.input.restarts_at()
+            || case.input.workload.witness.as_deref() == Some(&*witness(case.baseline, case.key, case.present)));
+    // An Argo Rollout with a workloadRef goes on saying how far it came with the template before.
+    let unseen =
+        counts_templates && case.baseline.mark.is_some() && evidence.revision.unwrap_or(0) < case.baseline.revision;
+    let nothing = |state, reason| Plan::new(Action::Nothing, state, reason);
+    match evidence.progress {
+        Progress::Waiting(for_what) if ours && !unseen => nothing(State::Held, waiting(for_what)),
+        Progress::Failed if ours && !unseen => nothing(State::Failed, Reason::RolloutFailed),
+        Progress::Progressing if ours => rolling(case),
+        _ if ours && unseen => rolling(case),
+        Progress::Failed | Progress::Progressing | Progress::Complete | Progress::Waiting(_) => {
+            in_place::propagation(case, nothing(State::Current, Reason::Unchanged))
+        }
+    }
+}
+
+/// Whether the rollout of our last restart was seen to be complete: what moves since is a scale-up, or a
+/// pod that is replaced.
+fn was_complete(case: &Case<'_>) -> bool {
+    // What runs another one's template says for a moment that it is complete before it has seen it.
+    let says_so_itself = case.input.workload.runs_for().is_none();
+    says_so_itself
+        && case.input.trusted.is_some_and(|trusted| {
+            trusted.mark.is_some()
+                && trusted.mark == case.baseline.mark
+                && trusted.revision >= Some(case.baseline.revision)
+        })
+}
+
+/// Not every kind says itself that a rollout gets nowhere, and none may occupy its place for ever: that
+/// of the cluster not even if its own policy gives it more time.
+fn rolling(case: &Case<'_>) -> Plan {
+    let terms = case.input.terms;
+    // A later one is of a clock that was set back since, or by somebody else.
+    let last = case.baseline.restarts.last().copied().unwrap_or(0);
+    let last = last.min(case.input.now.as_second());
+    let after = |deadline| Timestamp::from_second(last).ok()?.checked_add(deadline).ok();
+    let is_over = |until: Option<Timestamp>| until.is_some_and(|until| case.input.now >= until);
+    let (until, of_cluster) = (after(terms.deadline), after(terms.cluster_deadline));
+    if is_over(until) {
+        let detail = format!("not complete {:#} after its restart", terms.deadline);
+        return Plan::new(Action::Nothing, State::Failed, Reason::RolloutFailed).about(detail);
+    }
+    let reason = if is_over(of_cluster) {
+        Reason::RollingLong
+    } else {
+        Reason::Rolling
+    };
+    Plan {
+        not_before: if is_over(of_cluster) {
+            until
+        } else {
+            until.min(of_cluster)
+        },
+        ..Plan::new(Action::Nothing, State::Rolling, reason)
+    }
+}
+
+/// Since when the content may have been something else in between, although it is as recorded now.
+pub(super) fn suspect_since(case: &Case<'_>) -> Option<Second> {
+    let on_record = case.baseline.stale.map(Second::from);
+    // The earliest: each alone is reason enough to look at the pods that were started since.
+    [suspect_of(case, &|_| true), on_record].into_iter().flatten().min()
+}
+
+/// The same for some of the sources, as far as that was seen, or not seen.
+fn suspect_of(case: &Case<'_>, which: &dyn Fn(usize) -> bool) -> Option<Second> {
+    // What begins to count is taken as it is, and restarts nothing.
+    let counts = |at: usize| which(at) && !case.difference.begun.contains(&at) && case.class(at) == Class::Restart;
+    let seen = case
+        .input
+        .change
+        .filter(|change| in_place::concerns(case, change, &counts));
+    let recorded = Second::from(case.baseline.at);
+    let older = may_be_older(case);
+    let views = case.input.sources.iter().enumerate();
+    let unseen = views.filter(|(at, _)| counts(*at)).filter_map(|(_, view)| {
+        let source = view.source?;
+        let from = if older {
+            recorded
+        } else {
+            view.unseen_since?.max(recorded)
+        };
+        let written = source.version > case.baseline.horizon;
+        let content = source.written.at().is_none_or(|at| at >= from) || may_have_lost_keys(case, view);
+        (written && content).then_some(from)
+    });
+    seen.map(|change| change.since).into_iter().chain(unseen).min()
+}
+
+/// Whether the baseline may be one of an older revision, which an undo brought back together with pods of
+/// that revision: it does not tell what these read that were started after it was set.
+fn may_be_older(case: &Case<'_>) -> bool {
+    let workload = case.input.workload;
+    let counts_templates = workload.reference.kind.row().revision != RevisionFrom::Generation;
+    let (revision, trusted) = (workload.evidence.revision, case.input.trusted);
+    counts_templates
+        && revision.unwrap_or(0) > case.baseline.revision
+        && trusted.is_none_or(|trusted| trusted.revision < revision)
+}
+
+/// Content is as recorded, but was not all the time: pods started in between run something else.
+pub(super) fn started_meanwhile(case: &Case<'_>) -> Option<Plan> {
+    if !case.difference.changed.is_empty() {
+        return None;
+    }
+    let from = suspect_since(case)?;
+    let Some(proof) = case.input.proof else {
+        return Some(Plan::new(Action::Prove(Need::Pods), State::Settling, Reason::Proving));
+    };
+    if started_between(case, proof, from, 0..case.input.sources.len()) {
+        // Those may be on their way out already; if not, that shows when the rollout has ended.
+        let plan = as_it_rolls(case);
+        let leaves = matches!(plan.state, State::Rolling | State::Failed) && case.lever.is_none();
+        return leaves.then_some(plan);
+    }
+    // Unaffected, and perhaps still on its way for another change.
+    let plan = as_it_rolls(case);
+    if case.restore || case.difference.reshaped || case.baseline.stale.is_some() {
+        let reason = if case.restore {
+            Reason::Restored
+        } else {
+            Reason::Unaffected
+        };
+        return Some(Plan {
+            state: plan.state,
+            ..adopt(case, reason)
+        });
+    }
+    Some(plan)
+}
+
+/// Whether a pod may have been started since then with what is not there any more.
+fn started_between(case: &Case<'_>, proof: &Proof, from: Second, which: impl Iterator<Item = usize>) -> bool {
+    let now = Some(Second::from(case.input.now));
+    let to = last_change(case, which, now);
+    to.is_none_or(|to| proof.any_started_between(from, to.max(from)))
+}
+
+/// Whether a pod may have been started with something else of another source: one that reads as
+/// recorded, and did not all the time.
+fn any_meanwhile(case: &Case<'_>, proof: &Proof) -> bool {
+    let other = |at: usize| !case.difference.changed.contains(&at);
+    let others = || (0..case.input.sources.len()).filter(|at| other(*at));
+    if suspect_of(case, &other).is_some_and(|from| started_between(case, proof, from, others())) {
+        return true;
+    }
+    // A baseline says since when something waits and not what: all that was written since may have.
+    case.baseline.stale.map(Second::from).is_some_and(|from| {
+        let since = |at: &usize| {
+            let source = case.input.sources.get(*at).and_then(|view| view.source);
+            let counts = case.class(*at) == Class::Restart && !case.difference.begun.contains(at);
+            let written = |source: &Source| source.version > case.baseline.horizon && latest(case, *at) >= Some(from);
+            counts && source.is_some_and(written)
+        };
+        let written: Vec<usize> = others().filter(since).collect();
+        !written.is_empty() && started_between(case, proof, from, written.into_iter())
+    })
+}
+
+pub(super) fn nothing_runs(case: &Case<'_>) -> Option<Plan> {
+    case.input
+        .workload
+        .evidence
+        .empty
+        .then(|| adopt(case, Reason::NothingRuns))
+}
+
+pub(super) fn ignored(case: &Case<'_>) -> Option<Plan> {
+    let (terms, opt_in) = (case.input.terms, case.input.opt_in);
+    // With rules it is a word on the keys that none of them is about, and those do not count at all.
+    let all = terms.rules.is_empty() && terms.strategy(opt_in) == Strategy::Ignore;
+    all.then(|| hold_stale(case, Reason::Ignored, changed(case)))
+}
+
+/// One upgrade, one rollout: a template change after the source's change brings the content along.
+pub(super) fn absorbed(case: &Case<'_>) -> Option<Plan> {
+    let foreign = case.input.foreign?;
+    let newest = case
+        .difference
+        .changed
+        .iter()
+        .filter_map(|&at| case.input.sources.get(at))
+        .map(|view| view.content_version)
+        .max()?;
+    if foreign.version <= newest {
+        return None;
+    }
+    let evidence = case.input.workload.evidence;
+    let rolled = evidence.revision > foreign.revision;
+    match evidence.progress {
+        Progress::Complete if rolled => {
+            let Some(proof) = case.input.proof else {
+                return Some(Plan::new(Action::Prove(Need::Pods), State::Rolling, Reason::Proving));
+            };
+            let change = last_change(case, case.difference.changed.iter().copied(), None)?;
+            // The versions say that the template came later; but going back to an old template wakes
+            // an old ReplicaSet, and of its pods some may have been there all the time.
+            let fresh = proof
+                .present(evidence.revision)
+                .is_some_and(|revision| revision.created >= change);
+            let brought = fresh || proof.all_started_after(change);
+            (brought && !any_meanwhile(case, proof)).then(|| adopt(case, Reason::Absorbed))
+        }
+        // The template reads differently, yet no rollout came of it: a field that a new version of
+        // Kubernetes fills in.
+        Progress::Complete => None,
+        progress => Some(absorbing(case, progress)),
+    }
+}
+
+pub(super) fn absorbing(case: &Case<'_>, progress: Progress) -> Plan {
+    match progress {
+        Progress::Failed => Plan::new(Action::Hold, State::Failed, Reason::RolloutFailed).about(changed(case)),
+        Progress::Complete | Progress::Progressing => {
+            Plan::new(Action::Hold, State::Rolling, Reason::Absorbing).about(changed(case))
+        }
+        Progress::Waiting(for_what) => hold_stale(case, waiting(for_what), changed(case)),
+    }
+}
+
+/// What begins to count is recorded at once, or a change of it that comes while something else is
+/// looked into would be taken for what it began with.
+pub(super) fn reshaped_meanwhile(case: &Case<'_>) -> Option<Plan> {
+    if !case.difference.changed.is_empty() || !case.difference.reshaped {
+        return None;
+    }
+    let since = suspect_since(case)?;
+    let mut baseline = fresh(case.input, Some(case.baseline));
+    // Still to be looked into.
+    baseline.stale = Timestamp::from_second(since.unix()).ok();
+    Some(Plan::new(Action::Adopt(baseline.print()), State::Settling, Reason::Reshaped).about(list(case.input)))
+}
+
+pub(super) fn settling(case: &Case<'_>) -> Option<Plan> {
+    let since = case.input.change?.first_seen;
+    let until = since.checked_add(case.input.terms.settle).ok()?;
+    (case.input.now < until && !case.wants(Lever::RestartNow)).then(|| Plan {
+        not_before: Some(until),
+        ..Plan::new(Action::Hold, State::Settling, Reason::Settling).about(changed(case))
+    })
+}
+
+/// Reads pods and revisions only when the workload was rolled since its baseline was set.
+pub(super) fn undone(case: &Case<'_>) -> Option<Plan> {
+    let evidence = case.input.workload.evidence;
+    if evidence.revision.unwrap_or(0) <= case.baseline.revision || trusted(case) {
+        return None;
+    }
+    let Some(proof) = case.input.proof else {
+        return Some(Plan::new(Action::Prove(Need::Pods), State::Settling, Reason::Proving));
+    };
+    // Where all of it is as recorded, it was restarted for what was there in between.
+    let concerned: Vec<usize> = match &*case.difference.changed {
+        [] => (0..case.input.sources.len()).collect(),
+        changed => changed.to_vec(),
+    };
+    let change = last_change(case, concerned.into_iter(), None)?;
+    if proof.all_started_after(change) && !any_meanwhile(case, proof) {
+        return Some(adopt(case, Reason::Absorbed));
+    }
+    // Its own controller may not have noticed yet that the template went back.
+    let template = case.input.workload.witness.as_deref();
+    let left = !template.is_some_and(|witness| is_of_present(case, witness));
+    let rolled_and_left = proof.revisions.iter().any(|revision| {
+        (left || !revision.is_present(evidence.revision))
+            && revision.created >= change
+            && revision
+                .witness
+                .as_deref()
+                .is_some_and(|witness| is_of_present(case, witness))
+    });
+    if rolled_and_left && evidence.progress == Progress::Progressing {
+        // Going back may yet replace every pod.
+        return Some(absorbing(case, evidence.progress));
+    }
+    if rolled_and_left {
+        return Some(hold_undone(case));
+    }
+    let since = proof
+        .present(evidence.revision)
+        .is_some_and(|revision| revision.created > change);
+    (since && !any_meanwhile(case, proof)).then(|| absorbing(case, evidence.progress))
+}
+
+/// As [`hold_unsure`], with what it was taken back from on record: others that wait for the same are told of it.
+pub(super) fn hold_undone(case: &Case<'_>) -> Plan {
+    let input = case.input;
+    let reference = &input.workload.reference;
+    let key = input.ring.newest();
+    let changed = describe::changed_positions(case);
+    let changed = changed.into_iter().filter_map(|at| input.sources.get(at));
+    // Where all is as recorded, it is what it was seen to fail with.
+    let failed = |view: &&super::View<'_>| {
+        let mut own = input.failures.iter().filter(|failure| failure.workload == *reference);
+        own.any(|failure| is_with(failure, view, input.ring))
+    };
+    let failed = input.sources.iter().filter(failed);
+    let from = changed.chain(failed).filter_map(|view| {
+        let contents = &view.source?.contents;
+        Some((view.reference, key.whole(view.reference, contents)))
+    });
+    let mut baseline = unsure_of(case, Unsure::Undone, 0);
+    baseline.undo(&reference.namespace, from);
+    Plan::new(Action::Adopt(baseline.print()), State::Held, Reason::Undone).about(undone_advice())
+}
+
+/// Whether it is the present content of that source which somebody failed with.
+pub(super) fn is_with(failure: &super::Failure, view: &super::View<'_>, ring: &KeyRing) -> bool {
+    *view.reference == failure.source
+        && view.source.is_some_and(|source| {
+            let key = ring.get(&failure.key);
+            key.is_some_and(|key| key.whole(view.reference, &source.contents) == failure.digest)
+        })
+}
+
+/// Records the present content as what is wanted, and that pods are not known to run it.
+pub(super) fn hold_unsure(case: &Case<'_>, why: Unsure, reverts: u32, reason: Reason, detail: String) -> Plan {
+    let baseline = unsure_of(case, why, reverts);
+    Plan::new(Action::Adopt(baseline.print()), State::Held, reason).about(detail)
+}
+
+fn unsure_of(case: &Case<'_>, why: Unsure, reverts: u32) -> Baseline {
+    let mut baseline = fresh(case.input, Some(case.baseline));
+    baseline.held = Some(why);
+    baseline.mark = None;
+    baseline.reverts = reverts;
+    baseline.stale = Some(case.baseline.stale.unwrap_or_else(|| stale_since(case.input)));
+    baseline
+}
+
+fn replaced_advice(case: &Case<'_>) -> String {
+    let sources = case.input.sources.iter().enumerate();
+    let immutable: Vec<String> = sources
+        .filter(|(at, view)| {
+            let source = view.source;
+            source.is_some_and(|source| source.immutable_since().is_some()) || in_place::was_immutable(case, *at)
+        })
+        .map(|(_, view)| view.reference.to_string())
+        .collect();
+    format!(
+        "{}; give it a new name with each content; windlass.dev/skip says that the pods run the present one",
+        some_of(&immutable)
+    )
+}
+
+pub(super) fn undone_advice() -> String {
+    "pods that were never restarted still run the old content; kubectl rollout restart brings the present one".into()
+}
+
+/// Whether the workload was seen current at its present revision, before all that changed now.
+pub(super) fn trusted(case: &Case<'_>) -> bool {
+    case.input.trusted.is_some_and(|trusted| {
+        trusted.revision >= case.input.workload.evidence.revision
+            && case
+                .difference
+                .changed
+                .iter()
+                .filter_map(|&at| case.input.sources.get(at))
+                .all(|view| view.content_version > trusted.version)
+    })
+}
+
+pub(super) fn paused(case: &Case<'_>) -> Option<Plan> {
+    case.input
+        .workload
+        .evidence
+        .paused
+        .then(|| hold_stale(case, Reason::Paused, changed(case)))
+}

@@ -1,0 +1,182 @@
+//! Changes that need no restart: the files of running pods are brought up to date.
+
+use jiff::Timestamp;
+
+use super::checks::{paused, rival, suspect_since};
+use super::make::{changed, fresh, restart};
+use super::reverts::given_up;
+use super::{Action, Case, Change, Files, Plan, Reason, State};
+use crate::agent_protocol::propagation::Progress;
+use crate::content::baseline::Present;
+use crate::content::baseline::{Baseline, Difference, Unsure};
+use crate::policy::in_place::OnTimeout;
+use crate::types::time::Second;
+use crate::workload::class::Class;
+
+/// What can keep a restart that follows because pods did not take a change in place.
+const INSTEAD: &[fn(&Case<'_>) -> Option<Plan>] = &[rival, given_up, paused];
+
+/// Nothing but keys that are to be in place changed: that is put on record, and the files are brought up
+/// to date. Neither windows nor freezes hold it back, since nothing could.
+pub(super) fn left_to_the_kubelet(case: &Case<'_>) -> Option<Plan> {
+    let all_changed = &case.difference.changed;
+    if all_changed.is_empty() || all_changed.iter().any(|&at| !takes(case, at)) {
+        return None;
+    }
+    let mut baseline = fresh(case.input, Some(case.baseline));
+    baseline.in_place = Some(whole_millis(case.input.now));
+    // Whatever else is under way or has to be looked into still is.
+    baseline.revision = case.baseline.revision;
+    baseline.mark = case.baseline.mark;
+    baseline.held = case.baseline.held;
+    if baseline.held == Some(Unsure::Replaced) && baseline.key == case.baseline.key {
+        baseline.immutable.clone_from(&case.baseline.immutable);
+    }
+    baseline.undone.clone_from(&case.baseline.undone);
+    let suspect = suspect_since(case).and_then(|since| Timestamp::from_second(since.unix()).ok());
+    baseline.stale = case.baseline.stale.or(suspect);
+    let plan = Plan::new(Action::Adopt(baseline.print()), State::Propagating, Reason::Propagating);
+    Some(plan.about(changed(case)))
+}
+
+/// Whether the change of that source goes into files of running pods.
+fn takes(case: &Case<'_>, at: usize) -> bool {
+    case.class(at) == Class::InPlace && !replaced(case, at)
+}
+
+/// Whether the source, whose content changed, is or was immutable and is another one than before: a kubelet that
+/// still holds the old one goes on serving it, whatever the new one is
+/// (<https://kubernetes.io/docs/concepts/configuration/configmap/#configmap-immutable>).
+pub(super) fn replaced(case: &Case<'_>, at: usize) -> bool {
+    let Some(source) = case.input.sources.get(at).and_then(|view| view.source) else {
+        return false;
+    };
+    let since = source.immutable_since().max(source.after_immutable());
+    let is_another = since.is_some_and(|created| created >= Second::from(case.baseline.at));
+    // The content of an immutable object does not change.
+    is_another || (was_immutable(case, at) && case.baseline.tells_apart(case.present.len()))
+}
+
+/// Whether a kubelet may have an immutable object of that source, by the baseline.
+pub(super) fn was_immutable(case: &Case<'_>, at: usize) -> bool {
+    let label = |present: &Present<'_>| case.key.label(present.source, present.tag);
+    let label = case.present.get(at).map(label);
+    label.is_some_and(|label| case.baseline.immutable.contains(&label))
+}
+
+/// What is said of a workload that is current apart from files of running pods.
+pub(super) fn propagation(case: &Case<'_>, plan: Plan) -> Plan {
+    let all = positions(case);
+    let Some(since) = case.baseline.in_place.filter(|_| !all.is_empty()) else {
+        return plan;
+    };
+    let terms = &case.input.terms.in_place;
+    let progress = case.input.propagation.filter(|progress| progress.since == since);
+    let so_far = progress.map(Progress::describe).unwrap_or_default();
+    if progress.is_some_and(|progress| progress.complete) {
+        return if terms.agent.is_some() {
+            let baseline = Baseline {
+                in_place: None,
+                ..case.baseline.clone()
+            };
+            Plan::new(Action::Adopt(baseline.print()), State::Current, Reason::Verified).about(so_far)
+        } else {
+            Plan::new(Action::Nothing, State::Current, Reason::Propagated)
+        };
+    }
+    let until = since.checked_add(terms.timeout).unwrap_or(Timestamp::MAX);
+    // Somebody who can answer is asked first, however late it is.
+    let unasked = terms.is_told() && progress.is_none();
+    if case.input.now < until || unasked {
+        return Plan {
+            not_before: Some(until).filter(|until| case.input.now < *until),
+            ..Plan::new(Action::Nothing, State::Propagating, Reason::Propagating).about(so_far)
+        };
+    }
+    if !terms.is_told() {
+        return Plan::new(Action::Nothing, State::Current, Reason::Propagated);
+    }
+    match terms.on_timeout {
+        OnTimeout::Report => Plan::new(Action::Nothing, State::Failed, Reason::NotApplied).about(so_far),
+        OnTimeout::Restart => restart_instead(case, all, &so_far),
+    }
+}
+
+fn restart_instead(case: &Case<'_>, changed: Vec<usize>, so_far: &str) -> Plan {
+    let difference = Difference {
+        changed,
+        ..Difference::default()
+    };
+    let case = Case {
+        difference: &difference,
+        ..*case
+    };
+    let plan = INSTEAD
+        .iter()
+        .find_map(|check| check(&case))
+        .unwrap_or_else(|| restart(&case));
+    let detail = format!("{}; not taken in place in time: {so_far}", plan.detail);
+    plan.about(detail)
+}
+
+/// The sources that are in place.
+fn positions(case: &Case<'_>) -> Vec<usize> {
+    let all = 0..case.present.len();
+    all.filter(|&at| case.class(at) == Class::InPlace).collect()
+}
+
+/// The files of running pods that go with a plan: those that are being brought up to date, and those of
+/// a restart that has to wait, which nothing can hold back and nothing should.
+pub(super) fn files(case: &Case<'_>, plan: &Plan) -> Option<Files> {
+    let sources = |positions: Vec<usize>| {
+        let views = positions.into_iter().filter_map(|at| case.input.sources.get(at));
+        views.map(|view| view.reference.clone()).collect()
+    };
+    let changed: Vec<usize> = case
+        .difference
+        .changed
+        .iter()
+        .copied()
+        .filter(|&at| takes(case, at))
+        .collect();
+    let waits = matches!(plan.action, Action::Restart(_)) || matches!(plan.state, State::Pending | State::Held);
+    let proven = case.baseline.in_place.filter(|_| changed.is_empty());
+    match (plan.state, proven) {
+        (State::Propagating, Some(since)) => Some(Files {
+            since: Some(since),
+            sources: sources(positions(case)),
+        }),
+        (State::Propagating, None) => Some(Files {
+            since: Some(whole_millis(case.input.now)),
+            sources: sources(changed),
+        }),
+        // It may still take it, late as it is.
+        (State::Failed, Some(since)) if plan.reason == Reason::NotApplied => Some(Files {
+            since: Some(since),
+            sources: sources(positions(case)),
+        }),
+        (_, Some(since)) if waits && case.input.terms.in_place.is_told() => Some(Files {
+            since: Some(since),
+            sources: sources(positions(case)),
+        }),
+        (_, _) if waits && !changed.is_empty() => Some(Files {
+            since: None,
+            sources: sources(changed),
+        }),
+        (_, _) => None,
+    }
+}
+
+/// As a baseline keeps it.
+fn whole_millis(at: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at)
+}
+
+/// Whether some key that was seen to change is of these sources, or none is known.
+pub(super) fn concerns(case: &Case<'_>, change: &Change, which: &dyn Fn(usize) -> bool) -> bool {
+    let counts = |(source, key): &(crate::types::name::SourceRef, crate::types::name::Key)| {
+        let mut views = case.input.sources.iter().enumerate();
+        views.any(|(at, view)| view.reference == source && which(at) && view.used.counts(key.as_str()))
+    };
+    change.keys.is_empty() || change.keys.iter().any(counts)
+}

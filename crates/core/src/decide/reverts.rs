@@ -1,0 +1,71 @@
+//! Restarts that were taken back: our digest is gone from the template although nothing else changed.
+//!
+//! `kubectl rollout undo` does that to a `StatefulSet` or a `DaemonSet`, whose own annotations it
+//! leaves alone; so does whoever generates the whole object. Pods that had not been replaced by then
+//! still run the old content, and only they can tell.
+
+use super::checks::{absorbing, hold_undone, hold_unsure};
+use super::make::{adopt, all_younger, changed, hold_stale, mark_of, restart_again};
+use super::{Action, Case, Need, Plan, Reason, State};
+use crate::content::baseline::Unsure;
+use crate::workload::kind::Progress;
+
+/// How often an owner may take a restart back before it is believed to go on doing so.
+const PATIENCE: u32 = 2;
+
+/// For how long it is believed: owners are mended, too.
+const REMEMBERED_SECONDS: i64 = 24 * 60 * 60;
+
+pub(super) fn reverted(case: &Case<'_>) -> Option<Plan> {
+    let workload = case.input.workload;
+    let mark = case.baseline.mark?;
+    let there = workload.witness.as_deref().and_then(mark_of) == Some(mark);
+    let was_complete = case.input.trusted.is_some_and(|trusted| trusted.mark == Some(mark));
+    if there || was_complete || !case.difference.changed.is_empty() {
+        return None;
+    }
+    if workload.evidence.empty {
+        return Some(adopt(case, Reason::NothingRuns));
+    }
+    if workload.evidence.progress == Progress::Progressing {
+        // Going back may yet replace every pod.
+        return Some(absorbing(case, Progress::Progressing));
+    }
+    let Some(proof) = case.input.proof else {
+        return Some(Plan::new(Action::Prove(Need::Pods), State::Rolling, Reason::Proving));
+    };
+    if all_younger(case, proof) {
+        return Some(adopt(case, Reason::Proven));
+    }
+    if workload.owner().is_none() {
+        return Some(hold_undone(case));
+    }
+    let reverts = recent_reverts(case).saturating_add(1);
+    if reverts < PATIENCE {
+        return Some(restart_again(case, reverts));
+    }
+    Some(hold_unsure(
+        case,
+        Unsure::Reverted,
+        reverts,
+        Reason::Reverted,
+        advice(case),
+    ))
+}
+
+/// An owner that took two restarts back will take the next one back as well.
+pub(super) fn given_up(case: &Case<'_>) -> Option<Plan> {
+    (recent_reverts(case) >= PATIENCE && case.lever.is_none())
+        .then(|| hold_stale(case, Reason::Reverted, format!("{}; {}", changed(case), advice(case))))
+}
+
+fn recent_reverts(case: &Case<'_>) -> u32 {
+    let last = case.baseline.restarts.last().copied().unwrap_or(0);
+    let recent = case.input.now.as_second().saturating_sub(last) < REMEMBERED_SECONDS;
+    if recent { case.baseline.reverts } else { 0 }
+}
+
+pub(super) fn advice(case: &Case<'_>) -> String {
+    let owner = case.input.workload.owner().unwrap_or("its owner");
+    format!("{owner} manages it and puts its own pod template back; restart it by way of {owner}")
+}

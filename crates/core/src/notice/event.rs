@@ -1,0 +1,66 @@
+//! One Event on a workload: what was done and why, for `kubectl describe`.
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use jiff::Timestamp;
+
+use crate::reason::Reason;
+use crate::types::name::{Uid, WorkloadRef};
+
+/// The API server refuses longer notes.
+pub const NOTE_BYTES: usize = 1024;
+
+/// How the Event is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// For the record.
+    Normal,
+    /// Somebody should look.
+    Warning,
+}
+
+/// One Event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkloadEvent {
+    /// On which workload.
+    pub workload: WorkloadRef,
+    /// Which one of that name.
+    pub uid: Uid,
+    /// For the record or for somebody to look.
+    pub severity: Severity,
+    /// The word.
+    pub reason: Reason,
+    /// The sentence. Names only, never content.
+    pub note: String,
+    /// When it happened.
+    pub at: Timestamp,
+}
+
+impl WorkloadEvent {
+    /// Whether somebody waits for it: a Warning, a restart, the answer to a person.
+    #[must_use]
+    pub fn is_urgent(&self) -> bool {
+        self.severity == Severity::Warning || matches!(self.reason, Reason::Restarted | Reason::Answered)
+    }
+
+    /// The same for Events that say the same of the same object.
+    #[must_use]
+    pub fn series(&self) -> SeriesKey {
+        let mut hasher = DefaultHasher::new();
+        self.note.hash(&mut hasher);
+        SeriesKey {
+            uid: self.uid.clone(),
+            reason: self.reason.word(),
+            note: hasher.finish(),
+        }
+    }
+}
+
+/// What the Events of one series have in common.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SeriesKey {
+    uid: Uid,
+    reason: &'static str,
+    /// A hash, because a note is long. Two notes of one object that have the same would be counted as one.
+    note: u64,
+}

@@ -1,0 +1,189 @@
+//! What people who are not looking are told of: a restart, trouble, and that it is over.
+//!
+//! The facts are those of the Events; here is which of them are worth a message, and how many of them one
+//! interval may have.
+
+pub mod event;
+pub mod event_limit;
+pub mod event_queue;
+
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+
+use super::reason::{Reason, State};
+use crate::types::name::{Uid, WorkloadRef};
+use crate::types::text::one_line;
+
+mod gathering;
+#[cfg(test)]
+mod tests;
+
+pub use gathering::{Batch, Counts, Gathering, Taken};
+
+/// The longest sentence that is told, in bytes: twenty of them, escaped, fit into a message of Teams, which
+/// may have 28 KiB.
+pub const NOTE_BYTES: usize = 300;
+
+/// What is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Occasion {
+    /// What was done did not work.
+    Failed,
+    /// It waits, because another workload failed with the same change.
+    Halted,
+    /// It is not current, and nothing will be done without somebody's help.
+    Held,
+    /// Trouble that was told is over.
+    Recovered,
+    /// It was restarted to run new content.
+    Restarted,
+}
+
+/// All of them, the most urgent first.
+pub const OCCASIONS: [Occasion; 5] = [
+    Occasion::Failed,
+    Occasion::Halted,
+    Occasion::Held,
+    Occasion::Recovered,
+    Occasion::Restarted,
+];
+
+/// Those that a recovery ends.
+const TROUBLE: [Occasion; 3] = [Occasion::Failed, Occasion::Halted, Occasion::Held];
+
+impl Occasion {
+    /// The word.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Failed => "Failed",
+            Self::Halted => "Halted",
+            Self::Held => "Held",
+            Self::Recovered => "Recovered",
+            Self::Restarted => "Restarted",
+        }
+    }
+
+    /// The one of that word.
+    #[must_use]
+    pub fn named(word: &str) -> Option<Self> {
+        OCCASIONS.into_iter().find(|occasion| occasion.word() == word)
+    }
+
+    /// What trouble a state is, if it is any.
+    #[must_use]
+    pub fn of_trouble(state: State, reason: Reason) -> Option<Self> {
+        match (state, reason) {
+            (State::Held, Reason::Halted) => Some(Self::Halted),
+            // What is ignored is so because its owner wants it.
+            (State::Held, reason) => (reason != Reason::Ignored).then_some(Self::Held),
+            (State::Failed, _) => Some(Self::Failed),
+            (
+                State::Current
+                | State::Settling
+                | State::Pending
+                | State::Rolling
+                | State::Propagating
+                | State::Observed,
+                _,
+            ) => None,
+        }
+    }
+}
+
+/// Which occasions are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Occasions([bool; OCCASIONS.len()]);
+
+impl Occasions {
+    /// Those that are named. `None`: that makes no sense, since a recovery is told only of trouble that was.
+    #[must_use]
+    pub fn new(named: &[Occasion]) -> Option<Self> {
+        let chosen = Self(OCCASIONS.map(|occasion| named.contains(&occasion)));
+        let orphaned = chosen.has(Occasion::Recovered) && !TROUBLE.into_iter().any(|it| chosen.has(it));
+        (!named.is_empty() && !orphaned).then_some(chosen)
+    }
+
+    /// Whether it is told.
+    #[must_use]
+    pub fn has(self, occasion: Occasion) -> bool {
+        OCCASIONS
+            .iter()
+            .zip(self.0)
+            .any(|(it, chosen)| *it == occasion && chosen)
+    }
+}
+
+/// One thing to tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// The same for the same occasion, whoever tells it and how often.
+    pub id: String,
+    /// What.
+    pub occasion: Occasion,
+    /// Of which workload.
+    pub workload: WorkloadRef,
+    /// Which one of that name.
+    pub uid: Uid,
+    /// Where it stands.
+    pub state: State,
+    /// Why.
+    pub reason: Reason,
+    /// The sentence, on one line. Names only, never content.
+    pub note: String,
+    /// When it was found.
+    pub at: Timestamp,
+}
+
+/// Where a workload stands, as the Event about it has it.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing<'a> {
+    /// Which one.
+    pub workload: &'a WorkloadRef,
+    /// Which one of that name.
+    pub uid: &'a Uid,
+    /// Where it stands.
+    pub state: State,
+    /// Why.
+    pub reason: Reason,
+    /// The sentence.
+    pub note: &'a str,
+    /// When it was found.
+    pub at: Timestamp,
+}
+
+impl Standing<'_> {
+    fn notice(&self, occasion: Occasion, mark: &str) -> Notice {
+        let mut note = one_line(self.note);
+        if note.len() > NOTE_BYTES {
+            note.truncate(note.floor_char_boundary(NOTE_BYTES - '…'.len_utf8()));
+            note.push('…');
+        }
+        Notice {
+            id: id(self.uid, occasion, self.reason, mark),
+            occasion,
+            workload: self.workload.clone(),
+            uid: self.uid.clone(),
+            state: self.state,
+            reason: self.reason,
+            note,
+            at: self.at,
+        }
+    }
+}
+
+/// 128 bits over what makes it this occasion and no other.
+fn id(uid: &Uid, occasion: Occasion, reason: Reason, mark: &str) -> String {
+    let mut hash = Sha256::new();
+    // None of the parts can have a line break in it.
+    for part in [&uid.to_string(), occasion.word(), reason.word(), mark] {
+        hash.update(part.as_bytes());
+        hash.update(b"\n");
+    }
+    let digest = hash.finalize();
+    let (half, _) = digest.split_at(16);
+    format!(
+        "{:032x}",
+        half.iter().fold(0_u128, |id, byte| id << 8 | u128::from(*byte))
+    )
+}
