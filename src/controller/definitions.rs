@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tracing::{info, warn};
 
-use super::feed::{Feed, api};
+use super::feed::{Feed, target};
 use super::troubles::Troubles;
 use crate::k8s::error::ApiError;
 use crate::k8s::lean::{WatchedName, resource};
@@ -105,12 +105,12 @@ pub async fn watch(feed: &Feed, groups: &[String], changed: &watch::Sender<Defin
         "CustomResourceDefinition",
         "customresourcedefinitions",
     );
-    let definitions = api::<WatchedName>(feed.context.client.clone(), None, &row);
+    let definitions = target(feed.context.client.clone(), None, row);
     let mut troubles = Troubles::new("customresourcedefinitions", None, feed.metrics.clone());
     let mut hidden = false;
     loop {
         let forbidden = Notify::new();
-        let watching = follow(
+        let watching = follow::<WatchedName>(
             definitions.clone(),
             feed.watching("customresourcedefinitions"),
             |seen| match seen {

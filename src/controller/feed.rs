@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use kube::{Api, Client};
+use kube::Client;
+use kube::api::ApiResource;
 use tokio::sync::Notify;
 use windlass_core::types::name::{Namespace, SourceKind, WorkloadRef};
 use windlass_core::types::time::Second;
@@ -17,7 +18,7 @@ use crate::k8s::lean::{
     Role, Watched, WatchedConfigMap, WatchedSecret, WatchedWorkload, source_resource, workload_resource,
 };
 use crate::k8s::pulse::Pulses;
-use crate::k8s::watch::{Seen, Served, Watching, follow};
+use crate::k8s::watch::{Seen, Served, Target, Watching, follow};
 use crate::ops::Metrics;
 
 /// Releases of Helm are Secrets, large and many, and no pod uses one.
@@ -135,14 +136,13 @@ impl Feed {
             + Send
             + 'static,
     {
-        let row = source_resource(kind);
-        let api = api::<K>(self.context.client.clone(), scope.as_ref(), &row);
+        let target = target(self.context.client.clone(), scope.as_ref(), source_resource(kind));
         let plural = match kind {
             SourceKind::ConfigMap => "configmaps",
             SourceKind::Secret => "secrets",
         };
         let mut troubles = Troubles::new(plural, scope, self.metrics.clone());
-        follow(api, watching, |seen| {
+        follow::<K>(target, watching, |seen| {
             let now = self.context.clock.now();
             let mut index = self.context.index();
             let touched = match seen {
@@ -183,9 +183,9 @@ impl Feed {
     }
 
     async fn workloads(&self, watch: WatchId, kind: KindId, scope: Option<Namespace>, watching: Watching) {
-        let api = api::<WatchedWorkload>(self.context.client.clone(), scope.as_ref(), &workload_resource(kind));
+        let target = target(self.context.client.clone(), scope.as_ref(), workload_resource(kind));
         let mut troubles = Troubles::new(kind.row().plural, scope, self.metrics.clone());
-        follow(api, watching, |seen| {
+        follow::<WatchedWorkload>(target, watching, |seen| {
             let now = self.context.clock.now();
             let mut index = self.context.index();
             let mut touched = Vec::new();
@@ -249,12 +249,10 @@ pub fn apply(
     }
 }
 
-pub(super) fn api<K>(client: Client, scope: Option<&Namespace>, row: &kube::api::ApiResource) -> Api<K>
-where
-    K: kube::Resource<DynamicType = kube::api::ApiResource, Scope = kube::core::DynamicResourceScope>,
-{
-    match scope {
-        Some(namespace) => Api::namespaced_with(client, namespace.as_str(), row),
-        None => Api::all_with(client, row),
+pub(super) fn target(client: Client, scope: Option<&Namespace>, resource: ApiResource) -> Target {
+    Target {
+        client,
+        resource,
+        namespace: scope.map(|namespace| namespace.as_str().to_owned()),
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tracing::info;
 use windlass_core::types::name::Namespace;
 
-use super::feed::{Feed, api};
+use super::feed::{Feed, target};
 use super::index::Stage;
 use super::troubles::Troubles;
 use crate::k8s::lean::{WatchedName, resource};
@@ -61,7 +61,7 @@ impl Places {
     /// Watches for ever.
     pub async fn watch(self) {
         let row = resource("", "v1", "Namespace", "namespaces");
-        let namespaces = api::<WatchedName>(self.feed.context.client.clone(), None, &row);
+        let namespaces = target(self.feed.context.client.clone(), None, row);
         let watching = Watching {
             labels: Some(self.selector.clone()),
             ..self.feed.watching("namespaces")
@@ -73,7 +73,7 @@ impl Places {
             let name = Namespace::from(object.name());
             (!self.excluded.contains(&name)).then_some(name)
         };
-        follow(namespaces, watching, |seen| match seen {
+        follow::<WatchedName>(namespaces, watching, |seen| match seen {
             Seen::ListStart => listed.clear(),
             Seen::Listed(object) => listed.extend(wanted(&object)),
             Seen::ListEnd => {

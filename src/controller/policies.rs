@@ -18,7 +18,7 @@ use windlass_core::types::name::Namespace;
 
 use super::config::ClusterPolicies;
 use super::definitions::{self, Definitions};
-use super::feed::{Feed, api};
+use super::feed::{Feed, target};
 use super::index::{Feeds, Index, Touched, WatchId};
 use super::kinds::Relists;
 use super::troubles::Troubles;
@@ -268,7 +268,7 @@ impl Policies {
 
     /// Ends when the kind is not served any more.
     async fn policies(&self, watch: WatchId, kind: Kind, scope: Option<Namespace>) {
-        let api = api::<WatchedPolicy>(self.feed.context.client.clone(), scope.as_ref(), &kind.row());
+        let target = target(self.feed.context.client.clone(), scope.as_ref(), kind.row());
         let mut troubles = Troubles::new(kind.plural(), scope.clone(), self.feed.metrics.clone());
         let mut listed: HashSet<PolicyRef> = HashSet::new();
         let watching = Watching {
@@ -279,7 +279,7 @@ impl Policies {
         let mut right = Right::new(kind.plural(), self.may_do_without(scope.as_ref()));
         loop {
             let missing = Notify::new();
-            let following = follow(api.clone(), watching.clone(), |seen| {
+            let following = follow::<WatchedPolicy>(target.clone(), watching.clone(), |seen| {
                 let mut index = self.feed.context.index();
                 match seen {
                     Seen::ListStart => {
@@ -333,12 +333,12 @@ impl Policies {
     /// Ends only when dropped.
     async fn namespaces(&self, watch: WatchId) {
         let row = resource("", "v1", "Namespace", "namespaces");
-        let api = api::<WatchedName>(self.feed.context.client.clone(), None, &row);
+        let target = target(self.feed.context.client.clone(), None, row);
         let mut troubles = Troubles::new("namespaces", None, self.feed.metrics.clone());
         let mut right = Right::new("namespaces", self.may_do_without(None));
         loop {
             let missing = Notify::new();
-            let following = follow(api.clone(), self.feed.watching("namespaces"), |seen| {
+            let following = follow::<WatchedName>(target.clone(), self.feed.watching("namespaces"), |seen| {
                 let mut index = self.feed.context.index();
                 match seen {
                     Seen::ListStart => index.list_start(watch),

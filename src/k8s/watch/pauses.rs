@@ -1,5 +1,6 @@
 //! How long to wait before a list or a watch that failed is asked for again.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -22,33 +23,35 @@ pub(super) const RELIST_PAUSE: Duration = Duration::from_secs(5);
 /// For how long nothing may have failed before the next failure counts as the first one.
 const WELL: Duration = Duration::from_mins(1);
 
-/// The pauses of one watch.
+/// The pauses of one watch. A clone is one reference count.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Pauses(Arc<Mutex<State>>);
+
 #[derive(Debug)]
-pub(super) struct Pauses {
+struct State {
     next: Duration,
     until: Option<Instant>,
+    /// What the server has asked for since the last failure.
+    asked: Duration,
     last_failure: Option<Instant>,
+    failures: u64,
     listed: bool,
 }
 
-impl Default for Pauses {
+impl Default for State {
     fn default() -> Self {
         Self {
             next: FIRST,
             until: None,
+            asked: Duration::ZERO,
             last_failure: None,
+            failures: 0,
             listed: false,
         }
     }
 }
 
-impl Pauses {
-    /// A list begins.
-    pub(super) fn begin_list(&mut self) {
-        self.recover(Instant::now());
-        self.listed = false;
-    }
-
+impl State {
     /// All was well for a while: the next failure counts as the first one.
     fn recover(&mut self, now: Instant) {
         let well = self.last_failure.is_none_or(|last| now.duration_since(last) >= WELL);
@@ -56,33 +59,67 @@ impl Pauses {
             self.next = FIRST;
         }
     }
+}
+
+impl Pauses {
+    /// A list begins.
+    pub(super) fn begin_list(&self) {
+        let mut state = self.lock();
+        state.recover(Instant::now());
+        state.listed = false;
+    }
 
     /// The list is complete.
-    pub(super) fn listed(&mut self) {
-        self.listed = true;
+    pub(super) fn listed(&self) {
+        self.lock().listed = true;
+    }
+
+    /// Whether it is.
+    pub(super) fn is_listed(&self) -> bool {
+        self.lock().listed
+    }
+
+    /// With the failure that comes of this answer, the server asks for a pause.
+    pub(super) fn asked_for(&self, pause: Duration) {
+        self.lock().asked = pause;
     }
 
     /// Something failed. The next request is not made before `least` is over.
-    pub(super) fn failed(&mut self, least: Duration) {
+    pub(super) fn failed(&self, least: Duration) {
         let now = Instant::now();
-        self.recover(now);
-        let longest = if self.listed { LONGEST_WATCH } else { LONGEST_LIST };
-        let pause = self.next.min(longest).max(least.min(LONGEST_ASKED));
-        self.next = (self.next * 2).min(LONGEST_LIST);
-        self.last_failure = Some(now);
-        self.until = Some(now + jittered(pause));
+        let mut state = self.lock();
+        state.recover(now);
+        let longest = if state.listed { LONGEST_WATCH } else { LONGEST_LIST };
+        let least = least.max(std::mem::take(&mut state.asked)).min(LONGEST_ASKED);
+        let pause = state.next.min(longest).max(least);
+        state.next = (state.next * 2).min(LONGEST_LIST);
+        state.last_failure = Some(now);
+        state.failures += 1;
+        state.until = Some(now + jittered(pause));
+    }
+
+    /// How often something has failed.
+    pub(super) fn failures(&self) -> u64 {
+        self.lock().failures
     }
 
     /// A watch has ended early, which is no failure.
-    pub(super) fn short(&mut self) {
-        self.until = Some(Instant::now() + jittered(FIRST));
+    pub(super) fn short(&self) {
+        let until = Instant::now() + jittered(FIRST);
+        let mut state = self.lock();
+        state.until = state.until.max(Some(until));
     }
 
     /// Waits until the next request may be made.
     pub(super) async fn wait(&self) {
-        if let Some(until) = self.until {
+        let until = self.lock().until;
+        if let Some(until) = until {
             tokio::time::sleep_until(until).await;
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -79,12 +79,13 @@ async fn play_watching(watching: Watching, steps: Vec<Step>) -> Vec<String> {
         let _ = done.send(());
         last
     });
-    let api = Api::<WatchedConfigMap>::all_with(
-        kube::Client::new(service, "default"),
-        &resource("", "v1", "ConfigMap", "configmaps"),
-    );
+    let target = Target {
+        client: kube::Client::new(service, "default"),
+        resource: resource("", "v1", "ConfigMap", "configmaps"),
+        namespace: None,
+    };
     let mut seen = Vec::new();
-    let watching = follow(api, watching, |what| {
+    let watching = follow::<WatchedConfigMap>(target, watching, |what| {
         seen.push(match what {
             Seen::ListStart => "list".to_owned(),
             Seen::Listed(object) => format!("listed {}", object.source.reference.name),
@@ -306,6 +307,10 @@ enum Reply {
     Answer(u16, Vec<Value>),
     /// Answers 200 with these lines, and then nothing more.
     Stay(Vec<Value>),
+    /// Answers 200 with these lines, and then the connection breaks.
+    Break(Vec<Value>),
+    /// Answers 429 in plain text, with this header.
+    Later(&'static str),
     /// Takes it, and never answers.
     Nothing,
 }
@@ -331,9 +336,16 @@ async fn watch_for(
             asked
                 .try_send((begun.elapsed(), query.clone()))
                 .expect("it is asked too often");
-            let (code, lines, stays) = match rule(&query) {
-                Reply::Answer(code, lines) => (code, lines, false),
-                Reply::Stay(lines) => (200, lines, true),
+            let broken = || std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
+            let mut response = Response::builder();
+            let (code, lines, rest) = match rule(&query) {
+                Reply::Answer(code, lines) => (code, lines, futures::stream::empty().boxed()),
+                Reply::Stay(lines) => (200, lines, futures::stream::pending().boxed()),
+                Reply::Break(lines) => (200, lines, futures::stream::iter([Err(broken())]).boxed()),
+                Reply::Later(seconds) => {
+                    response = response.header(http::header::RETRY_AFTER, seconds);
+                    (429, vec![json!("too many")], futures::stream::empty().boxed())
+                }
                 Reply::Nothing => {
                     never.push(send);
                     continue;
@@ -343,21 +355,17 @@ async fn watch_for(
             text.push('\n');
             let frame = hyper::body::Frame::data(hyper::body::Bytes::from(text));
             let frames = futures::stream::iter([Ok::<_, std::io::Error>(frame)]);
-            let rest = if stays {
-                futures::stream::pending().boxed()
-            } else {
-                futures::stream::empty().boxed()
-            };
             let body = http_body_util::StreamBody::new(frames.chain(rest)).boxed_unsync();
-            send.send_response(Response::builder().status(code).body(body).expect("a response"));
+            send.send_response(response.status(code).body(body).expect("a response"));
         }
     });
-    let api = Api::<WatchedConfigMap>::all_with(
-        kube::Client::new(service, "default"),
-        &resource("", "v1", "ConfigMap", "configmaps"),
-    );
+    let target = Target {
+        client: kube::Client::new(service, "default"),
+        resource: resource("", "v1", "ConfigMap", "configmaps"),
+        namespace: None,
+    };
     let mut seen = Vec::new();
-    let watching = follow(api, Watching::default(), |what| {
+    let watching = follow::<WatchedConfigMap>(target, Watching::default(), |what| {
         seen.push(match what {
             Seen::ListStart => "list".to_owned(),
             Seen::ListEnd => "end".to_owned(),
@@ -483,7 +491,7 @@ async fn what_was_asked_for_rarely_is_asked_for_soon_when_it_was_well_for_a_whil
 /// Found in a review: an etcd that cannot tell its progress has a streaming list end with an error.
 #[tokio::test(start_paused = true)]
 async fn a_streaming_list_that_fails_is_made_by_pages() {
-    let broken: [fn() -> Reply; 4] = [
+    let broken: [fn() -> Reply; 5] = [
         || {
             Reply::Answer(
                 200,
@@ -496,6 +504,7 @@ async fn a_streaming_list_that_fails_is_made_by_pages() {
         || Reply::Answer(200, vec![event("ERROR", status(504, "too slow"))]),
         || Reply::Answer(200, vec![event("ADDED", object("a", 1))]),
         || Reply::Stay(vec![event("ADDED", object("a", 1))]),
+        || Reply::Break(vec![event("ADDED", object("a", 1))]),
     ];
     for (number, broken) in broken.into_iter().enumerate() {
         let rule = move |query: &str| match query {
@@ -604,6 +613,23 @@ async fn a_server_that_says_when_to_come_back_is_not_asked_before() {
         "details": { "retryAfterSeconds": 20 } });
     let (requests, _) = watch_for(2 * MINUTE, move |_: &str| Reply::Answer(429, vec![busy.clone()])).await;
     assert!((4..=7).contains(&requests.len()), "{requests:?}");
+    // As the API server's own limits say it.
+    let (requests, _) = watch_for(2 * MINUTE, |_: &str| Reply::Later("20")).await;
+    assert!((4..=7).contains(&requests.len()), "{requests:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_tells_of_an_error_is_left_also_where_it_stays_open() {
+    let rule = |query: &str| {
+        if is_streaming(query) {
+            Reply::Stay(vec![bookmark(5, true), event("ERROR", status(500, "a moment"))])
+        } else {
+            Reply::Stay(vec![event("MODIFIED", object("b", 6))])
+        }
+    };
+    let (requests, seen) = watch_for(Duration::from_secs(5), rule).await;
+    assert_eq!(requests.len(), 2, "{requests:?}");
+    assert_eq!(seen.last().map(String::as_str), Some("b"), "{seen:?}");
 }
 
 #[tokio::test(start_paused = true)]
