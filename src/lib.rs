@@ -5,23 +5,29 @@
 //! be asked which workloads are not current, and why.
 //!
 //! ```text
-//!   API server ──watch──▶ k8s ──▶ controller::index ──▶ decide ──▶ k8s::patch ──▶ API server
-//!                      (digested      (small values,      (pure: state  (uid and
-//!                      on the way)    who uses what)      against state) version checked)
+//!   API server ──▶ watch ──▶ index ──▶ reconcile: gather → decide → write → observe ──▶ API server
+//!               (digested   (small        (decide is pure,             (report: Events,
+//!               on the way)  values)       in windlass_core)            metrics, status)
 //! ```
 //!
-//! Where to begin: [`controller::reconcile`] is the way of one change, four calls;
-//! [`windlass_core::decide`] is the decision, an ordered list of small checks.
+//! The folders are the way of a change:
 //!
-//! | module | holds | may import |
-//! |---|---|---|
-//! | [`windlass_core`] | the pure rules, a crate of its own | nothing of ours |
-//! | [`api`] | the types of the policies, and their schema | `windlass_core` |
-//! | [`k8s`] | adapters: watches, patches, Events, evidence | `windlass_core`, api |
-//! | [`controller`] | the loop: index, gather, write, observe | `windlass_core`, api, k8s, ops |
-//! | [`ops`] | metrics, admin server, logging, notifications, shutdown | `windlass_core` |
-//! | [`agent`] | the sidecar: volumes, validation, notices, answers | `windlass_core`'s agent protocol, ops |
-//! | [`cli`] | raw arguments to typed configuration | all |
+//! | module | holds |
+//! |---|---|
+//! | [`windlass_core`] | the pure rules, a crate of its own: the decision is [`windlass_core::decide`] |
+//! | [`api`] | the types of the policies, and their schema |
+//! | [`k8s`] | adapters: what is on the wire, patches, Events, pods, the Lease |
+//! | `watch` | fills the index from the API server |
+//! | `index` | what is known of the cluster |
+//! | `reconcile` | gather, decide, write, observe: one workload at a time |
+//! | `in_place` | brings files of running pods up to date |
+//! | `report` | what people and tools see: Events, metrics, traces, the status of policies |
+//! | [`controller`] | starts all of it, in order; leader election |
+//! | [`agent`] | the sidecar |
+//! | [`ops`] | metrics, admin server, logs, notifications, signals |
+//! | [`cli`] | arguments to typed configuration |
+//!
+//! What a folder may import is a table in a test, `src/tests.rs`.
 
 #![forbid(unsafe_code)]
 
@@ -31,10 +37,31 @@ pub mod agent;
 pub mod api;
 pub mod cli;
 #[cfg(feature = "controller")]
+mod clock;
+#[cfg(feature = "controller")]
+mod context;
+#[cfg(feature = "controller")]
 pub mod controller;
+#[cfg(all(test, feature = "controller"))]
+mod fixtures;
+#[cfg(feature = "controller")]
+mod in_place;
+#[cfg(feature = "controller")]
+mod index;
 #[cfg(feature = "controller")]
 pub mod k8s;
 pub mod ops;
+#[cfg(feature = "controller")]
+mod queue;
+#[cfg(feature = "controller")]
+mod reconcile;
+#[cfg(feature = "controller")]
+mod report;
+#[cfg(all(test, feature = "controller"))]
+#[path = "../tests/simulation/mod.rs"]
+mod simulation;
+#[cfg(feature = "controller")]
+mod watch;
 
 #[cfg(all(test, feature = "controller"))]
 mod tests;

@@ -32,13 +32,13 @@ use tokio::task::JoinSet;
 use tokio::time::interval;
 use tracing::info;
 
+use self::answers::Answers;
+use self::board::Board;
+pub use self::config::{AgentConfig, Endpoint, Method, Notify, Signal, Whom, Words};
+use self::handling::Handling;
+use self::metrics::Metrics;
+use self::serve::Service;
 use crate::ops::{Liveness, REVISION, Readiness, Server, Shutdown, VERSION};
-use answers::Answers;
-use board::Board;
-pub use config::{AgentConfig, Endpoint, Method, Notify, Signal, Whom, Words};
-use handling::Handling;
-use metrics::Metrics;
-use serve::Service;
 
 /// The condition of readiness.
 const READ: &str = "first reading of every volume";

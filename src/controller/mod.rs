@@ -19,87 +19,62 @@ use windlass_core::policy::terms::BuiltIn;
 use windlass_core::types::name::{SourceKind, WorkloadRef};
 use windlass_core::workload::optin::Reading;
 
+pub(crate) mod config;
+pub(crate) mod election;
+pub(crate) mod leader;
+pub(crate) mod startup;
+
 use crate::k8s::client;
 use crate::k8s::heartbeat::Heartbeat;
 use crate::k8s::keyring::KeptIn;
 use crate::k8s::lease::Lease;
 use crate::k8s::pulse::Pulses;
 use crate::ops::{Admin, Liveness, Metrics, Notifier, Readiness, Shutdown};
+use crate::report::gauges;
+use crate::watch::{self, fetch};
 
-pub mod clock;
-mod config;
-mod definitions;
-pub mod entry;
-mod event_writer;
-mod feed;
-#[cfg(test)]
-mod fixtures;
-pub mod gather;
-mod gauges;
-pub mod index;
-mod journeys;
-mod kinds;
-mod leading;
-pub mod observe;
-mod places;
-mod policies;
-pub mod propagation;
-pub mod queue;
-mod reading;
-pub mod reconcile;
-pub mod rehearsal;
-#[cfg(test)]
-mod simulation;
-mod startup;
-mod statuses;
-mod troubles;
-mod vocabulary;
-mod waits;
-mod watches;
-mod working;
-
-use clock::Clock;
-pub use config::{ClusterPolicies, ControllerConfig, Described, Sources, WorkloadKind};
-use feed::Feed;
-use gather::Context;
-use index::{Index, Rules, Wanted};
-use journeys::Journeys;
-use leading::{Election, Leading};
-use queue::Queue;
-use reconcile::Reconciler;
-pub use vocabulary::metrics_reference;
-use vocabulary::{metrics, request_counter};
+pub use self::config::{ClusterPolicies, ControllerConfig, Described, Sources, WorkloadKind};
+use crate::clock::Clock;
+use crate::context::Context;
+use crate::controller::election::{Election, Leading};
+use crate::index::{Index, Rules, Wanted};
+use crate::queue::Queue;
+use crate::reconcile::Reconciler;
+pub use crate::report::labels::metrics_reference;
+use crate::report::labels::{metrics, request_counter};
+use crate::report::traces::Journeys;
+use crate::watch::ingest::Feed;
 
 /// How long one request may take. A stop waits for those under way, and has 10 s in all.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Events waiting to be written. 1024 of them are half a MiB; beyond that they are counted and
 /// dropped, because no decision may wait for one.
-const EVENTS_QUEUED: usize = 1024;
+pub(crate) const EVENTS_QUEUED: usize = 1024;
 
 /// The API server is deaf for longer only if it hangs.
-const LIVENESS_DEADLINE: Duration = Duration::from_mins(1);
-const LIVENESS_TICK: Duration = Duration::from_secs(5);
+pub(crate) const LIVENESS_DEADLINE: Duration = Duration::from_mins(1);
+pub(crate) const LIVENESS_TICK: Duration = Duration::from_secs(5);
 
 /// How often gauges are set that no decision sets.
-const REPORT: Duration = Duration::from_secs(5);
+pub(crate) const REPORT: Duration = Duration::from_secs(5);
 
 /// A rollout that is not complete by then has failed, and gives its place to the next one.
-const ROLLOUT_DEADLINE: SignedDuration = SignedDuration::from_mins(10);
+pub(crate) const ROLLOUT_DEADLINE: SignedDuration = SignedDuration::from_mins(10);
 
 /// What is left of the 10 s of a stop for what is still to be told.
-const NOTIFICATIONS_AT_STOP: Duration = Duration::from_millis(500);
+pub(crate) const NOTIFICATIONS_AT_STOP: Duration = Duration::from_millis(500);
 
 /// The same for traces.
-const TRACES_AT_STOP: Duration = Duration::from_millis(300);
+pub(crate) const TRACES_AT_STOP: Duration = Duration::from_millis(300);
 
-const KEYS_READY: &str = "digest keys";
-const SYNC_READY: &str = "first lists of all watches";
-const HEARD_READY: &str = "a sign of life from all watches";
+pub(crate) const KEYS_READY: &str = "digest keys";
+pub(crate) const SYNC_READY: &str = "first lists of all watches";
+pub(crate) const HEARD_READY: &str = "a sign of life from all watches";
 
 /// A watch that has brought nothing for longer is deaf: the API server sends a bookmark about once a minute, and
 /// one that brings nothing for 295 s is opened anew.
-const DEAF: Duration = Duration::from_mins(6);
+pub(crate) const DEAF: Duration = Duration::from_mins(6);
 
 /// Runs the controller until it is asked to stop.
 ///
@@ -150,7 +125,7 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
     };
     readiness.set(KEYS_READY, true);
 
-    let (leading, last_watched) = working::begin(&config, &holder, last_watched)?;
+    let (leading, last_watched) = leader::begin(&config, &holder, last_watched)?;
     let context = Arc::new(context(
         &config,
         installation,
@@ -165,7 +140,7 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
     background.spawn(report_silences(pulses.clone(), metrics.clone(), readiness.clone()));
     let feed = feed(&config, &context, &queue, &reading, &metrics, pulses);
     let Some(watches) = stop
-        .run_until_cancelled(watches::open(&config, &feed, last_watched))
+        .run_until_cancelled(watch::open(&config, &feed, last_watched))
         .await
     else {
         return finish(background).await;
@@ -179,7 +154,7 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
     }
     readiness.set(SYNC_READY, true);
     announce_sync(&context);
-    reading::start(feed, &mut background);
+    fetch::start(feed, &mut background);
     background.spawn(report(context.clone(), queue.clone(), metrics.clone()));
     // Not before: its renewals say that we have watched up to then.
     let election = Election {
@@ -189,7 +164,7 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
         metrics: metrics.clone(),
         clock,
     };
-    let work = working::Work {
+    let work = leader::Work {
         config: &config,
         context: &context,
         queue: &queue,
@@ -201,7 +176,7 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
         notifier: notifier.clone(),
         journeys: journeys.clone(),
     };
-    working::take_part(election, work).await?;
+    leader::take_part(election, work).await?;
     drop(watches);
     tell_the_rest(notifier, journeys).await;
     finish(background).await
@@ -299,7 +274,7 @@ fn feed(
         metrics: metrics.clone(),
         progress: Arc::default(),
         pulses,
-        excluded: watches::excluded(&config.exclude_namespaces),
+        excluded: watch::excluded(&config.exclude_namespaces),
         source_labels: config.source_selector.clone(),
     }
 }
@@ -314,7 +289,7 @@ async fn finish(mut background: JoinSet<()>) -> anyhow::Result<()> {
 }
 
 /// One worker: one workload at a time, until the stop, and never cut off in the middle.
-async fn work(reconciler: Arc<Reconciler>, stop: CancellationToken) {
+pub(crate) async fn work(reconciler: Arc<Reconciler>, stop: CancellationToken) {
     while let Some(workload) = stop.run_until_cancelled(reconciler.queue.pop()).await {
         reconciler.reconcile(&workload).await;
         reconciler.queue.done(&workload);

@@ -12,9 +12,9 @@ use windlass_core::types::name::Uid;
 use windlass_core::types::time::Second;
 use windlass_core::workload::kind::{DEPLOYMENT, History, Progress};
 
-use super::clock::Clock;
-use super::entry::WorkloadEntry;
-use super::gather::Context;
+use crate::clock::Clock;
+use crate::context::Context;
+use crate::index::entry::WorkloadEntry;
 use crate::k8s::error::ApiError;
 use crate::k8s::evidence;
 use crate::k8s::heartbeat::Heartbeat;

@@ -27,11 +27,11 @@ mod source;
 mod tests;
 mod workload;
 
-pub(super) use json::Json;
-pub use policy::{About, WatchedPolicy, since};
-pub use source::{ReadSecret, Watched, WatchedConfigMap, WatchedSecret};
-pub(super) use workload::{BASELINE_BYTES, WITNESS_BYTES};
-pub use workload::{Delegation, Role, WatchedWorkload};
+pub(super) use self::json::Json;
+pub use self::policy::{About, WatchedPolicy, since};
+pub use self::source::{ReadSecret, Watched, WatchedConfigMap, WatchedSecret};
+pub(super) use self::workload::{BASELINE_BYTES, WITNESS_BYTES};
+pub use self::workload::{Delegation, Role, WatchedWorkload};
 
 /// The metadata that we read.
 #[derive(Clone, Debug, Default, Deserialize)]

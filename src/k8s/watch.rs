@@ -26,7 +26,7 @@ mod requests;
 #[cfg(test)]
 mod tests;
 
-use pauses::{Pauses, RELIST_PAUSE};
+use self::pauses::{Pauses, RELIST_PAUSE};
 
 /// A page is held in memory as a whole: ten `ConfigMap`s of 1 MiB are 10 MiB.
 const PAGE: u32 = 10;

@@ -18,12 +18,12 @@ mod reference;
 #[cfg(test)]
 mod tests;
 
-use catalogue::{Family, Type};
+use self::catalogue::{Family, Type};
 
-pub use label::{
+pub use self::label::{
     AgentResult, ApiCode, EventLimit, InPlaceResult, NotificationResult, RestartResult, Sink, Verb, WatchRestart,
 };
-pub use reference::{Values, reference};
+pub use self::reference::{Values, reference};
 
 /// The label values that the rest of the program uses, for the zeros at the start.
 #[derive(Clone, Copy, Debug, Default)]

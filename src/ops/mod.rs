@@ -19,17 +19,17 @@ pub mod shutdown;
 pub mod traces;
 
 #[cfg(feature = "controller")]
-pub use admin::Admin;
-pub use health::{Liveness, Readiness};
-pub use logging::{LogFormat, LogLevel};
+pub use self::admin::Admin;
+pub use self::health::{Liveness, Readiness};
+pub use self::logging::{LogFormat, LogLevel};
 #[cfg(feature = "controller")]
-pub use metrics::{
+pub use self::metrics::{
     AgentResult, ApiCode, EventLimit, InPlaceResult, Metrics, RestartResult, Verb, Vocabulary, WatchRestart,
 };
 #[cfg(feature = "controller")]
-pub use notify::{Endpoint, Notifications, Notifier};
-pub use server::{AdminError, Server};
-pub use shutdown::Shutdown;
+pub use self::notify::{Endpoint, Notifications, Notifier};
+pub use self::server::{AdminError, Server};
+pub use self::shutdown::Shutdown;
 
 /// This build's version, as in `Cargo.toml`.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

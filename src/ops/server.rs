@@ -24,8 +24,8 @@ use tokio::task::{JoinSet, yield_now};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
 
+use self::connections::{Connections, Progress, Stage};
 use super::health::{Liveness, Readiness};
-use connections::{Connections, Progress, Stage};
 
 mod connections;
 #[cfg(test)]

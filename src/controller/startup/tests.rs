@@ -2,8 +2,8 @@ use serde_json::json;
 use windlass_core::workload::optin::Reading;
 
 use super::*;
-use crate::controller::fixtures;
-use crate::controller::index::{Feeds, How, Index, Rules};
+use crate::fixtures;
+use crate::index::{Feeds, How, Index, Rules};
 use crate::k8s::lean::WatchedWorkload;
 use crate::k8s::mock::{Answer, Api};
 

@@ -26,11 +26,11 @@ mod teams;
 mod tests;
 mod words;
 
-pub use cloudevents::DATA_SCHEMA;
-use courier::{Courier, Patience};
-pub use endpoint::{Endpoint, EndpointError};
-pub(super) use post::Poster;
-pub use post::TlsError;
+pub use self::cloudevents::DATA_SCHEMA;
+use self::courier::{Courier, Patience};
+pub use self::endpoint::{Endpoint, EndpointError};
+pub(super) use self::post::Poster;
+pub use self::post::TlsError;
 
 /// Batches that wait for one receiver while another is being sent. With the interval of 10 s it may be away
 /// for as long as its tries take; a batch of the largest size is about a MiB.

@@ -1,0 +1,194 @@
+//! Requests to pods: what their agents prove, and what makes applications read their files again.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use hyper::header::{AUTHORIZATION, HeaderName};
+use hyper::{Method, StatusCode};
+use tokio::sync::Semaphore;
+use windlass_core::agent_protocol::challenge::{Answer, Challenge, FORMAT, Nonce, SEAL_HEADER, Token};
+use windlass_core::agent_protocol::propagation::{RunningPod, Verdict, Wanted, clean, expected, judge};
+use windlass_core::policy::in_place::{self, NotifyHttp};
+
+use crate::context::Context;
+use crate::ops::fetch::{Fetch, FetchError, Fetched};
+use crate::ops::{AgentResult, Metrics};
+
+/// An agent reads some files and answers; who takes longer is asked again in the next round.
+const AGENT_TIMEOUT: Duration = Duration::from_secs(3);
+/// As long as a probe's default is generous: an application that reloads may take its time.
+const NOTIFY_TIMEOUT: Duration = Duration::from_secs(10);
+/// A digest for each of some thousand keys.
+const MAX_ANSWER: usize = 512 * 1024;
+
+/// Asks pods, a bounded number at a time.
+pub(crate) struct Agents {
+    turns: Semaphore,
+    metrics: Metrics,
+}
+
+impl Agents {
+    pub(crate) fn new(concurrency: usize, metrics: Metrics) -> Self {
+        Self {
+            turns: Semaphore::new(concurrency),
+            metrics,
+        }
+    }
+
+    /// What the agent of a pod proves.
+    pub(crate) async fn ask(
+        &self,
+        context: &Context,
+        pod: &RunningPod,
+        port: u16,
+        token: &Token,
+        wanted: &[Wanted],
+    ) -> Verdict {
+        let expected = match expected(pod, port, wanted) {
+            Ok(expected) => expected,
+            Err(why) => return Verdict::NotYet(why),
+        };
+        let Some(address) = pod.address else {
+            return Verdict::NotYet("it has no address yet".to_owned());
+        };
+        if is_no_pods(address) {
+            return Verdict::NotYet(format!("{address} is no address of a pod"));
+        }
+        let mut bytes = [0; 16];
+        if getrandom::fill(&mut bytes).is_err() {
+            return Verdict::NotYet("no random numbers are to be had".to_owned());
+        }
+        let challenge = Challenge {
+            nonce: Nonce::from_bytes(bytes),
+            time: context.clock.calendar().as_second(),
+        };
+        let path = challenge.path_and_query();
+        let authorization = [(AUTHORIZATION, challenge.authorization(token))];
+        let fetch = Fetch {
+            address: SocketAddr::new(address, port),
+            method: Method::GET,
+            path: &path,
+            headers: &authorization,
+            timeout: AGENT_TIMEOUT,
+            limit: MAX_ANSWER,
+        };
+        let fetched = self.send(&fetch).await;
+        let answer = match fetched {
+            Ok(fetched) => read(&challenge, token, &fetched),
+            Err(why) => Err((AgentResult::Unreachable, format!("its agent does not answer: {why}"))),
+        };
+        match answer {
+            Ok(answer) => {
+                self.metrics.agent_request(AgentResult::Answered);
+                judge(&expected, &challenge.answer_key(token), &answer)
+            }
+            Err((result, why)) => {
+                self.metrics.agent_request(result);
+                Verdict::NotYet(clean(&why))
+            }
+        }
+    }
+
+    /// Calls an application.
+    pub(crate) async fn notify(&self, pod: &RunningPod, notify: &NotifyHttp) -> Result<(), String> {
+        let NotifyHttp {
+            port,
+            path,
+            method,
+            delay: _,
+        } = notify;
+        // Its address is its node's, where anything may listen on that port.
+        if pod.host_network {
+            return Err("it is on its node's network and not called".to_owned());
+        }
+        let address = pod.address.ok_or("it has no address yet")?;
+        // A pod's own status names it, and whoever may write that could name anything.
+        if address.is_loopback() || is_no_pods(address) {
+            return Err(format!("{address} is no address of a pod"));
+        }
+        let fetch = Fetch {
+            address: SocketAddr::new(address, *port),
+            method: match method {
+                in_place::Method::Post => Method::POST,
+                in_place::Method::Put => Method::PUT,
+                in_place::Method::Get => Method::GET,
+            },
+            path,
+            headers: &[],
+            timeout: NOTIFY_TIMEOUT,
+            limit: MAX_ANSWER,
+        };
+        match self.send(&fetch).await {
+            Ok(fetched) if fetched.status.is_success() => Ok(()),
+            // What it says besides is not for everybody who may read Events.
+            Ok(fetched) => Err(format!("{} {path} answers {}", fetch.method, fetched.status.as_u16())),
+            Err(why) => Err(clean(&format!("{} {path}: {why}", fetch.method))),
+        }
+    }
+
+    async fn send(&self, fetch: &Fetch<'_>) -> Result<Fetched, FetchError> {
+        // Never closed.
+        let _turn = self.turns.acquire().await;
+        fetch.send().await
+    }
+}
+
+/// Where clouds keep the credentials of their machines, and what is no single host's.
+fn is_no_pods(address: IpAddr) -> bool {
+    let link_local = match address.to_canonical() {
+        IpAddr::V4(address) => address.is_link_local() || address.is_broadcast(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    };
+    link_local || address.is_multicast() || address.is_unspecified()
+}
+
+/// What an answer holds, if it is one and the agent's own.
+fn read(challenge: &Challenge, token: &Token, fetched: &Fetched) -> Result<Answer, (AgentResult, String)> {
+    let refused = |why: &str| Err((AgentResult::Refused, format!("its agent {why}")));
+    match fetched.status {
+        StatusCode::OK => {}
+        StatusCode::UNAUTHORIZED => return refused("has another token, or is none"),
+        StatusCode::SERVICE_UNAVAILABLE => return refused("has no token"),
+        StatusCode::TOO_MANY_REQUESTS => return refused("is asked too often"),
+        // An agent's own words, and bounded; whoever answers in its place could say no more than that.
+        status => {
+            let said: String = String::from_utf8_lossy(&fetched.body).chars().take(200).collect();
+            return refused(&format!("answers {}: {said}", status.as_u16()));
+        }
+    }
+    let invalid = |why: &str| (AgentResult::Invalid, format!("its agent {why}"));
+    let seal = fetched.headers.get(HeaderName::from_static(SEAL_HEADER));
+    let seal = seal.and_then(|seal| seal.to_str().ok()).unwrap_or_default();
+    if !challenge.answer_key(token).verify_seal(&fetched.body, seal) {
+        return Err(invalid("did not seal its answer"));
+    }
+    let answer: Answer = serde_json::from_slice(&fetched.body).map_err(|_| invalid("gives an unreadable answer"))?;
+    if answer.format == FORMAT {
+        Ok(answer)
+    } else {
+        Err(invalid("is of another version"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_machines_keep_credentials_no_pod_is() {
+        let of = |text: &str| is_no_pods(text.parse().expect("an address"));
+        for text in [
+            "169.254.169.254",
+            "fe80::1",
+            "::ffff:169.254.169.254",
+            "224.0.0.1",
+            "0.0.0.0",
+            "::",
+        ] {
+            assert!(of(text), "{text}");
+        }
+        for text in ["10.244.0.7", "fd00::7", "192.0.2.1"] {
+            assert!(!of(text), "{text}");
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! What is remembered from one round to the next.
+
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+use windlass_core::agent_protocol::propagation::Progress;
+use windlass_core::decide::Files;
+use windlass_core::types::name::{Uid, Version};
+
+/// What is known of a workload whose files are being brought up to date.
+#[derive(Debug)]
+pub struct Propagating {
+    /// Which change, and whose files.
+    pub files: Files,
+    /// What the pods have made of it so far.
+    pub progress: Option<Progress>,
+    /// The newest version among its sources when it began.
+    pub(crate) version: Version,
+    pub(crate) begun: Timestamp,
+    pub(crate) rounds: usize,
+    /// Pods that have it, by what their agents prove or their applications answered.
+    pub(crate) done: HashSet<Uid>,
+}

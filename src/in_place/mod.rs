@@ -1,0 +1,387 @@
+//! Changes in place, after they were decided: the kubelets touched, the applications told, the agents
+//! asked, until every pod is known to have taken the change or somebody has to be told that it did not.
+//!
+//! A workload's files are brought up to date in rounds. What comes of a round goes into the index, and
+//! the workload is decided again: what follows from it is [`windlass_core::decide`]'s to say.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use windlass_core::agent_protocol::propagation::{Progress, RunningPod, Takes, Verdict, Wanted, clean, takes};
+use windlass_core::decide::Files;
+use windlass_core::types::name::{Version, WorkloadRef};
+use windlass_core::workload::class::Class;
+
+use super::queue::Queue;
+use crate::context::Context;
+use crate::controller::config::ControllerConfig;
+use crate::k8s::error::ApiError;
+use crate::k8s::pods;
+use crate::ops::Metrics;
+
+mod agents;
+mod job;
+mod round;
+mod tokens;
+
+use self::agents::Agents;
+pub use self::job::Propagating;
+use self::round::{Came, Round};
+use self::tokens::Tokens;
+
+/// When the agents of one round are asked, each time so many milliseconds later: a kubelet that was
+/// touched takes a tenth to a third of a second, and 0.8 s at worst (`cargo xtask bench --set in-place`).
+const ASKED: &[u64] = &[200, 250, 450];
+
+/// Pods of one workload that are dealt with at a time; all workloads share `--agent-concurrency` besides.
+const PODS_AT_A_TIME: usize = 16;
+
+/// Workloads that are dealt with at a time. They mostly wait.
+const WORKERS: usize = 16;
+
+/// Brings files up to date.
+pub struct Propagator {
+    context: Arc<Context>,
+    /// Workloads to be decided.
+    decisions: Arc<Queue<WorkloadRef>>,
+    /// Workloads whose next round is due.
+    due: Queue<WorkloadRef>,
+    tokens: Tokens,
+    agents: Agents,
+    /// As many writes at a time as there are workers that write.
+    writes: Semaphore,
+}
+
+impl Propagator {
+    /// Nothing to do yet.
+    #[must_use]
+    pub fn new(
+        context: Arc<Context>,
+        decisions: Arc<Queue<WorkloadRef>>,
+        metrics: Metrics,
+        config: &ControllerConfig,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            context,
+            decisions,
+            due: Queue::default(),
+            tokens: Tokens::default(),
+            agents: Agents::new(config.agent_concurrency, metrics),
+            writes: Semaphore::new(config.write_concurrency),
+        })
+    }
+
+    /// Sees to it that these files are brought up to date, if that is not under way.
+    pub fn ensure(&self, workload: &WorkloadRef, files: &Files, version: Version) {
+        let now = self.context.clock.now();
+        let mut index = self.context.index();
+        let Some(entry) = index.workload_mut(workload) else {
+            return;
+        };
+        let mut sources = files.sources.clone();
+        if let Some(known) = &entry.propagation {
+            let same = known.files.since == files.since && (files.since.is_some() || known.version == version);
+            if same {
+                return;
+            }
+            // What was not finished is not forgotten for what came on top of it.
+            sources.extend(
+                known
+                    .files
+                    .sources
+                    .iter()
+                    .filter(|it| !files.sources.contains(it))
+                    .cloned(),
+            );
+        }
+        entry.propagation = Some(Box::new(Propagating {
+            files: Files {
+                since: files.since,
+                sources,
+            },
+            progress: None,
+            version,
+            begun: now,
+            rounds: 0,
+            done: HashSet::new(),
+        }));
+        drop(index);
+        self.due.push(workload.clone());
+    }
+
+    /// Starts the workers.
+    #[must_use]
+    pub fn start(self: &Arc<Self>, stop: &CancellationToken) -> JoinSet<()> {
+        let mut workers = JoinSet::new();
+        for _ in 0..WORKERS {
+            let (this, stop) = (self.clone(), stop.clone());
+            workers.spawn(async move {
+                while let Some(workload) = stop.run_until_cancelled(this.due.pop()).await {
+                    // Whatever is not finished at the end begins anew: nothing of it is lost.
+                    let _ = stop.run_until_cancelled(this.round(&workload)).await;
+                    this.due.done(&workload);
+                }
+            });
+        }
+        workers
+    }
+
+    async fn round(&self, workload: &WorkloadRef) {
+        let Some(round) = self.begin(workload) else {
+            return;
+        };
+        let found = pods::running(
+            &self.context.client,
+            &round.template,
+            &round.template_uid,
+            workload,
+            self.context.timeout,
+        )
+        .await;
+        let outcome = match found {
+            Ok(Some(pods)) => self.bring(workload, &round, pods).await,
+            Ok(None) => round.without_pods("nothing tells which pods are its own".to_owned()),
+            Err(ApiError::NotFound | ApiError::Replaced) => return,
+            Err(error) => round.without_pods(clean(&format!("its pods cannot be read: {error}"))),
+        };
+        self.end(workload, round, outcome);
+    }
+
+    /// What a round works on, from the index.
+    fn begin(&self, workload: &WorkloadRef) -> Option<Round> {
+        let index = self.context.index();
+        let entry = index.workload(workload)?;
+        let job = entry.propagation.as_ref()?;
+        let counted = index.counted(entry);
+        if counted.excess.is_some() {
+            return None;
+        }
+        let views = index.views(&counted, entry.verified);
+        let wanted = views
+            .iter()
+            .filter(|view| view.used.class == Class::InPlace && job.files.sources.contains(view.reference))
+            .map(|view| Wanted {
+                used: view.used.clone(),
+                contents: view.source.map(|source| source.contents.clone()),
+            })
+            .collect();
+        let (template, template_uid) = index.runs_pods_of(workload, &entry.workload.uid);
+        Some(Round {
+            since: job.files.since,
+            version: job.version,
+            begun: job.begun,
+            number: job.rounds,
+            done: job.done.clone(),
+            in_place: index.terms(entry).in_place.clone(),
+            wanted,
+            template,
+            template_uid,
+        })
+    }
+
+    /// One round over the pods.
+    async fn bring(&self, workload: &WorkloadRef, round: &Round, pods: Vec<RunningPod>) -> Came {
+        let mut came = Came {
+            done: round.done.clone(),
+            ..Came::default()
+        };
+        let mut takers = Vec::new();
+        for pod in pods {
+            match takes(&pod, &round.wanted) {
+                Takes::Nothing => {}
+                Takes::Never => came.lacks(&pod, "it has the files through a subPath, which never changes"),
+                Takes::Unclear => came.lacks(&pod, "its volumes cannot be read"),
+                Takes::Live if !pod.node_ready => came.lacks(&pod, "its node is not ready"),
+                Takes::Live => takers.push(pod),
+            }
+        }
+        let unasked = !round.in_place.is_told() || round.since.is_none();
+        came.done.retain(|uid| takers.iter().any(|pod| pod.uid == *uid));
+        for pod in &takers {
+            // One that came later started with the present content; an agent is asked all the same.
+            if round.in_place.agent.is_none() && round.came_before(pod) {
+                came.done.insert(pod.uid.clone());
+            }
+        }
+        let left: Vec<&RunningPod> = takers.iter().filter(|pod| !came.done.contains(&pod.uid)).collect();
+        if round.in_place.nudge && round.number < round.nudges() {
+            let last = round.number + 1 == round.nudges();
+            for (pod, result) in self.nudge(workload, &left).await {
+                match result {
+                    Ok(()) if unasked && last => {
+                        came.done.insert(pod.uid.clone());
+                    }
+                    // Another one took its place, with files of its own.
+                    Ok(()) | Err(ApiError::NotFound | ApiError::Replaced) => {}
+                    Err(error) => came.lacks(pod, &clean(&format!("it cannot be touched: {error}"))),
+                }
+            }
+        }
+        came.pods = takers.len()
+            + came
+                .problems
+                .iter()
+                .filter(|it| !takers.iter().any(|pod| pod.name == it.pod))
+                .count();
+        if unasked {
+            return came;
+        }
+        if let Some(agent) = &round.in_place.agent {
+            match self
+                .tokens
+                .get(&self.context, &workload.namespace, &agent.token_secret)
+                .await
+            {
+                Ok(token) => self.ask(round, agent.port, &token, left, &mut came).await,
+                Err(why) => came.trouble = Some(why),
+            }
+        } else if let Some(notify) = &round.in_place.notify
+            && round.elapsed(&self.context) >= round.notify_after(notify.delay)
+        {
+            let calls = left
+                .into_iter()
+                .map(|pod| async move {
+                    // Whoever leads tells it.
+                    if self.context.leading.permit(self.context.timeout).is_none() {
+                        return (pod, Err("the lease is not held".to_owned()));
+                    }
+                    (pod, self.agents.notify(pod, notify).await)
+                })
+                .collect();
+            for (pod, told) in some_at_a_time(calls).await {
+                match told {
+                    Ok(()) => _ = came.done.insert(pod.uid.clone()),
+                    Err(why) => came.lacks(pod, &why),
+                }
+            }
+        }
+        came
+    }
+
+    async fn nudge<'a>(
+        &self,
+        workload: &WorkloadRef,
+        pods: &[&'a RunningPod],
+    ) -> Vec<(&'a RunningPod, Result<(), ApiError>)> {
+        let mark = format!("{:.3}", self.context.clock.now());
+        let mark = &mark;
+        let touches = pods
+            .iter()
+            .map(|pod| async move {
+                // Never closed.
+                let _turn = self.writes.acquire().await;
+                let Context {
+                    client,
+                    timeout,
+                    leading,
+                    ..
+                } = &*self.context;
+                // One that is late does no harm, so none of them holds up a release.
+                let touched = match leading.permit(*timeout) {
+                    Some(timeout) => pods::nudge(client, &workload.namespace, pod, mark, timeout).await,
+                    None => Err(ApiError::Unavailable("the lease is not held".to_owned())),
+                };
+                (*pod, touched)
+            })
+            .collect();
+        some_at_a_time(touches).await
+    }
+
+    /// Asks the agents of these pods, those that are not there yet once more.
+    async fn ask(
+        &self,
+        round: &Round,
+        port: u16,
+        token: &windlass_core::agent_protocol::challenge::Token,
+        mut left: Vec<&RunningPod>,
+        came: &mut Came,
+    ) {
+        let mut open = Vec::new();
+        for wait in ASKED {
+            tokio::time::sleep(Duration::from_millis(*wait)).await;
+            let questions = left
+                .into_iter()
+                .map(|pod| async move {
+                    let verdict = self.agents.ask(&self.context, pod, port, token, &round.wanted).await;
+                    (pod, verdict)
+                })
+                .collect();
+            open.clear();
+            for (pod, verdict) in some_at_a_time(questions).await {
+                match verdict {
+                    Verdict::Current => {
+                        came.done.insert(pod.uid.clone());
+                    }
+                    Verdict::NotYet(why) | Verdict::Refused(why) => open.push((pod, why)),
+                }
+            }
+            left = open.iter().map(|(pod, _)| *pod).collect();
+            if left.is_empty() {
+                break;
+            }
+        }
+        for (pod, why) in open {
+            came.lacks(pod, &why);
+        }
+    }
+
+    /// Notes what came of a round, and arranges for the next one.
+    fn end(&self, workload: &WorkloadRef, round: Round, came: Came) {
+        let Came {
+            pods,
+            done,
+            trouble,
+            mut problems,
+        } = came;
+        problems.sort();
+        problems.dedup_by(|one, other| one.pod == other.pod);
+        let complete = trouble.is_none() && problems.is_empty() && done.len() >= pods && round.says_enough();
+        let mut index = self.context.index();
+        let Some(job) = index
+            .workload_mut(workload)
+            .and_then(|entry| entry.propagation.as_mut())
+        else {
+            return;
+        };
+        // Another change came meanwhile, and its rounds with it.
+        if job.files.since != round.since || job.version != round.version {
+            return;
+        }
+        job.rounds += 1;
+        let progress = round.since.map(|since| Progress {
+            since,
+            pods,
+            done: done.len(),
+            trouble,
+            problems,
+            complete,
+        });
+        job.done = done;
+        let news = job.progress != progress;
+        job.progress = progress;
+        let next = round.next(&self.context);
+        let over = complete || (round.since.is_none() && job.rounds >= round.nudges());
+        if news {
+            index.note_news();
+        }
+        drop(index);
+        if !over {
+            self.due.push_after(workload.clone(), next);
+        }
+        if news {
+            self.decisions.push(workload.clone());
+        }
+    }
+}
+
+async fn some_at_a_time<T>(of_each_pod: Vec<impl Future<Output = T>>) -> Vec<T> {
+    futures::stream::iter(of_each_pod)
+        .buffer_unordered(PODS_AT_A_TIME)
+        .collect()
+        .await
+}

@@ -1,0 +1,432 @@
+//! What is known of the cluster: small values, fed by watch events, and nothing else.
+//!
+//! A map of sources, a map of workloads, and the way back from a source to the workloads that use
+//! it. Applying an event says which workloads have to be decided again. An older version never
+//! replaces a newer one, and a list is a comparison, not a new beginning.
+//!
+//! | file | holds |
+//! |---|---|
+//! | [`watches`] | which watches feed it, and what their lists leave out |
+//! | [`namespaces`] | which namespaces belong to it at all |
+//! | [`sources`] | sources coming, changing, going |
+//! | [`workloads`] | workloads the same, and who uses what |
+//! | [`failures`] | who failed, for the sake of those who wait for the same change |
+//! | [`waves`] | who goes before whom |
+//! | [`statuses`] | what is said of each policy |
+//! | [`policies`] | which policies hold for which workload |
+//! | [`delegations`] | Argo Rollouts that run another object's template |
+//! | [`texts`] | names that many objects repeat, each kept once |
+//! | [`verdicts`] | what patterns say of sources, remembered |
+
+pub mod entry;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use windlass_core::decide::{Failure, View};
+use windlass_core::policy::terms::{BuiltIn, Terms};
+use windlass_core::reason::{Reason, State};
+use windlass_core::types::name::{Namespace, SourceKind, SourceRef, Version, WorkloadRef};
+use windlass_core::workload::Source;
+use windlass_core::workload::kind::KindId;
+use windlass_core::workload::optin::{OptIn, Reading};
+use windlass_core::workload::reference::{Consumed, Use, Uses};
+
+use crate::controller::config::Sources;
+use crate::index::entry::WorkloadEntry;
+use crate::k8s::lean::Delegation;
+
+mod delegations;
+mod failures;
+mod namespaces;
+mod policies;
+mod sources;
+mod statuses;
+#[cfg(test)]
+mod tests;
+mod texts;
+mod verdicts;
+mod watches;
+mod waves;
+mod workloads;
+
+use self::namespaces::Selected;
+pub use self::namespaces::Stage;
+use self::policies::PolicyBook;
+pub use self::policies::Touched;
+use self::sources::{Content, SourceEntry};
+pub use self::statuses::DueStatus;
+use self::texts::Texts;
+use self::verdicts::Numbers;
+pub use self::verdicts::Verdicts;
+use self::watches::WatchState;
+pub use self::watches::{Feeds, WatchId};
+pub use self::waves::is_done;
+
+/// What holds for the whole index.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// How annotations are read.
+    pub reading: Reading,
+    /// Kinds of sources that count.
+    pub sources: Sources,
+    /// Sources are watched by a label: one that is not seen may well be there.
+    pub selected_sources: bool,
+    /// Baselines are kept here and nowhere else, because nothing is written.
+    pub observe_only: bool,
+    /// What holds where no policy says otherwise.
+    pub built_in: BuiltIn,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            reading: Reading::default(),
+            sources: Sources {
+                configmaps: true,
+                secrets: true,
+            },
+            selected_sources: false,
+            observe_only: false,
+            built_in: BuiltIn::default(),
+        }
+    }
+}
+
+impl Rules {
+    /// Whether sources of this kind count.
+    #[must_use]
+    pub fn counts(self, kind: SourceKind) -> bool {
+        match kind {
+            SourceKind::ConfigMap => self.sources.configmaps,
+            SourceKind::Secret => self.sources.secrets,
+        }
+    }
+}
+
+/// Everything.
+#[derive(Default)]
+pub struct Index {
+    rules: Rules,
+    // Boxed, because the free room of a map is as large as what is in it.
+    sources: BTreeMap<SourceRef, Box<SourceEntry>>,
+    // In order, as the sources are: what follows from the same events is the same.
+    workloads: BTreeMap<WorkloadRef, Box<WorkloadEntry>>,
+    used_by: HashMap<SourceRef, Vec<WorkloadRef>>,
+    /// Workloads that name sources by pattern, by the namespace of the sources.
+    by_pattern: HashMap<Namespace, Vec<WorkloadRef>>,
+    /// By whose template is run.
+    delegations: HashMap<WorkloadRef, Box<Delegated>>,
+    watches: Vec<WatchState>,
+    selected: Option<Selected>,
+    book: PolicyBook,
+    /// What holds where no policy says otherwise.
+    terms: Arc<Terms>,
+    failures: Vec<Failure>,
+    /// Whether all first lists have been complete.
+    started: bool,
+    tally: HashMap<(KindId, State), usize>,
+    held: HashMap<Reason, usize>,
+    present_sources: HashMap<SourceKind, usize>,
+    texts: Texts,
+    numbers: Numbers,
+    /// Most workloads ask for the same; each is kept once.
+    known_opt_ins: Vec<Arc<OptIn>>,
+    /// What has to be read from the API server, because no watch brings it.
+    wanted: Vec<Wanted>,
+    /// Who waited for a workload that is gone.
+    called: Vec<WorkloadRef>,
+}
+
+/// A delegation, and in which list it was seen last.
+struct Delegated {
+    delegation: Delegation,
+    generation: u32,
+}
+
+/// An object that has to be read.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Wanted {
+    /// A source's content.
+    Source(SourceRef),
+    /// A workload that asks for nothing itself.
+    Workload(WorkloadRef),
+}
+
+/// How an object was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// In a list: what happened before it is not known.
+    Listed,
+    /// As one event among all.
+    Watched,
+}
+
+/// What counts for a workload now.
+#[derive(Debug, Default)]
+pub struct Counted {
+    /// Each source with what of it counts, sorted.
+    pub uses: Vec<(SourceRef, Use)>,
+    /// Sources of other namespaces that it names and that do not allow it, or do not exist.
+    pub not_shared: Vec<SourceRef>,
+    /// Sources whose content has to be read first.
+    pub unread: Vec<SourceRef>,
+    /// Sources whose content could not be read, with the reason.
+    pub unreadable: Vec<(SourceRef, Box<str>)>,
+    /// Keys that are to be in place and cannot be, in words.
+    pub misfits: Vec<String>,
+    /// Why its keys are not sorted: it would take too much work.
+    pub excess: Option<String>,
+}
+
+/// Steps that it may take to compare the rules of a policy with all keys that a workload uses, some ten
+/// milliseconds. What is beyond is not done, and the workload is held: nobody else's decision has to wait for it.
+pub const MOST_RULE_STEPS: usize = 1 << 23;
+
+/// Different opt-ins that are kept to be shared; beyond them each workload has its own.
+const SHARED_OPT_INS: usize = 64;
+
+impl Index {
+    /// An empty one.
+    #[must_use]
+    pub fn new(rules: Rules) -> Self {
+        Self {
+            terms: Arc::new(Terms::built_in(&rules.built_in)),
+            rules,
+            ..Self::default()
+        }
+    }
+
+    /// What holds for all of it.
+    #[must_use]
+    pub fn rules(&self) -> Rules {
+        self.rules
+    }
+
+    /// What has to be read since the last call.
+    pub fn take_wanted(&mut self) -> Vec<Wanted> {
+        std::mem::take(&mut self.wanted)
+    }
+
+    /// Who has to be decided again since the last call, because what they waited for is gone.
+    pub fn take_called(&mut self) -> Vec<WorkloadRef> {
+        std::mem::take(&mut self.called)
+    }
+
+    fn intern_opt_in(&mut self, opt_in: &mut Arc<OptIn>) {
+        if let Some(known) = self.known_opt_ins.iter().find(|known| *known == opt_in) {
+            opt_in.clone_from(known);
+            return;
+        }
+        if self.known_opt_ins.len() == SHARED_OPT_INS {
+            // Nobody asks for these any more.
+            self.known_opt_ins.retain(|known| Arc::strong_count(known) > 1);
+        }
+        if self.known_opt_ins.len() < SHARED_OPT_INS {
+            self.known_opt_ins.push(opt_in.clone());
+        }
+    }
+
+    /// Whether a workload in `own` may use the source at all.
+    fn is_shared_with(&self, own: &Namespace, source: &SourceRef) -> bool {
+        // One that is not there is missing in its own namespace, and nobody's elsewhere.
+        let known = self.sources.get(source);
+        *own == source.namespace || known.is_some_and(|known| self.may_use(own, &known.source))
+    }
+
+    fn may_use(&self, own: &Namespace, source: &Source) -> bool {
+        *own == source.reference.namespace || (self.rules.reading.cross_namespace && source.allows(own))
+    }
+
+    /// What counts for a workload now: patterns spelled out, marks looked at.
+    #[must_use]
+    pub fn counted(&self, entry: &WorkloadEntry) -> Counted {
+        let Some(opt_in) = &entry.opt_in else {
+            return Counted::default();
+        };
+        let own = &entry.workload.reference.namespace;
+        let mut found = Counted::default();
+        let mut uses = Uses::default();
+        for used in &*entry.uses {
+            let source = used.source(own);
+            let known = self.sources.get(&source);
+            let marked = known.is_some_and(|known| known.source.is_matched());
+            if !self.is_shared_with(own, &source) {
+                found.not_shared.push(source);
+            } else if self.meant(entry, &source, true, marked).is_some() {
+                uses.add(used);
+            }
+        }
+        if entry.has_patterns() {
+            for (kind, namespace) in entry.pattern_places() {
+                for (source, known) in self.sources_of(kind, &namespace) {
+                    if !known.gone && self.names_by_pattern(entry, source) && self.is_shared_with(own, source) {
+                        let elsewhere = (*own != source.namespace).then(|| source.namespace.clone());
+                        uses.name_whole(elsewhere, kind, source.name.clone());
+                    }
+                }
+            }
+        }
+        let uses = self.sorted(entry, opt_in, uses.finish(), &mut found);
+        for used in uses {
+            let source = used.source(own);
+            // What went before anybody read it is missing, and nobody has to wait for it.
+            let known = self.sources.get(&source).filter(|known| !known.is_over());
+            match known.map(|known| &known.content) {
+                Some(Content::Unread) => found.unread.push(source.clone()),
+                Some(Content::Unreadable(why)) => found.unreadable.push((source.clone(), why.clone())),
+                Some(Content::Read) | None => {}
+            }
+            found.uses.push((source, used));
+        }
+        found
+    }
+
+    /// What is used, by class.
+    fn sorted(&self, entry: &WorkloadEntry, opt_in: &OptIn, uses: Box<[Use]>, found: &mut Counted) -> Vec<Use> {
+        let terms = self.terms(entry);
+        let sorting = terms.sorting(opt_in);
+        if sorting.is_plain() {
+            return uses.into();
+        }
+        found.excess = self.rule_excess(entry, terms, &uses);
+        if found.excess.is_some() {
+            return uses.into();
+        }
+        let mut sorted = Vec::with_capacity(uses.len());
+        for used in uses {
+            found.misfits.extend(sorting.sort(used, &mut sorted));
+        }
+        sorted
+    }
+
+    /// What is beyond [`MOST_RULE_STEPS`], in words.
+    fn rule_excess(&self, entry: &WorkloadEntry, terms: &Terms, uses: &[Use]) -> Option<String> {
+        let own = &entry.workload.reference.namespace;
+        let keys: usize = uses
+            .iter()
+            .map(|used| match &used.consumed {
+                Consumed::Keys(keys) => keys.len(),
+                Consumed::Whole => {
+                    let known = self.sources.get(&used.source(own));
+                    known.map_or(0, |known| known.source.contents.iter().len())
+                }
+            })
+            .sum();
+        let rules = &terms.rules;
+        let for_keys = rules.cost().saturating_mul(keys.saturating_add(uses.len()));
+        let steps = for_keys.saturating_add(rules.bytes().saturating_mul(uses.len()));
+        let policy = terms.policy.as_ref()?;
+        (steps > MOST_RULE_STEPS).then(|| {
+            format!(
+                "{policy}: spec.rules take {} steps a key and {} a source, with {keys} keys of {} sources that is \
+                 {steps} steps; accepted: at most {MOST_RULE_STEPS}. Fewer wildcards in rules take fewer steps",
+                rules.cost(),
+                rules.cost() + rules.bytes(),
+                uses.len(),
+            )
+        })
+    }
+
+    /// What holds for a workload.
+    #[must_use]
+    pub fn terms<'a>(&'a self, entry: &'a WorkloadEntry) -> &'a Terms {
+        entry.terms().unwrap_or(&self.terms)
+    }
+
+    fn sources_of<'a>(
+        &'a self,
+        kind: SourceKind,
+        namespace: &Namespace,
+    ) -> impl Iterator<Item = (&'a SourceRef, &'a SourceEntry)> {
+        let first = SourceRef {
+            namespace: namespace.clone(),
+            kind,
+            name: windlass_core::types::name::Name::from(""),
+        };
+        let place = (namespace.clone(), kind);
+        self.sources
+            .range(first..)
+            .take_while(move |(source, _)| source.namespace == place.0 && source.kind == place.1)
+            .map(|(source, entry)| (source, &**entry))
+    }
+
+    /// The sources of a workload as they are now; those marked to be ignored do not count.
+    #[must_use]
+    pub fn views<'a>(&'a self, counted: &'a Counted, verified: Version) -> Vec<View<'a>> {
+        counted
+            .uses
+            .iter()
+            .filter_map(|(reference, used)| {
+                let entry = self.sources.get(reference);
+                let source = entry.filter(|entry| !entry.gone).map(|entry| &entry.source);
+                match source {
+                    Some(source) if self.is_ignored(source) => return None,
+                    None if self.rules.selected_sources => return None,
+                    Some(_) | None => {}
+                }
+                Some(View {
+                    reference,
+                    used,
+                    source,
+                    content_version: entry.map(|entry| entry.content_version).unwrap_or_default(),
+                    unseen_since: entry
+                        .and_then(|entry| entry.unseen)
+                        .filter(|unseen| unseen.version > verified)
+                        .map(|unseen| unseen.since),
+                })
+            })
+            .collect()
+    }
+
+    // ---- counting -------------------------------------------------------------------------------
+
+    /// Notes where a workload stands.
+    pub fn set_status(&mut self, reference: &WorkloadRef, status: (State, Reason)) {
+        let Some(entry) = self.workloads.get_mut(reference) else {
+            return;
+        };
+        let before = entry.status.replace(status);
+        self.book.news |= before != Some(status) && entry.under.is_some();
+        self.recount(before, Some(status), reference);
+    }
+
+    fn recount(&mut self, before: Option<(State, Reason)>, after: Option<(State, Reason)>, reference: &WorkloadRef) {
+        if let Some((state, reason)) = before {
+            if let Some(count) = self.tally.get_mut(&(reference.kind, state)) {
+                *count = count.saturating_sub(1);
+            }
+            if let Some(count) = self.held.get_mut(&reason) {
+                *count = count.saturating_sub(1);
+            }
+        }
+        if let Some((state, reason)) = after {
+            *self.tally.entry((reference.kind, state)).or_default() += 1;
+            *self.held.entry(reason).or_default() += 1;
+        }
+    }
+
+    /// How many workloads of a kind are in a state.
+    #[must_use]
+    pub fn count(&self, kind: KindId, state: State) -> usize {
+        self.tally.get(&(kind, state)).copied().unwrap_or(0)
+    }
+
+    /// How many workloads stand where they stand for this reason.
+    #[must_use]
+    pub fn count_reason(&self, reason: Reason) -> usize {
+        self.held.get(&reason).copied().unwrap_or(0)
+    }
+
+    /// The kinds of which workloads are or were counted.
+    pub fn counted_kinds(&self) -> impl Iterator<Item = KindId> {
+        let kinds: std::collections::BTreeSet<KindId> = self.tally.keys().map(|(kind, _)| *kind).collect();
+        kinds.into_iter()
+    }
+
+    /// How many sources of a kind there are.
+    #[must_use]
+    pub fn source_count(&self, kind: SourceKind) -> usize {
+        self.present_sources.get(&kind).copied().unwrap_or(0)
+    }
+}

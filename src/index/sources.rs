@@ -1,0 +1,653 @@
+//! Sources coming, changing and going, and whom that concerns.
+
+use jiff::Timestamp;
+use windlass_core::content::Contents;
+use windlass_core::content::content_time::ContentTime;
+use windlass_core::types::name::{Key, SourceKind, SourceRef, Version, WorkloadRef};
+use windlass_core::types::time::Second;
+use windlass_core::workload::Source;
+
+use super::{Feeds, How, Index, Wanted, WatchId};
+
+#[derive(Debug)]
+pub(crate) struct SourceEntry {
+    pub(crate) source: Source,
+    /// Gone, and kept for what it held: should it come back the same, nothing happened.
+    pub(crate) gone: bool,
+    pub(crate) content: Content,
+    /// Of a Secret that is used: the newest that the watch brought; its content may still be of an older
+    /// version.
+    seen: Option<Box<Seen>>,
+    pub(crate) content_version: Version,
+    pub(crate) unseen: Option<Unseen>,
+    pub(crate) generation: u32,
+}
+
+impl SourceEntry {
+    /// Gone, and not seen to be back: a Secret that is back counts as gone until it is read.
+    pub(crate) fn is_over(&self) -> bool {
+        self.gone && self.seen_version() <= self.source.version
+    }
+
+    /// There, and nobody read it.
+    pub(crate) fn is_unread(&self) -> bool {
+        !self.gone && self.content == Content::Unread
+    }
+
+    /// More of it is kept than that it is there.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.gone || self.content != Content::Unread
+    }
+
+    fn seen_version(&self) -> Version {
+        self.seen.as_ref().map_or(self.source.version, |seen| seen.version)
+    }
+
+    /// The last that the watch told of it. Nobody looked at the content of what nobody used.
+    fn last_seen(&self, watch: WatchId) -> Seen {
+        let unread = Seen {
+            version: self.source.version,
+            how: How::Listed,
+            watch,
+            unseen_since: NEVER_SEEN,
+            changed_at: self.source.written.at(),
+            last_event: None,
+            skipped: None,
+        };
+        self.seen.as_deref().copied().unwrap_or(unread)
+    }
+}
+
+/// From the beginning of time on nobody saw what the source held.
+const NEVER_SEEN: Option<Second> = Some(Second::new(0));
+
+/// Whether the content is known. Content that nobody uses is not kept: a `ConfigMap` can have tens of
+/// thousands of keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    Read,
+    /// Nobody uses it, or it is being read.
+    Unread,
+    /// It was tried; why it failed.
+    Unreadable(Box<str>),
+}
+
+/// The last that the watch told of a source.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    version: Version,
+    how: How,
+    watch: WatchId,
+    /// Where it came in a list: from when on nobody saw what it held.
+    unseen_since: Option<Second>,
+    /// When it was written, if that is known.
+    changed_at: Option<Second>,
+    /// When the watch had brought something before.
+    last_event: Option<Second>,
+    /// A Secret's versions came faster than they could be read: when the first was written whose content
+    /// nobody will ever know.
+    skipped: Option<Second>,
+}
+
+/// A version that came in a list.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unseen {
+    pub(crate) since: Second,
+    pub(crate) version: Version,
+}
+
+/// How a source came to be what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Arrival {
+    New,
+    Changed,
+    /// After it was gone, with what it held before.
+    Back,
+    /// To be looked at again without having changed: written in a while in which nobody watched and
+    /// the same as before, or beginning or ceasing to count.
+    Unseen,
+    Gone,
+}
+
+impl Index {
+    pub(crate) fn is_ignored(&self, source: &Source) -> bool {
+        source.is_ignored(self.rules.reading.compat.reloader)
+    }
+
+    /// A source as a watch shows it: a `ConfigMap` whole, a Secret without its contents. The contents of a
+    /// `ConfigMap` that nobody uses are dropped. Gives the workloads that have to be decided again.
+    pub fn apply_source(&mut self, watch: WatchId, source: Source, how: How, now: Timestamp) -> Vec<WorkloadRef> {
+        if !self.has_sources_of(&source.reference.namespace) {
+            return Vec::new();
+        }
+        let seen = Seen {
+            version: source.version,
+            how,
+            watch,
+            unseen_since: self.unseen_since(watch, &source.reference, how),
+            changed_at: source.written.at(),
+            last_event: self.watch(watch).and_then(|state| state.last),
+            skipped: None,
+        };
+        if how == How::Watched {
+            self.note_life(watch, now);
+        }
+        if !self.is_needed(&source) {
+            return self.apply_unused(source, watch, now);
+        }
+        match source.reference.kind {
+            SourceKind::ConfigMap => {
+                let known = self.sources.get(&source.reference);
+                let unread = known.is_some_and(|entry| entry.content != Content::Read);
+                // What it held before is not known: it is as if it had come in a list.
+                let (how, unseen_since) = if unread {
+                    (How::Listed, NEVER_SEEN)
+                } else {
+                    (seen.how, seen.unseen_since)
+                };
+                let seen = Seen {
+                    how,
+                    unseen_since,
+                    ..seen
+                };
+                self.apply_whole(source, seen, now)
+            }
+            SourceKind::Secret => self.apply_metadata(source, seen, now),
+        }
+    }
+
+    fn unseen_since(&self, watch: WatchId, source: &SourceRef, how: How) -> Option<Second> {
+        if how == How::Watched {
+            return None;
+        }
+        let known = self
+            .sources
+            .get(source)
+            .is_some_and(|entry| entry.content == Content::Read);
+        // What a list shows for the first time later on was not watched at all until now.
+        let last = self.watch(watch).and_then(|state| state.last);
+        last.filter(|_| known || !self.started()).or(NEVER_SEEN)
+    }
+
+    /// A source's content, read for those who use it.
+    pub fn apply_read(&mut self, source: Source, now: Timestamp) -> Vec<WorkloadRef> {
+        let kind = source.reference.kind;
+        let Some(watch) = self.watch_of(Feeds::Sources(kind), &source.reference.namespace) else {
+            return Vec::new();
+        };
+        let Some(entry) = self.sources.get(&source.reference) else {
+            return Vec::new();
+        };
+        // An answer from before it went.
+        if entry.gone && source.version < entry.seen_version() {
+            return Vec::new();
+        }
+        // The watch brought it meanwhile, and brings what comes later.
+        let brought = entry.content == Content::Read || source.version < entry.seen_version();
+        if kind == SourceKind::ConfigMap && brought {
+            return Vec::new();
+        }
+        let last = entry.last_seen(watch);
+        if !self.is_needed(&source) {
+            return self.apply_unused(source, last.watch, now);
+        }
+        // What is read is newer than what was told: that was never read.
+        let told = (source.version > last.version && last.version > entry.source.version).then_some(last);
+        let seen = Seen {
+            version: source.version,
+            skipped: last
+                .skipped
+                .or(told.map(|told| told.changed_at.unwrap_or(Second::from(now)))),
+            ..last
+        };
+        self.apply_whole(source, seen, now)
+    }
+
+    /// A source's content could not be read. Gives the workloads that wait for it.
+    pub fn note_unreadable(&mut self, source: &SourceRef, why: &str) -> Vec<WorkloadRef> {
+        let Some(entry) = self.sources.get_mut(source) else {
+            return Vec::new();
+        };
+        // What is known of an older version stays good for deciding until it can be read again.
+        if entry.content == Content::Read {
+            return Vec::new();
+        }
+        entry.content = Content::Unreadable(why.into());
+        self.users(source).cloned().collect()
+    }
+
+    /// Whether a source's content is used and not known, or not of the newest version that was seen.
+    #[must_use]
+    pub fn needs_reading(&self, source: &SourceRef) -> bool {
+        self.sources.get(source).is_some_and(|entry| {
+            (!entry.gone && entry.content != Content::Read && self.is_needed(&entry.source))
+                || entry.source.version < entry.seen_version()
+        })
+    }
+
+    /// Whether any content of a source is known.
+    #[must_use]
+    pub fn is_read(&self, source: &SourceRef) -> bool {
+        let known = self.sources.get(source);
+        known.is_some_and(|entry| entry.content == Content::Read)
+    }
+
+    /// What nobody asks for is not kept, and what others have as well is theirs.
+    fn keep_little(&mut self, source: &mut Source) {
+        if !self.rules.reading.cross_namespace {
+            source.disregard_consent();
+        }
+        self.share_texts_of_source(source);
+    }
+
+    /// A Secret that is used, without its contents: they have to be read.
+    fn apply_metadata(&mut self, mut source: Source, seen: Seen, now: Timestamp) -> Vec<WorkloadRef> {
+        self.keep_little(&mut source);
+        let generation = self.generation_of(seen.watch);
+        let reference = source.reference.clone();
+        let Some(entry) = self.sources.get_mut(&reference) else {
+            // Its first content is of version 0: older than whatever will be read.
+            let unread = Source {
+                version: Version::default(),
+                contents: Contents::default(),
+                ..source
+            };
+            self.insert_unread(unread, Some(seen), generation);
+            self.wanted.push(Wanted::Source(reference));
+            return Vec::new();
+        };
+        entry.generation = generation;
+        if !entry.gone && entry.source.uid == source.uid && source.version <= entry.seen_version() {
+            return Vec::new();
+        }
+        // What was seen first decides how the content that is read next came about.
+        let pending = entry.content != Content::Read && !entry.gone;
+        let first = if pending { entry.last_seen(seen.watch) } else { seen };
+        let unread = entry
+            .seen
+            .as_deref()
+            .filter(|last| !pending && last.version > entry.source.version);
+        let skipped = unread.map(|last| last.skipped.or(last.changed_at).unwrap_or(Second::from(now)));
+        entry.seen = Some(Box::new(Seen {
+            how: first.how,
+            unseen_since: first.unseen_since.or(seen.unseen_since),
+            skipped,
+            ..seen
+        }));
+        self.wanted.push(Wanted::Source(reference));
+        Vec::new()
+    }
+
+    /// A source that nobody uses: whoever comes to use it reads what is there then.
+    fn apply_unused(&mut self, source: Source, watch: WatchId, now: Timestamp) -> Vec<WorkloadRef> {
+        let mut source = Source {
+            contents: Contents::default(),
+            ..source
+        };
+        self.keep_little(&mut source);
+        let generation = self.generation_of(watch);
+        let reference = source.reference.clone();
+        let known = self.sources.get(&reference).map(|entry| &entry.source);
+        let withdrawn = known.is_some_and(|known| !known.has_marks_of(&source) && self.is_needed(known));
+        let Some(entry) = self.sources.get_mut(&reference) else {
+            self.insert_unread(source, None, generation);
+            return Vec::new();
+        };
+        entry.generation = generation;
+        if !entry.gone && entry.source.uid == source.uid && source.version < entry.seen_version() {
+            return Vec::new();
+        }
+        entry.content = Content::Unread;
+        entry.seen = None;
+        entry.source = source;
+        if std::mem::replace(&mut entry.gone, false) {
+            *self.present_sources.entry(reference.kind).or_default() += 1;
+        }
+        if withdrawn {
+            // Those that it does not allow any more are told.
+            return self.touch(&reference, &[], Second::from(now), now, Arrival::Unseen);
+        }
+        Vec::new()
+    }
+
+    fn insert_unread(&mut self, source: Source, seen: Option<Seen>, generation: u32) {
+        let reference = source.reference.clone();
+        let entry = SourceEntry {
+            source,
+            gone: false,
+            content: Content::Unread,
+            seen: seen.map(Box::new),
+            content_version: Version::default(),
+            unseen: None,
+            generation,
+        };
+        *self.present_sources.entry(reference.kind).or_default() += 1;
+        self.sources.insert(reference, Box::new(entry));
+    }
+
+    fn generation_of(&self, watch: WatchId) -> u32 {
+        self.watch(watch).map_or(0, |state| state.generation)
+    }
+
+    /// Some workload ceased to use these: what nobody uses any more is not kept.
+    pub(crate) fn drop_unused(&mut self, sources: &[SourceRef]) {
+        for reference in sources {
+            let Some(known) = self.sources.get(reference) else {
+                continue;
+            };
+            if known.is_over() {
+                if self.users(reference).next().is_none() {
+                    self.sources.remove(reference);
+                }
+                continue;
+            }
+            // Should its content be on its way, it is dropped when it comes.
+            let is_due = known.seen_version() > known.source.version;
+            if known.gone || known.content == Content::Unread || is_due || self.is_needed(&known.source) {
+                continue;
+            }
+            if let Some(entry) = self.sources.get_mut(reference) {
+                entry.source.contents = Contents::default();
+                entry.content = Content::Unread;
+                entry.seen = None;
+            }
+        }
+    }
+
+    fn apply_whole(&mut self, mut source: Source, seen: Seen, now: Timestamp) -> Vec<WorkloadRef> {
+        let how = seen.how;
+        self.keep_little(&mut source);
+        let Some(state) = self.watch(seen.watch) else {
+            return Vec::new();
+        };
+        let generation = state.generation;
+        let reference = source.reference.clone();
+        let version = source.version;
+        let by = Second::from(now);
+        let unseen = seen.unseen_since.into_iter().chain(seen.skipped).min();
+        let unseen = unseen.map(|since| Unseen { since, version });
+        let recorded = source.written.at().unwrap_or(by);
+        let skipped_since = |since: Second| seen.skipped.map_or(since, |skipped| skipped.min(since));
+        let Some(entry) = self.sources.get_mut(&reference) else {
+            source.written = if how == How::Watched && !self.rules.selected_sources {
+                source.written.created(by)
+            } else {
+                source.written.found(by)
+            };
+            let entry = SourceEntry {
+                source,
+                gone: false,
+                content: Content::Read,
+                seen: None,
+                content_version: version,
+                unseen,
+                generation,
+            };
+            return self.first_see(reference, entry, how, skipped_since(recorded), now);
+        };
+        entry.generation = generation;
+        let first_read = entry.content != Content::Read;
+        if !first_read && !entry.gone && entry.source.uid == source.uid && version <= entry.source.version {
+            return Vec::new();
+        }
+        source.follow(&entry.source, Second::from(now));
+        let before = std::mem::replace(&mut entry.source, source);
+        entry.content = Content::Read;
+        let came_back = std::mem::replace(&mut entry.gone, false);
+        if let Some(last) = entry.seen.as_deref_mut()
+            && last.version <= version
+        {
+            *last = seen;
+        }
+        let source = &entry.source;
+        let same = before.contents == source.contents && before.is_ignored(false) == source.is_ignored(false);
+        // Of what nobody knew no key is known to have changed.
+        let compared = (!first_read || how == How::Watched).then(|| before.contents.differing(&source.contents));
+        let keys = compared.unwrap_or_default();
+        let toggled = !before.has_marks_of(source);
+        let skipped = seen.skipped.is_some();
+        let written = match how {
+            _ if first_read => source.written.found(by),
+            How::Watched if skipped => source.written.unknown(by),
+            _ => rewritten(&before, source, how, same, by),
+        };
+        let since = if written.at() == Some(recorded) || first_read {
+            recorded
+        } else {
+            // Some time between the last event and this one.
+            before.written.at().max(seen.last_event).unwrap_or(by).min(by)
+        };
+        let since = skipped_since(since);
+        entry.source.written = written;
+        if !same || how == How::Listed || first_read || skipped {
+            entry.content_version = version;
+        }
+        if let Some(unseen) = unseen {
+            entry.unseen = Some(unseen);
+        }
+        if came_back {
+            *self.present_sources.entry(reference.kind).or_default() += 1;
+        }
+        if first_read {
+            let arrival = if how == How::Watched {
+                Arrival::New
+            } else {
+                Arrival::Unseen
+            };
+            return self.touch(&reference, &keys, since, now, arrival);
+        }
+        // What is ignored does not change for anybody; beginning or ceasing to count is no change either.
+        let counted = self
+            .sources
+            .get(&reference)
+            .is_some_and(|entry| !self.is_ignored(&entry.source) && !self.is_ignored(&before));
+        if !counted || (toggled && same) {
+            return if toggled {
+                self.touch(&reference, &keys, since, now, Arrival::Unseen)
+            } else {
+                Vec::new()
+            };
+        }
+        let arrival = match (came_back, same, how) {
+            (true, true, How::Watched) => Arrival::Back,
+            (true, false, _) => Arrival::New,
+            (false, false, _) => Arrival::Changed,
+            (false, true, How::Watched) if !skipped => return Vec::new(),
+            (false, true, How::Watched) | (_, true, How::Listed) => Arrival::Unseen,
+        };
+        self.touch(&reference, &keys, since, now, arrival)
+    }
+
+    /// One that was not known before, with its content.
+    fn first_see(
+        &mut self,
+        reference: SourceRef,
+        entry: SourceEntry,
+        how: How,
+        since: Second,
+        now: Timestamp,
+    ) -> Vec<WorkloadRef> {
+        // Nothing is decided before the first list is complete, and then everything is.
+        let told = how == How::Watched || self.started();
+        let keys = entry.source.contents.iter().filter(|_| told);
+        let keys: Vec<Key> = keys.map(|(key, _)| Key::from(key)).collect();
+        self.sources.insert(reference.clone(), Box::new(entry));
+        *self.present_sources.entry(reference.kind).or_default() += 1;
+        if !told {
+            return Vec::new();
+        }
+        // Seen only by a label that it now has: it was there before.
+        let arrival = if self.rules.selected_sources {
+            Arrival::Unseen
+        } else {
+            Arrival::New
+        };
+        self.touch(&reference, &keys, since, now, arrival)
+    }
+
+    /// A source is gone. `version`: the version of its deletion, if an event told it.
+    pub fn remove_source(
+        &mut self,
+        watch: WatchId,
+        reference: &SourceRef,
+        version: Option<Version>,
+        now: Timestamp,
+    ) -> Vec<WorkloadRef> {
+        if version.is_some() {
+            self.note_life(watch, now);
+        }
+        let selected = self.rules.selected_sources;
+        let Some(entry) = self.sources.get_mut(reference) else {
+            return Vec::new();
+        };
+        if entry.gone || version.is_some_and(|version| version < entry.seen_version()) {
+            return Vec::new();
+        }
+        entry.gone = true;
+        if let Some(version) = version {
+            entry.source.version = version;
+            entry.content_version = version;
+            if let Some(last) = &mut entry.seen {
+                last.version = version;
+            }
+        }
+        self.note_absent(reference.kind);
+        let keys: Vec<Key> = self
+            .sources
+            .get(reference)
+            .map(|entry| entry.source.contents.iter().map(|(key, _)| Key::from(key)).collect())
+            .unwrap_or_default();
+        // It may only have lost the label that it is watched by.
+        let arrival = if selected { Arrival::Unseen } else { Arrival::Gone };
+        let touched = self.touch(reference, &keys, Second::from(now), now, arrival);
+        if touched.is_empty() {
+            self.sources.remove(reference);
+        }
+        touched
+    }
+
+    /// Forgets a source that does not belong to the index any more.
+    pub(crate) fn drop_source(&mut self, reference: &SourceRef) {
+        if self.sources.remove(reference).is_some_and(|entry| !entry.gone) {
+            self.note_absent(reference.kind);
+        }
+    }
+
+    fn note_absent(&mut self, kind: SourceKind) {
+        if let Some(count) = self.present_sources.get_mut(&kind) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
+    /// Whether its content is needed: by a workload of its own namespace, or of one that it allows.
+    fn is_needed(&self, source: &Source) -> bool {
+        self.users(&source.reference)
+            .any(|workload| self.may_use(&workload.namespace, source))
+    }
+
+    /// All who use a source, by reference, by name or by pattern.
+    pub(crate) fn users<'a>(&'a self, source: &'a SourceRef) -> impl Iterator<Item = &'a WorkloadRef> {
+        let direct = self.used_by.get(source).into_iter().flatten();
+        let by_pattern = self.by_pattern.get(&source.namespace).into_iter().flatten();
+        let matching = by_pattern.filter(|workload| {
+            let entry = self.workloads.get(*workload);
+            entry.is_some_and(|entry| self.names_by_pattern(entry, source))
+        });
+        direct.chain(matching)
+    }
+
+    /// The first of these sources that another workload of that namespace and kind uses as well, with
+    /// the version at which its content came to be what it is.
+    #[must_use]
+    pub fn shared(&self, workload: &WorkloadRef, sources: &[SourceRef]) -> Option<(SourceRef, Version)> {
+        sources.iter().find_map(|source| {
+            let alike = |user: &&WorkloadRef| user.namespace == workload.namespace && user.kind == workload.kind;
+            let entry = self.sources.get(source)?;
+            self.users(source).filter(alike).nth(1)?;
+            Some((source.clone(), entry.content_version))
+        })
+    }
+
+    /// Notes the change on every workload that it concerns, and names them.
+    fn touch(
+        &mut self,
+        reference: &SourceRef,
+        keys: &[Key],
+        since: Second,
+        now: Timestamp,
+        arrival: Arrival,
+    ) -> Vec<WorkloadRef> {
+        let marked = self
+            .sources
+            .get(reference)
+            .is_some_and(|entry| entry.source.is_matched());
+        let direct = self.used_by.get(reference).map_or(&[][..], Vec::as_slice);
+        let by_pattern = self.by_pattern.get(&reference.namespace).map_or(&[][..], Vec::as_slice);
+        let mut touched = Vec::with_capacity(direct.len());
+        for (workload, is_direct) in direct
+            .iter()
+            .map(|it| (it, true))
+            .chain(by_pattern.iter().map(|it| (it, false)))
+        {
+            let Some(entry) = self.workloads.get(workload) else {
+                continue;
+            };
+            let own = &entry.workload.reference.namespace;
+            let used = entry.uses.iter().find(|used| used.is_of(own, reference)).cloned();
+            // One that uses it directly comes once, by that.
+            if !is_direct && used.is_some() {
+                continue;
+            }
+            let patterned = self.names_by_pattern(entry, reference);
+            let meant = self.meant(entry, reference, used.is_some(), marked);
+            let counts = meant.is_some() && self.is_shared_with(own, reference);
+            // Beginning and ceasing to count concern those, too, for whom it does not count now.
+            let concerned = arrival == Arrival::Unseen
+                || (counts
+                    && (patterned
+                        || used.as_ref().is_some_and(|used| {
+                            arrival != Arrival::Changed || keys.iter().any(|key| used.counts(key.as_str()))
+                        })));
+            if !concerned || (used.is_none() && !patterned) {
+                continue;
+            }
+            touched.push(workload.clone());
+            // While a required source is away no pod can start, so none can have read anything else.
+            let required = used.as_ref().is_some_and(|used| used.required);
+            let harmless = match arrival {
+                Arrival::Gone => required,
+                Arrival::Back => required || patterned,
+                Arrival::Unseen => true,
+                Arrival::New | Arrival::Changed => false,
+            };
+            if let Some(entry) = self.workloads.get_mut(workload) {
+                entry.touches = entry.touches.wrapping_add(1);
+                if harmless {
+                    continue;
+                }
+                let counted = keys
+                    .iter()
+                    .filter(|key| patterned || used.as_ref().is_some_and(|used| used.counts(key.as_str())));
+                entry.note_change(reference, counted, since, now);
+            }
+        }
+        touched
+    }
+}
+
+/// When a source was written that was known before, and is `same` or not.
+fn rewritten(before: &Source, source: &Source, how: How, same: bool, by: Second) -> ContentTime {
+    let written = source.written;
+    match how {
+        // Only its labels moved, whatever its managed fields say.
+        How::Watched if same => written.kept(before.written),
+        How::Watched if before.uid != source.uid => written.created(by),
+        How::Watched => written.changed(before.written, by),
+        How::Listed if same => written.kept_unseen(before.written, by),
+        How::Listed => {
+            let mut keys = before.contents.iter().map(|(key, _)| key);
+            let removed = keys.any(|key| source.contents.get(key).is_none());
+            written.changed_unseen(before.written, removed, by)
+        }
+    }
+}

@@ -1,0 +1,522 @@
+//! Observe: the one place where an outcome becomes a log line, an Event and a metric.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+use tracing::{debug, info, warn};
+use windlass_core::content::baseline::Baseline;
+use windlass_core::decide::{Action, Change, Plan};
+use windlass_core::notice::Standing;
+use windlass_core::notice::event::{Severity, WorkloadEvent};
+use windlass_core::policy::PolicyRef;
+use windlass_core::reason::{Reason, State};
+use windlass_core::types::name::{Version, WorkloadRef};
+use windlass_core::types::text::{NAMED, one_line};
+use windlass_core::workload::kind::KindId;
+
+use super::gather::Decided;
+use crate::context::Context;
+use crate::index::entry::WorkloadEntry;
+use crate::k8s::error::ApiError;
+use crate::ops::{InPlaceResult, Metrics, Notifier, RestartResult};
+use crate::report::events::EventBacklog;
+use crate::report::gauges::{self, since, word};
+use crate::report::traces::Journeys;
+
+#[cfg(test)]
+mod tests;
+
+/// What became of a plan.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Nothing had to be written.
+    Nothing,
+    /// It was written.
+    Written {
+        /// The version that the workload has by it.
+        version: Version,
+        /// The change that it dealt with.
+        change: Option<Box<Change>>,
+    },
+    /// It would have been written, but we only observe. The baseline, to be remembered instead.
+    Observed(String),
+    /// As many workloads roll as may.
+    Waiting {
+        /// How many roll.
+        rolling: usize,
+        /// How many wait.
+        waiting: usize,
+        /// The policy whose budget is used up; `None`: the cluster's is.
+        full: Option<PolicyRef>,
+    },
+    /// Another one is tried first.
+    Postponed,
+    /// It was refused for others that wait for the same change, and is not tried before that time.
+    NotTried {
+        /// What the API server said.
+        why: String,
+        /// When one of them is tried again.
+        until: Timestamp,
+    },
+    /// The same write was refused a moment ago and is not tried again yet.
+    Refused,
+    /// It failed.
+    Failed(ApiError),
+}
+
+/// Reports outcomes.
+pub struct Observer {
+    metrics: Metrics,
+    events: mpsc::Sender<WorkloadEvent>,
+    notifier: Option<Arc<Notifier>>,
+    journeys: Journeys,
+    backlog: Option<EventBacklog>,
+}
+
+impl Observer {
+    /// Counts in `metrics` and hands Events to `events`.
+    #[must_use]
+    pub fn new(metrics: Metrics, events: mpsc::Sender<WorkloadEvent>) -> Self {
+        Self {
+            metrics,
+            events,
+            notifier: None,
+            journeys: Journeys::off(),
+            backlog: None,
+        }
+    }
+
+    /// Counts in `backlog` the Events that nobody has written yet.
+    #[must_use]
+    pub fn with_backlog(self, backlog: EventBacklog) -> Self {
+        let backlog = Some(backlog);
+        Self { backlog, ..self }
+    }
+
+    /// Tells `notifier` as well.
+    #[must_use]
+    pub fn notifying(self, notifier: Option<Arc<Notifier>>) -> Self {
+        Self { notifier, ..self }
+    }
+
+    /// Notes the ways of changes as well.
+    #[must_use]
+    pub fn tracing(self, journeys: Journeys) -> Self {
+        Self { journeys, ..self }
+    }
+
+    /// What is to be done with the workload begins to be decided.
+    pub fn decides(&self, workload: &WorkloadRef, now: Timestamp) {
+        self.journeys.decides(workload, now);
+    }
+
+    /// Its patch is sent.
+    pub fn sends(&self, workload: &WorkloadRef, now: Timestamp) {
+        self.journeys.sends(workload, now);
+    }
+
+    /// Waits until few Events are queued. Whoever does what is not urgent does this before the next:
+    /// adopting a cluster's workloads must not cost the Event of a restart.
+    pub async fn room(&self) {
+        while self.waiting_events() > self.events.max_capacity() / 2 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    fn waiting_events(&self) -> usize {
+        let handed_over = self.events.max_capacity() - self.events.capacity();
+        self.backlog.as_ref().map_or(handed_over, EventBacklog::len)
+    }
+
+    /// One decision took this long.
+    pub fn decided(&self, took: Duration) {
+        self.metrics.reconcile(took);
+    }
+
+    /// Says what became of a plan, once, and counts it.
+    pub fn report(
+        &self,
+        context: &Context,
+        workload: &WorkloadRef,
+        decided: Decided,
+        outcome: &Outcome,
+        now: Timestamp,
+    ) {
+        let Decided {
+            plan,
+            uid,
+            version: _,
+            horizon: _,
+            touches: _,
+            complaints,
+            budgets: _,
+            observed: _,
+        } = decided;
+        let restart = matches!(plan.action, Action::Restart(_));
+        // What is answered to a person is true only once it is done.
+        let done = !restart || matches!(outcome, Outcome::Written { .. });
+        let mut complaints = complaints;
+        complaints.retain(|(reason, _)| done || *reason != Reason::Answered);
+        self.count(workload.kind, &plan, outcome);
+        let Some((state, reason, detail)) = standing(workload, &plan, outcome) else {
+            return;
+        };
+        let mut index = context.index();
+        let Some(entry) = index.workload_mut(workload) else {
+            return;
+        };
+        let before = entry.status;
+        if restart && matches!(outcome, Outcome::Observed(_)) {
+            entry.would_restart = Some(entry.workload.evidence.revision);
+        }
+        // What would have been restarted stays in sight until somebody rolls it.
+        let still = entry.would_restart == Some(entry.workload.evidence.revision);
+        let (state, reason) = match state {
+            State::Current if still => (State::Observed, Reason::Restarted),
+            _ => (state, reason),
+        };
+        if let Outcome::Written {
+            change: Some(change), ..
+        } = outcome
+            && restart
+            && !was_put_off(before)
+        {
+            self.metrics.change_to_patch(since(change.first_seen, now));
+        }
+        if state == State::Current {
+            if let Some(stale) = entry.stale_since.take()
+                && (matches!(before, Some((State::Rolling, _))) || reason == Reason::Verified)
+            {
+                self.metrics.change_to_current(since(stale, now));
+            }
+        } else {
+            let from = began(entry, outcome).unwrap_or(now);
+            // Held for its policy alone it may well be current.
+            let idle = plan.action == Action::Hold && matches!(reason, Reason::PolicyMissing | Reason::PolicyInvalid);
+            if !idle {
+                entry.stale_since.get_or_insert(from);
+            }
+        }
+        let complaint = complaints.iter().map(|(_, text)| crate::index::entry::same_words(text));
+        let complained = complaint.fold(0, |all, one| all ^ one.rotate_left(1));
+        let new_complaints = std::mem::replace(&mut entry.complained, complained) != complained;
+        let said = (reason, crate::index::entry::same_words(&detail));
+        // A write is always said; a state once, until it is another one.
+        let news =
+            // Nothing marks that a CronJob's change was dealt with but that it is said, each time.
+            matches!(outcome, Outcome::Written { .. } | Outcome::Observed(_))
+                || reason == Reason::NextRun
+                || entry.said.as_ref() != Some(&said);
+        if news {
+            entry.said = Some(said);
+        }
+        // It reads the baseline: not with each event of a workload that is as it was.
+        let mark = (news && self.notifier.is_some()).then(|| mark(entry, restart, outcome, now));
+        self.journeys.stands(workload, outcome, state, reason, now);
+        index.set_status(workload, (state, reason));
+        if before != Some((state, reason)) {
+            self.count_in_place(reason);
+        }
+        gauges::of_kind(&self.metrics, &index, workload.kind);
+        drop(index);
+
+        // Somebody who only observes wants to know of restarts; that nothing is recorded is the point.
+        let unwritten = !restart && (matches!(outcome, Outcome::Observed(_)) || state == State::Observed);
+        // Said with its keys when it began.
+        let going_on = reason == Reason::Propagating && matches!(outcome, Outcome::Nothing);
+        let silent = unwritten || going_on;
+        if news && going_on && !detail.is_empty() {
+            info!(workload = %Named(workload), "{}", one_line(&detail));
+        }
+        let note = || sentence(&plan, restart, state, reason, &detail);
+        if news && !silent {
+            self.say(workload, &uid, state, reason, &note(), before, now);
+        }
+        if let Some(mark) = mark {
+            let standing = Standing {
+                workload,
+                uid: &uid,
+                state,
+                reason,
+                note: &note(),
+                at: now,
+            };
+            self.notify(&standing, restart, outcome, &mark);
+        }
+        if new_complaints {
+            // They are not where the workload stands, which goes on with whatever can be used.
+            for (reason, text) in few(complaints) {
+                self.say(workload, &uid, State::Held, reason, &text, None, now);
+            }
+        }
+    }
+
+    fn notify(&self, standing: &Standing<'_>, restart: bool, outcome: &Outcome, mark: &str) {
+        let restarted = restart && matches!(outcome, Outcome::Written { .. });
+        match &self.notifier {
+            Some(notifier) if restarted => notifier.restarted(standing, mark),
+            Some(notifier) => notifier.stands(standing, mark),
+            None => {}
+        }
+    }
+
+    fn count_in_place(&self, reason: Reason) {
+        match reason {
+            Reason::Verified => self.metrics.in_place(InPlaceResult::Verified),
+            Reason::Propagated => self.metrics.in_place(InPlaceResult::Propagated),
+            Reason::NotApplied => self.metrics.in_place(InPlaceResult::NotApplied),
+            _ => {}
+        }
+    }
+
+    fn count(&self, kind: KindId, plan: &Plan, outcome: &Outcome) {
+        if let Outcome::Failed(error) = outcome {
+            self.metrics.error(error.word());
+        }
+        let result = match outcome {
+            Outcome::Refused | Outcome::Waiting { .. } | Outcome::Postponed | Outcome::NotTried { .. } => return,
+            Outcome::Failed(error) => result_of(error),
+            Outcome::Observed(_) => RestartResult::Observed,
+            Outcome::Nothing | Outcome::Written { .. } if plan.reason == Reason::Absorbed => RestartResult::Absorbed,
+            Outcome::Nothing | Outcome::Written { .. } => RestartResult::Patched,
+        };
+        if matches!(plan.action, Action::Restart(_)) || result == RestartResult::Absorbed {
+            self.metrics.restart(word(kind), result);
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)] // One line of a log, one Event: this is what they consist of.
+    fn say(
+        &self,
+        workload: &WorkloadRef,
+        uid: &windlass_core::types::name::Uid,
+        state: State,
+        reason: Reason,
+        note: &str,
+        before: Option<(State, Reason)>,
+        now: Timestamp,
+    ) {
+        // Annotations and names that others wrote are in it, and could say a line of their own.
+        let note = &*one_line(note);
+        let (state_word, reason_word) = (state.word(), reason.word());
+        let workload_name = Named(workload);
+        let Some(severity) = severity(reason) else {
+            // The way back from trouble is worth a line; the steps in between are not.
+            if state == State::Current && before.is_some_and(|(before, _)| before != State::Current) {
+                info!(workload = %workload_name, state = state_word, reason = reason_word, "{note}");
+            } else {
+                debug!(workload = %workload_name, state = state_word, reason = reason_word, "{note}");
+            }
+            return;
+        };
+        match severity {
+            Severity::Normal => {
+                info!(workload = %workload_name, state = state_word, reason = reason_word, "{note}");
+            }
+            Severity::Warning => {
+                warn!(workload = %workload_name, state = state_word, reason = reason_word, "{note}");
+            }
+        }
+        let event = WorkloadEvent {
+            workload: workload.clone(),
+            uid: uid.clone(),
+            severity,
+            reason,
+            note: capitalised(note),
+            at: now,
+        };
+        if self.events.try_send(event).is_err() {
+            self.metrics.event_dropped();
+        } else if let Some(backlog) = &self.backlog {
+            backlog.add(1);
+        }
+    }
+}
+
+/// The first few complaints, and how many more there are: each is an Event and a line of the log, and one list of
+/// names may give rise to hundreds. What is answered to a person is always said.
+fn few(complaints: Vec<(Reason, String)>) -> Vec<(Reason, String)> {
+    let (mut said, mut complaints): (Vec<_>, Vec<_>) = complaints
+        .into_iter()
+        .partition(|(reason, _)| *reason == Reason::Answered);
+    let more = complaints.len().saturating_sub(NAMED);
+    complaints.truncate(NAMED);
+    said.append(&mut complaints);
+    if let Some((reason, _)) = said.last().filter(|_| more > 0) {
+        said.push((*reason, format!("{more} more like these")));
+    }
+    said
+}
+
+/// What is said of it.
+fn sentence(plan: &Plan, restart: bool, state: State, reason: Reason, detail: &str) -> String {
+    // Whatever led to a restart is called one, and explained as what it is.
+    let why = if restart && reason == Reason::Restarted {
+        plan.reason
+    } else {
+        reason
+    };
+    let mut note = why.sentence().to_owned();
+    if matches!(state, State::Observed) {
+        note = format!("would be {note} (observe-only)");
+    }
+    if !detail.is_empty() {
+        note = format!("{note}: {detail}");
+    }
+    note
+}
+
+/// Whether it waited for something that is not ours to hurry.
+fn was_put_off(before: Option<(State, Reason)>) -> bool {
+    match before {
+        Some((State::Held, _)) => true,
+        Some((State::Pending, reason)) => !matches!(reason, Reason::Budget | Reason::EarlierWave),
+        _ => false,
+    }
+}
+
+/// What tells an occasion from a later one like it, and is the same to whoever finds it: the version that a
+/// restart was written with, else the time on record since which it is not current. What is on no record
+/// has the time at which we found it.
+fn mark(entry: &WorkloadEntry, restart: bool, outcome: &Outcome, now: Timestamp) -> String {
+    if let Outcome::Written { version, .. } = outcome
+        && restart
+    {
+        return version.to_string();
+    }
+    let recorded = entry.remembered.as_deref().or(entry.workload.observed.as_deref());
+    let baseline = recorded.and_then(|text| Baseline::parse(text).ok());
+    let since = baseline.and_then(|baseline| baseline.stale);
+    since.unwrap_or(now).to_string()
+}
+
+/// When the change was seen that it is not current for.
+fn began(entry: &WorkloadEntry, outcome: &Outcome) -> Option<Timestamp> {
+    match outcome {
+        Outcome::Written {
+            change: Some(change), ..
+        } => Some(change.first_seen),
+        _ => entry.change.as_ref().map(|change| change.first_seen),
+    }
+}
+
+/// Where a workload stands by what became of a plan, why, and what the reason is about. `None`: nothing
+/// is to be said, it is tried again.
+fn standing(workload: &WorkloadRef, plan: &Plan, outcome: &Outcome) -> Option<(State, Reason, String)> {
+    let restart = matches!(plan.action, Action::Restart(_));
+    Some(match outcome {
+        Outcome::Failed(ApiError::Forbidden(message)) => (State::Failed, Reason::Forbidden, message.clone()),
+        Outcome::Failed(ApiError::Rejected(message)) => (State::Failed, Reason::Rejected, message.clone()),
+        Outcome::Failed(error) => {
+            debug!(%error, workload = %Named(workload), "request failed, will be tried again");
+            return None;
+        }
+        Outcome::Refused | Outcome::Postponed => return None,
+        Outcome::NotTried { why, .. } => (State::Held, Reason::ChangeRefused, why.clone()),
+        Outcome::Waiting { rolling, waiting, full } => {
+            debug!(workload = %Named(workload), rolling, waiting, "waits for its turn");
+            let whose = full
+                .as_ref()
+                .map_or_else(|| "--max-parallel".to_owned(), ToString::to_string);
+            let detail = format!("{whose}; waiting: {}", plan.detail);
+            (State::Pending, Reason::Budget, detail)
+        }
+        Outcome::Observed(_) if restart => (State::Observed, Reason::Restarted, plan.detail.clone()),
+        // Whatever led to a restart, people look for one word.
+        _ if restart => (plan.state, Reason::Restarted, plan.detail.clone()),
+        Outcome::Nothing | Outcome::Written { .. } | Outcome::Observed(_) => {
+            (plan.state, plan.reason, plan.detail.clone())
+        }
+    })
+}
+
+/// How an Event for it is shown; `None`: no Event.
+fn severity(reason: Reason) -> Option<Severity> {
+    match reason {
+        // Steps on a way whose ends are said; a rollout has Events of its own controller besides.
+        Reason::Unchanged
+        | Reason::Settling
+        | Reason::Absorbing
+        | Reason::Proving
+        | Reason::Rolling
+        | Reason::RollingLong
+        // Said once of the ones that were tried, and once when files were left to the kubelet.
+        | Reason::ChangeRefused
+        | Reason::Propagated => None,
+        Reason::SourceMissing
+        | Reason::Undone
+        | Reason::Unproven
+        | Reason::InvalidAnnotation
+        | Reason::OtherInstallation
+        | Reason::Forbidden
+        | Reason::Rejected
+        | Reason::RolloutFailed
+        | Reason::Reverted
+        | Reason::OtherController
+        | Reason::SourceUnreadable
+        | Reason::Flapping
+        | Reason::PolicyMissing
+        | Reason::PolicyInvalid
+        | Reason::Halted
+        | Reason::NotInPlace
+        | Reason::NotApplied
+        | Reason::ImmutableReplaced
+        | Reason::NotShared => Some(Severity::Warning),
+        Reason::Adopted
+        | Reason::Restored
+        | Reason::Reshaped
+        | Reason::Absorbed
+        | Reason::NothingRuns
+        | Reason::Proven
+        | Reason::Unaffected
+        | Reason::Restarted
+        | Reason::StartedMeanwhile
+        | Reason::Paused
+        | Reason::NextRun
+        | Reason::Suspended
+        | Reason::Frozen
+        | Reason::OutsideWindow
+        | Reason::MinInterval
+        | Reason::EarlierWave
+        | Reason::Propagating
+        | Reason::Verified
+        | Reason::Skipped
+        | Reason::Answered
+        | Reason::PausePeriod
+        | Reason::Budget
+        | Reason::Resumed
+        | Reason::OnDelete
+        | Reason::Partitioned
+        | Reason::AwaitsPromotion
+        | Reason::Ignored => Some(Severity::Normal),
+    }
+}
+
+fn result_of(error: &ApiError) -> RestartResult {
+    match error {
+        ApiError::Conflict => RestartResult::Conflict,
+        ApiError::NotFound | ApiError::Replaced => RestartResult::Gone,
+        ApiError::Forbidden(_) => RestartResult::Forbidden,
+        ApiError::Rejected(_) => RestartResult::Rejected,
+        ApiError::Unavailable(_) | ApiError::Unexpected(_) => RestartResult::Unavailable,
+    }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters
+        .next()
+        .map(|first| first.to_uppercase().chain(letters).collect())
+        .unwrap_or_default()
+}
+
+/// `Deployment shop/web`.
+pub(crate) struct Named<'a>(pub(crate) &'a WorkloadRef);
+
+impl std::fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}/{}", word(self.0.kind), self.0.namespace, self.0.name)
+    }
+}

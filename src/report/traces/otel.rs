@@ -1,0 +1,146 @@
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use windlass_core::reason::{Reason, State};
+use windlass_core::types::name::{SourceRef, WorkloadRef};
+
+use crate::controller::ControllerConfig;
+use crate::ops::traces::{Journey, Tracer};
+use crate::reconcile::observe::Outcome;
+
+/// Journeys under way that are noted, a KiB each. Further ones leave no trace.
+const UNDER_WAY: usize = 4096;
+/// What has not ended by then makes room for others.
+const FORGOTTEN: SignedDuration = SignedDuration::from_hours(1);
+
+/// Notes journeys and hands over those that have ended.
+#[derive(Clone, Debug)]
+pub struct Journeys(Option<Arc<Noted>>);
+
+#[derive(Debug)]
+struct Noted {
+    tracer: Arc<Tracer>,
+    under_way: Mutex<HashMap<WorkloadRef, Steps>>,
+}
+
+#[derive(Clone, Debug)]
+struct Steps {
+    decided: Timestamp,
+    sent: Timestamp,
+    journey: Option<Box<Journey>>,
+}
+
+impl Journeys {
+    /// Without a collector.
+    #[must_use]
+    pub fn off() -> Self {
+        Self(None)
+    }
+
+    /// Sends them to the collector, if there is one.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn start(config: &ControllerConfig, installation: &str) -> anyhow::Result<Self> {
+        let Some(collector) = &config.otlp_endpoint else {
+            return Ok(Self::off());
+        };
+        let tracer = Tracer::start(collector.clone(), installation)?;
+        Ok(Self(Some(Arc::new(Noted {
+            tracer,
+            under_way: Mutex::default(),
+        }))))
+    }
+
+    /// Sends what has ended and was not sent yet, for so long at most.
+    pub async fn finish(&self, longest: Duration) {
+        if let Some(noted) = &self.0 {
+            noted.tracer.finish(longest).await;
+        }
+    }
+
+    /// What is to be done with it is decided, since then.
+    pub fn decides(&self, workload: &WorkloadRef, now: Timestamp) {
+        self.with(|_, under_way| {
+            if under_way.len() >= UNDER_WAY {
+                // Of workloads that are gone, for example.
+                under_way.retain(|_, steps| now.duration_since(steps.decided) < FORGOTTEN);
+            }
+            if under_way.len() < UNDER_WAY || under_way.contains_key(workload) {
+                let steps = under_way.entry(workload.clone()).or_insert(Steps {
+                    decided: now,
+                    sent: now,
+                    journey: None,
+                });
+                (steps.decided, steps.sent) = (now, now);
+            }
+        });
+    }
+
+    /// Its patch is sent.
+    pub fn sends(&self, workload: &WorkloadRef, now: Timestamp) {
+        self.with(|_, under_way| {
+            if let Some(steps) = under_way.get_mut(workload) {
+                steps.sent = now;
+            }
+        });
+    }
+
+    /// What became of that, and where it stands by it.
+    pub fn stands(&self, workload: &WorkloadRef, outcome: &Outcome, state: State, reason: Reason, now: Timestamp) {
+        self.with(|tracer, under_way| {
+            let Some(steps) = under_way.get_mut(workload) else {
+                return;
+            };
+            if let Outcome::Written {
+                change: Some(change), ..
+            } = outcome
+            {
+                let mut sources: Vec<&SourceRef> = change.keys.iter().map(|(source, _)| source).collect();
+                sources.sort();
+                sources.dedup();
+                steps.journey = Some(Box::new(Journey {
+                    kind: workload.kind.row().kind,
+                    namespace: workload.namespace.to_string(),
+                    name: workload.name.to_string(),
+                    sources: sources
+                        .into_iter()
+                        .map(|it| format!("{} {}/{}", it.kind.word(), it.namespace, it.name))
+                        .collect(),
+                    seen: change.first_seen,
+                    decided: steps.decided,
+                    sent: steps.sent,
+                    accepted: now,
+                    ended: now,
+                    state: state.word(),
+                    reason: reason.word(),
+                    good: true,
+                }));
+            }
+            let ended = matches!(state, State::Current | State::Failed | State::Held);
+            if !ended && steps.journey.is_some() {
+                return;
+            }
+            if let Some(journey) = under_way.remove(workload).and_then(|steps| steps.journey) {
+                tracer.take(Journey {
+                    ended: now,
+                    state: state.word(),
+                    reason: reason.word(),
+                    good: state == State::Current,
+                    ..*journey
+                });
+            }
+        });
+    }
+
+    fn with(&self, note: impl FnOnce(&Tracer, &mut HashMap<WorkloadRef, Steps>)) {
+        if let Some(noted) = &self.0 {
+            note(
+                &noted.tracer,
+                &mut noted.under_way.lock().unwrap_or_else(PoisonError::into_inner),
+            );
+        }
+    }
+}

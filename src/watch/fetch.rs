@@ -1,0 +1,124 @@
+//! Reads what no watch brings, one GET each: the Secrets that are used, when they change, and the
+//! `ConfigMap`s that a workload begins to use.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tracing::warn;
+use windlass_core::types::name::{SourceRef, WorkloadRef};
+
+use crate::index::{Feeds, How, Wanted};
+use crate::k8s::error::ApiError;
+use crate::k8s::lean::WatchedWorkload;
+use crate::k8s::read;
+use crate::reconcile::backoff;
+use crate::watch::ingest::{Feed, apply};
+
+/// Objects read at a time: an API server answers a GET within a millisecond or two, and thousands
+/// are due at the start.
+const READERS: usize = 8;
+
+/// The first wait after a failed request, and the longest.
+const MIN_BACKOFF: Duration = Duration::from_millis(200);
+const MAX_BACKOFF: Duration = Duration::from_mins(1);
+
+/// Starts the readers; they end only when dropped.
+pub fn start(feed: Feed, tasks: &mut JoinSet<()>) {
+    let reader = Arc::new(Reader {
+        feed,
+        failures: Mutex::default(),
+    });
+    for _ in 0..READERS {
+        let reader = reader.clone();
+        tasks.spawn(async move { reader.run().await });
+    }
+}
+
+/// What the readers share.
+struct Reader {
+    feed: Feed,
+    failures: Mutex<HashMap<Wanted, u32>>,
+}
+
+impl Reader {
+    /// One of the readers; ends only when dropped.
+    async fn run(&self) {
+        loop {
+            let wanted = self.feed.reading.pop().await;
+            let outcome = match &wanted {
+                Wanted::Source(source) => self.source(source).await,
+                Wanted::Workload(workload) => self.workload(workload).await,
+            };
+            let pause = self.count(&wanted, outcome.as_ref().err());
+            match outcome {
+                Ok(touched) => self.decide(touched),
+                // Its event is on the way.
+                Err(ApiError::NotFound) => {}
+                Err(error) => {
+                    self.feed.metrics.error(error.word());
+                    if let Wanted::Source(source) = &wanted {
+                        warn!(source = %source, namespace = %source.namespace, %error, retry_in = ?pause, "cannot be read");
+                        let why = error.to_string();
+                        let waiting = self.feed.context.index().note_unreadable(source, &why);
+                        self.decide(waiting);
+                    }
+                    self.feed.reading.push_after(wanted.clone(), pause);
+                }
+            }
+            self.feed.reading.done(&wanted);
+        }
+    }
+
+    fn decide(&self, workloads: Vec<WorkloadRef>) {
+        for workload in workloads {
+            self.feed.queue.push(workload);
+        }
+    }
+
+    async fn source(&self, source: &SourceRef) -> Result<Vec<WorkloadRef>, ApiError> {
+        let context = &self.feed.context;
+        let known_before = {
+            let index = context.index();
+            // It may have been read since it was asked for.
+            if !index.needs_reading(source) {
+                return Ok(Vec::new());
+            }
+            index.is_read(source)
+        };
+        let read = read::source(&context.client, source, context.timeout).await?;
+        let touched = context.index().apply_read(read, context.clock.now());
+        if known_before && !touched.is_empty() {
+            self.feed.metrics.change(source.kind.word());
+        }
+        Ok(touched)
+    }
+
+    async fn workload(&self, workload: &WorkloadRef) -> Result<Vec<WorkloadRef>, ApiError> {
+        let context = &self.feed.context;
+        let read: WatchedWorkload = read::workload(&context.client, workload, context.timeout).await?;
+        let mut index = context.index();
+        let feeds = Feeds::Workloads(workload.kind);
+        // Without a watch of its kind nothing would ever be known of it again.
+        let Some(watch) = index.watch_of(feeds, &workload.namespace) else {
+            return Ok(Vec::new());
+        };
+        let now = context.clock.now();
+        let touched = apply(&mut index, watch, workload.kind, &read, How::Listed, now);
+        Ok(touched.into_iter().collect())
+    }
+
+    /// How long to wait before the next try.
+    fn count(&self, wanted: &Wanted, error: Option<&ApiError>) -> Duration {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(error, None | Some(ApiError::NotFound)) {
+            failures.remove(wanted);
+            return Duration::ZERO;
+        }
+        let count = failures.entry(wanted.clone()).or_default();
+        let pause = backoff(*count, MIN_BACKOFF, MAX_BACKOFF);
+        *count = count.saturating_add(1);
+        pause
+    }
+}

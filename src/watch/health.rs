@@ -1,0 +1,95 @@
+//! What is wrong with a watch, for logs and metrics.
+
+use std::time::Duration;
+
+use tracing::{debug, info, warn};
+use windlass_core::types::name::Namespace;
+
+use crate::k8s::watch::Trouble;
+use crate::ops::{Metrics, WatchRestart};
+
+/// How often an ongoing trouble of a watch is logged again.
+const REMIND: Duration = Duration::from_mins(1);
+
+/// Says what is wrong with a watch, once, and again when it lasts; and that it is over.
+pub(crate) struct Troubles {
+    plural: &'static str,
+    scope: Option<Namespace>,
+    metrics: Metrics,
+    ongoing: Option<(Trouble, tokio::time::Instant)>,
+}
+
+impl Troubles {
+    pub(crate) fn new(plural: &'static str, scope: Option<Namespace>, metrics: Metrics) -> Self {
+        Self {
+            plural,
+            scope,
+            metrics,
+            ongoing: None,
+        }
+    }
+
+    pub(crate) fn report(&mut self, trouble: &Trouble) {
+        self.metrics.watch_restart(self.plural, counted_as(trouble));
+        if matches!(trouble, Trouble::Forbidden(_)) {
+            self.metrics.error("Forbidden");
+        }
+        let known = self
+            .ongoing
+            .as_ref()
+            .is_some_and(|(ongoing, said)| counted_as(ongoing) == counted_as(trouble) && said.elapsed() < REMIND);
+        if known {
+            return;
+        }
+        self.ongoing = Some((trouble.clone(), tokio::time::Instant::now()));
+        let (resource, scope) = (self.plural, self.scope.as_ref().map_or("all", Namespace::as_str));
+        match trouble {
+            Trouble::Forbidden(message) => {
+                warn!(resource, namespace = scope, error = %message, "a right is missing: list and watch are needed");
+            }
+            Trouble::Interrupted(message) => {
+                warn!(resource, namespace = scope, error = %message, "watch interrupted, trying again");
+            }
+            Trouble::NotServed => info!(resource, "the server knows this kind no more"),
+            Trouble::Undecodable => {
+                warn!(
+                    resource,
+                    namespace = scope,
+                    "an event could not be decoded, listing again"
+                );
+            }
+            Trouble::Expired => info!(
+                resource,
+                namespace = scope,
+                "the server forgot our place, listing again"
+            ),
+            Trouble::NoStreamingLists => {
+                info!(
+                    resource,
+                    namespace = scope,
+                    "the server has no streaming lists, listing by pages"
+                );
+            }
+        }
+    }
+
+    pub(crate) fn over(&mut self) {
+        if let Some((trouble, _)) = self.ongoing.take() {
+            debug!(resource = self.plural, "the watch is well again");
+            if matches!(trouble, Trouble::Forbidden(_) | Trouble::Interrupted(_)) {
+                info!(resource = self.plural, "watching again");
+            }
+        }
+    }
+}
+
+fn counted_as(trouble: &Trouble) -> WatchRestart {
+    match trouble {
+        Trouble::Forbidden(_) => WatchRestart::Forbidden,
+        Trouble::NotServed => WatchRestart::NotServed,
+        Trouble::Expired => WatchRestart::Expired,
+        Trouble::NoStreamingLists => WatchRestart::NoStreamingList,
+        Trouble::Undecodable => WatchRestart::Undecodable,
+        Trouble::Interrupted(_) => WatchRestart::Unavailable,
+    }
+}

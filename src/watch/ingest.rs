@@ -1,0 +1,258 @@
+//! From the watches into the index, and from there into the queues.
+
+use std::sync::Arc;
+
+use kube::Client;
+use kube::api::ApiResource;
+use tokio::sync::Notify;
+use windlass_core::types::name::{Namespace, SourceKind, WorkloadRef};
+use windlass_core::types::time::Second;
+use windlass_core::workload::kind::KindId;
+
+use crate::context::Context;
+use crate::index::{Feeds, How, Index, Wanted, WatchId};
+use crate::k8s::lean::{
+    Role, Watched, WatchedConfigMap, WatchedSecret, WatchedWorkload, source_resource, workload_resource,
+};
+use crate::k8s::pulse::Pulses;
+use crate::k8s::watch::{Seen, Served, Target, Watching, follow};
+use crate::ops::Metrics;
+use crate::queue::Queue;
+use crate::watch::health::Troubles;
+use crate::watch::workloads::is_custom;
+
+/// Releases of Helm are Secrets, large and many, and no pod uses one.
+const NO_HELM_RELEASES: &str = "type!=helm.sh/release.v1";
+
+/// What every watch needs.
+#[derive(Clone)]
+pub struct Feed {
+    /// The index is in it.
+    pub context: Arc<Context>,
+    /// What has to be decided.
+    pub queue: Arc<Queue<WorkloadRef>>,
+    /// What has to be read.
+    pub reading: Arc<Queue<Wanted>>,
+    /// Troubles are counted here.
+    pub metrics: Metrics,
+    /// Told when a list of workloads is complete, and after each event when all are, for those who wait.
+    pub progress: Arc<Notify>,
+    /// Which watches are to be open, and what comes of them.
+    pub pulses: Pulses,
+    /// Namespaces that the server leaves out, as a field selector.
+    pub excluded: Option<String>,
+    /// A label selector for sources.
+    pub source_labels: Option<String>,
+}
+
+/// A watch that was announced to the index, so that nothing is decided before its first list.
+pub struct Announced {
+    watch: WatchId,
+    feeds: Feeds,
+    scope: Option<Namespace>,
+    /// Makes it list again.
+    pub relist: Arc<Notify>,
+}
+
+impl Feed {
+    /// A watch of everything of this resource.
+    pub fn watching(&self, plural: &'static str) -> Watching {
+        Watching {
+            pulse: Some((self.pulses.clone(), plural)),
+            ..Watching::default()
+        }
+    }
+
+    /// Announces a watch. `last_watched`: up to when a Windlass watched before.
+    pub fn announce(&self, feeds: Feeds, scope: Option<Namespace>, last_watched: Option<Second>) -> Announced {
+        let watch = self.context.index().add_watch(feeds, scope.clone(), last_watched);
+        Announced {
+            watch,
+            feeds,
+            scope,
+            relist: Arc::default(),
+        }
+    }
+
+    /// Runs an announced watch. Ends when its kind is not served, and then it has brought nothing.
+    pub async fn run(self, announced: Announced) {
+        let Announced {
+            watch,
+            feeds,
+            scope,
+            relist,
+        } = announced;
+        let watching = |plural| Watching {
+            fields: self.excluded.clone(),
+            relist: Some(relist),
+            ..self.watching(plural)
+        };
+        match feeds {
+            Feeds::Sources(SourceKind::ConfigMap) => {
+                let watching = Watching {
+                    labels: self.source_labels.clone(),
+                    ..watching("configmaps")
+                };
+                self.sources::<WatchedConfigMap>(watch, SourceKind::ConfigMap, scope, watching)
+                    .await;
+            }
+            Feeds::Sources(SourceKind::Secret) => {
+                let watching = watching("secrets");
+                let fields = watching.fields.iter().map(String::as_str).chain([NO_HELM_RELEASES]);
+                let watching = Watching {
+                    fields: Some(fields.collect::<Vec<_>>().join(",")),
+                    labels: self.source_labels.clone(),
+                    ..watching
+                };
+                self.sources::<WatchedSecret>(watch, SourceKind::Secret, scope, watching)
+                    .await;
+            }
+            Feeds::Workloads(kind) => {
+                let served = if is_custom(kind) {
+                    Served::ByDefinition
+                } else {
+                    Served::Always
+                };
+                let watching = Watching {
+                    served,
+                    ..watching(kind.row().plural)
+                };
+                self.workloads(watch, kind, scope, watching).await;
+            }
+            // Followed by whoever announces them.
+            Feeds::Policies { .. } | Feeds::Namespaces => {}
+        }
+        self.context.index().end_watch(watch);
+        self.progress.notify_one();
+    }
+
+    async fn sources<K>(&self, watch: WatchId, kind: SourceKind, scope: Option<Namespace>, watching: Watching)
+    where
+        K: Watched
+            + kube::Resource<DynamicType = kube::api::ApiResource, Scope = kube::core::DynamicResourceScope>
+            + Clone
+            + serde::de::DeserializeOwned
+            + std::fmt::Debug
+            + Send
+            + 'static,
+    {
+        let target = target(self.context.client.clone(), scope.as_ref(), source_resource(kind));
+        let plural = match kind {
+            SourceKind::ConfigMap => "configmaps",
+            SourceKind::Secret => "secrets",
+        };
+        let mut troubles = Troubles::new(plural, scope, self.metrics.clone());
+        follow::<K>(target, watching, |seen| {
+            let now = self.context.clock.now();
+            let mut index = self.context.index();
+            let touched = match seen {
+                Seen::ListStart => {
+                    index.list_start(watch);
+                    Vec::new()
+                }
+                Seen::Listed(object) => index.apply_source(watch, object.into_source(), How::Listed, now),
+                Seen::Changed(object) => {
+                    troubles.over();
+                    let touched = index.apply_source(watch, object.into_source(), How::Watched, now);
+                    if !touched.is_empty() {
+                        self.metrics.change(kind.word());
+                    }
+                    touched
+                }
+                Seen::Gone(object) => {
+                    troubles.over();
+                    let source = object.into_source();
+                    let touched = index.remove_source(watch, &source.reference, Some(source.version), now);
+                    if !touched.is_empty() {
+                        self.metrics.change(kind.word());
+                    }
+                    touched
+                }
+                Seen::ListEnd => {
+                    troubles.over();
+                    index.list_end(watch, now)
+                }
+                Seen::Trouble(trouble) => {
+                    troubles.report(&trouble);
+                    Vec::new()
+                }
+            };
+            self.go_on(&mut index, touched);
+        })
+        .await;
+    }
+
+    async fn workloads(&self, watch: WatchId, kind: KindId, scope: Option<Namespace>, watching: Watching) {
+        let target = target(self.context.client.clone(), scope.as_ref(), workload_resource(kind));
+        let mut troubles = Troubles::new(kind.row().plural, scope, self.metrics.clone());
+        follow::<WatchedWorkload>(target, watching, |seen| {
+            let now = self.context.clock.now();
+            let mut index = self.context.index();
+            let mut touched = Vec::new();
+            match seen {
+                Seen::ListStart => index.list_start(watch),
+                Seen::Listed(object) => {
+                    touched.extend(apply(&mut index, watch, kind, &object, How::Listed, now));
+                }
+                Seen::Changed(object) => {
+                    troubles.over();
+                    touched.extend(apply(&mut index, watch, kind, &object, How::Watched, now));
+                }
+                Seen::Gone(object) => {
+                    troubles.over();
+                    index.forget(&object.reference(kind));
+                }
+                Seen::ListEnd => {
+                    troubles.over();
+                    touched = index.list_end(watch, now);
+                    self.progress.notify_one();
+                }
+                Seen::Trouble(trouble) => troubles.report(&trouble),
+            }
+            self.go_on(&mut index, touched);
+        })
+        .await;
+    }
+
+    /// Before the first lists are complete nothing is decided, and then everything is.
+    fn go_on(&self, index: &mut Index, touched: Vec<WorkloadRef>) {
+        for wanted in index.take_wanted() {
+            self.reading.push(wanted);
+        }
+        let called = index.take_called();
+        if index.started() {
+            for workload in touched.into_iter().chain(called) {
+                self.queue.push(workload);
+            }
+            self.progress.notify_one();
+        }
+    }
+}
+
+/// Puts a workload that was seen or read into the index. Gives which one has to be decided by it.
+pub fn apply(
+    index: &mut Index,
+    watch: WatchId,
+    kind: KindId,
+    object: &WatchedWorkload,
+    how: How,
+    now: jiff::Timestamp,
+) -> Option<WorkloadRef> {
+    match object.role(kind, index.rules().reading) {
+        Role::Workload(workload) => {
+            let reference = workload.reference.clone();
+            // It may have run another's template before.
+            index.end_delegation(&reference);
+            index.apply_workload(watch, *workload, how, now).then_some(reference)
+        }
+        Role::Delegation(delegation) => index.apply_delegation(watch, *delegation),
+    }
+}
+
+pub(crate) fn target(client: Client, scope: Option<&Namespace>, resource: ApiResource) -> Target {
+    Target {
+        client,
+        resource,
+        namespace: scope.map(|namespace| namespace.as_str().to_owned()),
+    }
+}

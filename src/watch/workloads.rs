@@ -1,0 +1,145 @@
+//! Which kinds of workloads are served, and their watches.
+//!
+//! Kinds of Kubernetes' own are always there. Those of custom resources come and go with their
+//! definitions.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+use tracing::info;
+use windlass_core::types::name::Namespace;
+use windlass_core::workload::kind::KindId;
+
+use crate::controller::config::WorkloadKind;
+use crate::index::Feeds;
+use crate::k8s::discovery;
+use crate::watch::crds::{self, Definitions};
+use crate::watch::ingest::{Announced, Feed};
+
+/// What makes the watches of workloads list again.
+#[derive(Clone, Default)]
+pub struct Relists(Arc<Mutex<HashMap<KindId, Vec<Arc<Notify>>>>>);
+
+impl Relists {
+    /// Makes all of them.
+    pub fn all(&self) {
+        let watches = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for relist in watches.values().flatten() {
+            relist.notify_one();
+        }
+    }
+
+    fn set(&self, kind: KindId, watches: &[Announced]) {
+        let relists = watches.iter().map(|announced| announced.relist.clone()).collect();
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(kind, relists);
+    }
+}
+
+/// The kinds that we are to work on.
+pub struct Kinds {
+    /// Feeds the index.
+    pub feed: Feed,
+    /// One watch of each kind for each of these.
+    pub scopes: Vec<Option<Namespace>>,
+    /// The watches' handles.
+    pub relists: Relists,
+}
+
+/// A kind whose watches have been announced, or that is not served.
+pub struct Prepared {
+    wanted: WorkloadKind,
+    watches: Option<(KindId, Vec<Announced>)>,
+}
+
+impl Prepared {
+    /// The group of its definition, if it is a custom resource.
+    pub fn custom_group(&self) -> Option<String> {
+        self.wanted.custom_group()
+    }
+}
+
+impl Kinds {
+    /// Looks which kinds are served, and announces their watches. Waits for an API server that is away.
+    pub async fn prepare(&self, wanted: &[WorkloadKind]) -> Vec<Prepared> {
+        let mut found = Vec::new();
+        for wanted in wanted {
+            let kind = crds::is_served(wanted, || self.find(wanted)).await;
+            found.push((wanted.clone(), kind));
+        }
+        // All of them in one go: nothing is decided before each of these has listed.
+        found
+            .into_iter()
+            .map(|(wanted, kind)| Prepared {
+                watches: kind.map(|kind| (kind, self.announce(kind))),
+                wanted,
+            })
+            .collect()
+    }
+
+    fn announce(&self, kind: KindId) -> Vec<Announced> {
+        let scopes = self.scopes.iter().cloned();
+        let watches: Vec<_> = scopes
+            .map(|scope| self.feed.announce(Feeds::Workloads(kind), scope, None))
+            .collect();
+        self.relists.set(kind, &watches);
+        watches
+    }
+
+    async fn find(&self, wanted: &WorkloadKind) -> Result<Option<KindId>, crate::k8s::error::ApiError> {
+        let (group, version, kind) = match wanted {
+            WorkloadKind::BuiltIn(kind) if !is_custom(*kind) => return Ok(Some(*kind)),
+            WorkloadKind::BuiltIn(kind) => (kind.row().group, kind.row().version, kind.row().kind),
+            WorkloadKind::Described(described) => (&*described.group, &*described.version, &*described.kind),
+        };
+        let context = &self.feed.context;
+        let plural = discovery::plural(&context.client, group, version, kind, context.timeout).await?;
+        Ok(plural.map(|plural| wanted.row(&plural)))
+    }
+
+    /// Runs the watches of all kinds, and begins and ends those of custom resources as these come
+    /// and go. Ends only when dropped.
+    pub async fn run(self, prepared: Vec<Prepared>, definitions: watch::Receiver<Definitions>) {
+        let kinds = Arc::new(self);
+        let mut tasks = JoinSet::new();
+        for prepared in prepared {
+            tasks.spawn(kinds.clone().serve(prepared, definitions.clone()));
+        }
+        while tasks.join_next().await.is_some() {}
+    }
+
+    async fn serve(self: Arc<Self>, prepared: Prepared, mut definitions: watch::Receiver<Definitions>) {
+        let Prepared { wanted, mut watches } = prepared;
+        loop {
+            let kind = if let Some((kind, announced)) = watches.take() {
+                let mut running = JoinSet::new();
+                for announced in announced {
+                    running.spawn(self.feed.clone().run(announced));
+                }
+                // Each ends by itself when its kind is not served any more.
+                while running.join_next().await.is_some() {}
+                info!(kind = kind.row().kind, "let go: it is not served any more");
+                // An API server that has just started may not know its definitions yet.
+                crds::soon(|| self.find(&wanted)).await
+            } else {
+                info!(kind = %wanted, "not served yet; it will be picked up when it is");
+                None
+            };
+            let kind = match kind {
+                Some(kind) => kind,
+                None => crds::appears(|| self.find(&wanted), &mut definitions).await,
+            };
+            info!(kind = kind.row().kind, "picked up: it is served now");
+            watches = Some((kind, self.announce(kind)));
+        }
+    }
+}
+
+/// Whether a built-in kind is a custom resource.
+pub(crate) fn is_custom(kind: KindId) -> bool {
+    kind.row().group.contains('.')
+}
