@@ -55,7 +55,8 @@ async fn web(t: &Test) -> Pod {
         t.config(name, &[("level", "A")]).await;
         t.deploy(deployment(name).uses(env(name, "level"))).await;
     }
-    t.start_and_adopt(&[]).await;
+    // So that no restart comes in between, however slow the machine is.
+    t.start_and_adopt(&["--settle", "15s"]).await;
     t.complete("web").await;
     let mut pods = t.pods("web").await.expect("a list of pods");
     pods.pop().expect("it has a pod")

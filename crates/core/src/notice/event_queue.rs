@@ -33,8 +33,8 @@ const NAMESPACES: usize = 1024;
 
 /// A series that is silent for this long has ended, as in client-go; what comes then is an Event of its own.
 const SERIES_END: SignedDuration = SignedDuration::from_mins(6);
-/// 300 KiB when full. More than can wait in the queue.
-const SERIES: usize = 2048;
+/// 250 KiB when full. More than can wait in the queue.
+const SERIES: usize = 1280;
 
 /// When an Event is due, busy or not. What is urgent is in the cluster within ten seconds by this.
 const URGENT_WAIT: SignedDuration = SignedDuration::from_secs(5);
