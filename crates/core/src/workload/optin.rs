@@ -126,7 +126,11 @@ impl Selection {
     /// Whether a source is excluded, for a workload in the namespace `own`.
     #[must_use]
     pub fn excludes(&self, own: &Namespace, source: &SourceRef) -> bool {
-        self.excluded.iter().any(|pattern| pattern.matches(own, source))
+        // What is known of the name is found out once for all patterns.
+        let name = Candidate::new(source.name.as_str());
+        self.excluded
+            .iter()
+            .any(|pattern| pattern.names(own, &source.namespace, &name))
     }
 
     /// How a source counts; `None`: not at all. `referenced`: the pod template refers to it.
