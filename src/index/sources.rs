@@ -89,6 +89,15 @@ struct Seen {
     skipped: Option<Second>,
 }
 
+impl Seen {
+    /// Since when content may have been there that nobody will ever know, if this version is not read. It was
+    /// written after what the watch had brought before.
+    fn skipped_since(&self, now: Timestamp) -> Second {
+        let written = self.changed_at.max(self.last_event);
+        self.skipped.or(written).unwrap_or(Second::from(now))
+    }
+}
+
 /// A version that came in a list.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Unseen {
@@ -195,9 +204,7 @@ impl Index {
         let told = (source.version > last.version && last.version > entry.source.version).then_some(last);
         let seen = Seen {
             version: source.version,
-            skipped: last
-                .skipped
-                .or(told.map(|told| told.changed_at.unwrap_or(Second::from(now)))),
+            skipped: told.map(|told| told.skipped_since(now)).or(last.skipped),
             ..last
         };
         self.apply_whole(source, seen, now)
@@ -267,7 +274,7 @@ impl Index {
             .seen
             .as_deref()
             .filter(|last| !pending && last.version > entry.source.version);
-        let skipped = unread.map(|last| last.skipped.or(last.changed_at).unwrap_or(Second::from(now)));
+        let skipped = unread.map(|last| last.skipped_since(now));
         entry.seen = Some(Box::new(Seen {
             how: first.how,
             unseen_since: first.unseen_since.or(seen.unseen_since),
@@ -504,6 +511,12 @@ impl Index {
             return Vec::new();
         }
         entry.gone = true;
+        if version.is_none()
+            && let Some(last) = &mut entry.seen
+        {
+            // What was told of it will not be read any more.
+            last.version = entry.source.version;
+        }
         if let Some(version) = version {
             entry.source.version = version;
             entry.content_version = version;
@@ -639,9 +652,10 @@ impl Index {
 fn rewritten(before: &Source, source: &Source, how: How, same: bool, by: Second) -> ContentTime {
     let written = source.written;
     match how {
+        // Another object of that name: until it came there was none.
+        How::Watched if before.uid != source.uid => written.created(by),
         // Only its labels moved, whatever its managed fields say.
         How::Watched if same => written.kept(before.written),
-        How::Watched if before.uid != source.uid => written.created(by),
         How::Watched => written.changed(before.written, by),
         How::Listed if same => written.kept_unseen(before.written, by),
         How::Listed => {

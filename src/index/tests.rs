@@ -160,6 +160,25 @@ fn env_from(source: &str, optional: bool) -> Value {
     json!({ "envFrom": [{ "configMapRef": { "name": source, "optional": optional } }] })
 }
 
+/// A pod that started while an optional one was away has read nothing of it.
+#[test]
+fn one_that_is_created_again_with_the_same_content_came_then() {
+    let mut fed = Fed::new();
+    let reads = json!({ "envFrom": [{ "configMapRef": { "name": "web", "optional": true } }] });
+    fed.workload(deployment("web", "w", 6, Value::Null, reads));
+    let reference = config_map("web", "u", 7, &[]).reference;
+    fed.see(config_map("web", "u", 7, &[("a", "1")]));
+    let written = |fed: &Fed| fed.index.sources[&reference].source.written;
+    let before = written(&fed);
+    fed.index
+        .remove_source(fed.sources, &reference, Some(Version::new(8)), now());
+    let later = now() + jiff::SignedDuration::from_secs(20);
+    let again = config_map("web", "v", 9, &[("a", "1")]);
+    fed.index.apply_source(fed.sources, again, How::Watched, later);
+    assert!(written(&fed).is_exact());
+    assert!(written(&fed).at() > before.at(), "{:?}", written(&fed));
+}
+
 #[test]
 fn only_those_who_consume_a_changed_key_are_concerned() {
     let mut fed = Fed::new();

@@ -60,6 +60,9 @@ struct Place {
 /// How often one decision may ask for more: once for older baselines, once for pods, and the decision itself.
 const ROUNDS: usize = 3;
 
+/// So many slices of comparing patterns are done one after the other: a few for honest lists.
+const SLICES_AT_ONCE: u32 = 16;
+
 /// A workload whose requests fail this often in a row is worth a line of the log, and again each time that
 /// the number has doubled.
 const FAILURES_LOGGED: u32 = 4;
@@ -120,7 +123,7 @@ impl Reconciler {
                     return None;
                 }
                 Err(Undecided::Unmatched) => {
-                    self.queue.push(workload.clone());
+                    self.go_on_matching(workload);
                     tokio::task::yield_now().await;
                     return None;
                 }
@@ -196,6 +199,27 @@ impl Reconciler {
         if let Some((_, until)) = until {
             let wait = until.duration_since(self.context.clock.now()).max(SignedDuration::ZERO);
             self.queue.push_after(workload.clone(), wait.unsigned_abs());
+        }
+    }
+
+    /// Its patterns are compared a slice at a time. Where that takes very many, others go first, and its slot is
+    /// theirs.
+    fn go_on_matching(&self, workload: &WorkloadRef) {
+        let slices = {
+            let mut index = self.context.index();
+            let Some(entry) = index.workload_mut(workload) else {
+                return;
+            };
+            entry.failures = entry.failures.saturating_add(1);
+            entry.failures
+        };
+        match slices.checked_sub(SLICES_AT_ONCE) {
+            None => self.queue.push(workload.clone()),
+            Some(more) => {
+                self.queue
+                    .push_after(workload.clone(), backoff(more, MIN_BACKOFF, MAX_BACKOFF));
+                self.release_unless_rolling(workload);
+            }
         }
     }
 
@@ -493,6 +517,12 @@ impl Reconciler {
         }
         if !matches!(outcome, Outcome::Failed(_)) {
             entry.looked_at = decided.touches;
+        }
+        if matches!(
+            outcome,
+            Outcome::Nothing | Outcome::Waiting { .. } | Outcome::Observed(_)
+        ) {
+            entry.failures = 0;
         }
         match outcome {
             Outcome::Nothing if decided.plan.state == State::Current => {

@@ -107,6 +107,45 @@ fn one_that_is_deleted_before_it_was_read_is_missing() {
     assert_eq!(unread(&fed), 1, "it is back");
 }
 
+/// As in a list after a watch that broke off.
+#[test]
+fn one_that_a_list_does_not_name_before_it_was_read_is_missing() {
+    let (mut fed, watch) = fed();
+    fed.index.apply_source(watch, seen(5), How::Listed, now());
+    fed.workload(user());
+    fed.index.list_start(watch);
+    assert_eq!(names(&fed.index.list_end(watch, now())), ["web"]);
+    assert_eq!(fed.index.counted(fed.entry("web")).unread, []);
+    assert!(!fed.index.needs_reading(&seen(5).reference));
+}
+
+/// Two writes of labels that come before the content is read: whatever was there in between was there a moment ago,
+/// not since its content was written.
+#[test]
+fn what_was_skipped_is_not_older_than_the_event_before_it() {
+    let (mut fed, watch) = fed();
+    let at = |version: u64| {
+        let mut object: Value = serde_json::from_str(&object(version, "A")).expect("JSON");
+        object["metadata"]["managedFields"] = json!([{ "time": "2026-01-01T00:00:00Z", "fieldsV1": { "f:data": {} } }]);
+        object
+    };
+    let seen = |version| {
+        serde_json::from_value::<WatchedSecret>(at(version))
+            .expect("it decodes")
+            .source
+    };
+    let read = |version| serde_json::from_value::<ReadSecret>(at(version)).expect("it decodes").0;
+    fed.workload(user());
+    fed.index.apply_source(watch, seen(5), How::Listed, now());
+    fed.index.apply_read(read(5), now());
+    fed.index.apply_source(watch, seen(9), How::Watched, now());
+    fed.index.apply_source(watch, seen(12), How::Watched, now());
+    fed.index.apply_read(read(12), now());
+    let entry = &fed.index.sources[&seen(5).reference];
+    let since = entry.unseen.map(|unseen| unseen.since);
+    assert_eq!(since, Some(Second::from(now())));
+}
+
 #[test]
 fn an_answer_from_before_it_was_deleted_is_not_believed() {
     let (mut fed, watch) = fed();

@@ -227,14 +227,15 @@ fn suspect_of(case: &Case<'_>, which: &dyn Fn(usize) -> bool) -> Option<Second> 
     let views = case.input.sources.iter().enumerate();
     let unseen = views.filter(|(at, _)| counts(*at)).filter_map(|(_, view)| {
         let source = view.source?;
-        let from = if older {
-            recorded
-        } else {
-            view.unseen_since?.max(recorded)
-        };
-        let written = source.version > case.baseline.horizon;
-        let content = source.written.at().is_none_or(|at| at >= from) || may_have_lost_keys(case, view);
-        (written && content).then_some(from)
+        if source.version <= case.baseline.horizon {
+            return None;
+        }
+        let unseen = view.unseen_since.map(|since| since.max(recorded));
+        let from = if older { Some(recorded) } else { unseen };
+        let by_time = from.filter(|from| source.written.at().is_none_or(|at| at >= *from));
+        // Only while nobody watched can a key have come and gone.
+        let by_keys = unseen.filter(|_| may_have_lost_keys(case, view));
+        by_time.into_iter().chain(by_keys).min()
     });
     seen.map(|change| change.since).into_iter().chain(unseen).min()
 }

@@ -59,7 +59,8 @@ fn is_unexplained(baseline: &Baseline, view: &View<'_>, changed: bool) -> bool {
     let known = baseline.written.unwrap_or(recorded);
     let by_content = source.written.at().is_none_or(|at| at > known);
     let by_anything = !changed && source.written.touched_since(recorded);
-    let moved = source.version > baseline.horizon;
+    // A later version that was seen to leave the content as it is does not count.
+    let moved = view.content_version.min(source.version) > baseline.horizon;
     moved && !by_content && !by_anything && !source.written.is_exact() && may_lack_keys(view)
 }
 
@@ -75,13 +76,17 @@ fn may_lack_keys(view: &View<'_>) -> bool {
     }
 }
 
-/// Whether the baseline knows a key that is gone.
+/// Whether the baseline knows a key that is gone, or cannot tell.
 fn lost_keys(case: &Case<'_>, at: usize) -> bool {
     let (Some(view), Some(present)) = (case.input.sources.get(at), case.present.get(at)) else {
         return false;
     };
     let namespace = &case.input.workload.reference.namespace;
     let before = case.baseline.hints(view.reference, present.class, namespace);
+    if before.is_empty() {
+        // Too many keys, or too many sources, for a hint of each.
+        return may_lack_keys(view);
+    }
     let mut left: Vec<u8> = match view.source {
         // More keys than there are hints for.
         Some(source) if present.hints.is_empty() => {

@@ -125,3 +125,46 @@ fn a_lost_digest_key_does_not_make_an_unexplained_version_older() {
     let plan = world.decide();
     assert_eq!((plan.state, plan.reason), (State::Held, Reason::Unproven), "{plan:?}");
 }
+
+/// A label that is removed, a Secret that is encrypted anew: a later version without any time.
+#[test]
+fn after_a_rollout_by_somebody_else_only_the_time_in_which_nobody_watched_counts() {
+    let both = &[("level", "A"), ("colour", "A")];
+    let mut world = two_keys();
+    world.found(both, 30, (500, 500), 1200);
+    world.restarted_after_being_down_since(1150);
+    world.searched = true;
+    world.rolled_by_somebody(1100);
+    assert_quiet(&world.decide());
+    world.rolled_by_somebody(1160);
+    let plan = world.decide();
+    assert_eq!(plan.reason, Reason::StartedMeanwhile, "{plan:?}");
+}
+
+#[test]
+fn a_later_version_that_was_seen_to_change_nothing_is_no_reason() {
+    let both = &[("level", "A"), ("colour", "A")];
+    let mut world = two_keys();
+    world.found(both, 30, (500, 500), 1200);
+    world.sources.first_mut().expect("one source").3 = Version::new(10);
+    world.pods(&[990, 1100]);
+    assert_quiet(&world.decide());
+}
+
+#[test]
+fn where_no_hint_tells_whether_a_key_is_gone_one_may_be() {
+    let many: Vec<String> = (0..30).map(|at| format!("key-{at:02}")).collect();
+    let with = |level: &'static str, keys: usize| {
+        let mut data: Vec<(&str, &str)> = many.iter().take(keys).map(|key| (key.as_str(), "A")).collect();
+        data.push(("level", level));
+        data
+    };
+    let mut world = World::new();
+    world.holds(&with("A", 30), 10, 500);
+    let plan = world.decide();
+    world.apply(&plan);
+    world.found(&with("B", 29), 30, (1050, 1050), 1200);
+    world.rolled_by_somebody(1100);
+    let plan = world.decide();
+    assert!(is_restart(&plan), "{plan:?}");
+}
