@@ -535,7 +535,10 @@ impl Reconciler {
                 entry.trusted = Some(Trusted {
                     version: entry.workload.version,
                     revision: evidence.revision,
-                    mark: witness.and_then(mark_of).filter(complete),
+                    // Nor does it matter who takes our digest off the template afterwards.
+                    mark: witness
+                        .and_then(mark_of)
+                        .map_or(was, |mark| Some(mark).filter(complete)),
                 });
             }
             Outcome::Written { version, .. } => {
