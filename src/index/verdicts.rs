@@ -49,6 +49,8 @@ pub struct Verdicts {
     /// Of which kinds it is remembered.
     configmaps: bool,
     secrets: bool,
+    /// How many slices in a row were not enough.
+    slices: Cell<u32>,
     known: RefCell<HashMap<Namespace, Known>>,
 }
 
@@ -65,6 +67,7 @@ impl Verdicts {
         (configmaps || secrets).then(|| Self {
             configmaps,
             secrets,
+            slices: Cell::default(),
             known: RefCell::default(),
         })
     }
@@ -170,13 +173,24 @@ impl Index {
         self.numbers.namespaces.borrow_mut().remove(namespace);
     }
 
-    /// Compares the patterns of a workload with what there is, as far as a slice goes. Gives whether nothing is
-    /// left to compare.
-    #[must_use]
-    pub fn match_sources(&self, entry: &WorkloadEntry) -> bool {
-        if entry.verdicts.is_none() {
-            return true;
+    /// Compares the patterns of a workload with what there is, as far as a slice goes.
+    ///
+    /// # Errors
+    /// When something is left to compare: how many slices have been done in a row.
+    pub fn match_sources(&self, entry: &WorkloadEntry) -> Result<(), u32> {
+        let Some(verdicts) = &entry.verdicts else {
+            return Ok(());
+        };
+        if self.match_slice(entry) {
+            verdicts.slices.set(0);
+            return Ok(());
         }
+        verdicts.slices.set(verdicts.slices.get().saturating_add(1));
+        Err(verdicts.slices.get())
+    }
+
+    /// Gives whether nothing is left to compare.
+    fn match_slice(&self, entry: &WorkloadEntry) -> bool {
         let begun = self.numbers.steps.get();
         let is_over = |source: &SourceRef| {
             let _ = self.verdict(entry, source);

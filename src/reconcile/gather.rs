@@ -47,7 +47,10 @@ pub enum Undecided {
     OutOfDate,
     /// Its patterns have not been compared with all sources yet. That is done a slice at a time, with others in
     /// between.
-    Unmatched,
+    Unmatched {
+        /// How many were done in a row.
+        slices: u32,
+    },
     /// Sources that it uses have to be read first; that will bring it back here.
     Unread(Vec<SourceRef>),
 }
@@ -90,8 +93,8 @@ pub fn decide_now(context: &Context, reference: &WorkloadRef, proof: Option<&Pro
     if let Some(excess) = entry.excess() {
         return Ok(held(Reason::InvalidAnnotation, excess));
     }
-    if !index.match_sources(entry) {
-        return Err(Undecided::Unmatched);
+    if let Err(slices) = index.match_sources(entry) {
+        return Err(Undecided::Unmatched { slices });
     }
     let counted = index.counted(entry);
     if let Some(excess) = counted.excess {

@@ -122,8 +122,8 @@ impl Reconciler {
                     self.return_without_event(workload);
                     return None;
                 }
-                Err(Undecided::Unmatched) => {
-                    self.go_on_matching(workload);
+                Err(Undecided::Unmatched { slices }) => {
+                    self.go_on_matching(workload, slices);
                     tokio::task::yield_now().await;
                     return None;
                 }
@@ -176,15 +176,21 @@ impl Reconciler {
     /// It was called for its turn, perhaps, and cannot take it now: others may. What rolls keeps its slot.
     fn release_unless_rolling(&self, workload: &WorkloadRef) {
         let now = self.context.clock.now();
-        let rolls = self.place(workload, now).is_some_and(|place| place.until.is_some());
-        let written = {
+        let rolls = {
             let index = self.context.index();
-            index.workload(workload).is_some_and(|entry| entry.expected.is_some())
+            index.workload(workload).is_some_and(|entry| {
+                entry.expected.is_some() || entry.rolls_until(index.terms(entry).deadline, now).is_some()
+            })
         };
-        if rolls || written {
+        if rolls {
             return;
         }
         let turns = self.context.governor().release(workload);
+        self.call(turns);
+    }
+
+    /// Those whose turn it is decide again.
+    fn call(&self, turns: Vec<WorkloadRef>) {
         for turn in turns {
             self.queue.push(turn);
         }
@@ -204,15 +210,7 @@ impl Reconciler {
 
     /// Its patterns are compared a slice at a time. Where that takes very many, others go first, and its slot is
     /// theirs.
-    fn go_on_matching(&self, workload: &WorkloadRef) {
-        let slices = {
-            let mut index = self.context.index();
-            let Some(entry) = index.workload_mut(workload) else {
-                return;
-            };
-            entry.failures = entry.failures.saturating_add(1);
-            entry.failures
-        };
+    fn go_on_matching(&self, workload: &WorkloadRef, slices: u32) {
         match slices.checked_sub(SLICES_AT_ONCE) {
             None => self.queue.push(workload.clone()),
             Some(more) => {
@@ -357,9 +355,7 @@ impl Reconciler {
             let turns = if rolls { Vec::new() } else { governor.end(workload) };
             (turns, governor.ask(workload, &decided.budgets))
         };
-        for turn in turns {
-            self.queue.push(turn);
-        }
+        self.call(turns);
         turn
     }
 
@@ -413,9 +409,7 @@ impl Reconciler {
                 _ => governor.release(workload),
             }
         };
-        for turn in turns {
-            self.queue.push(turn);
-        }
+        self.call(turns);
     }
 
     /// What its place depends on.

@@ -6,6 +6,7 @@ use serde_json::json;
 use crate::support::{
     Test, await_condition,
     build::{deployment, env},
+    controller::Controller,
     faulty::Fault,
     policies::{cluster_policies, cluster_policy, install, only_here, unique_policy},
     tests,
@@ -141,6 +142,10 @@ async fn cluster_policies_that_cannot_be_read_yet_hold_all_the_same(t: &Test) {
 
     faulty.heal();
     controller.await_ready().await;
+    is_held_until_it_may_go_on(t, &controller, &policy).await;
+}
+
+async fn is_held_until_it_may_go_on(t: &Test, controller: &Controller, policy: &str) {
     await_condition("it to be held", async || {
         let held = controller.metric("windlass_held", &[("reason", "Suspended")]).await?;
         anyhow::ensure!(held > 0.5, "it is not");
@@ -148,7 +153,7 @@ async fn cluster_policies_that_cannot_be_read_yet_hold_all_the_same(t: &Test) {
     })
     .await;
     assert_eq!(t.template_changes("web").await, 0);
-    go_on(t, &policy).await;
+    go_on(t, policy).await;
     t.await_template_changes("web", 1).await;
     controller.stop().await;
 }
@@ -169,14 +174,5 @@ async fn a_right_on_cluster_policies_that_comes_a_moment_late_is_waited_for(t: &
     faulty.set("/clusterrolloutpolicies?", Fault::Refused(403, FORBIDDEN.into()), 2);
     let controller = t.installation(kubeconfig, flags(t, &[])).await;
     controller.await_ready().await;
-    await_condition("it to be held", async || {
-        let held = controller.metric("windlass_held", &[("reason", "Suspended")]).await?;
-        anyhow::ensure!(held > 0.5, "it is not");
-        Ok(())
-    })
-    .await;
-    assert_eq!(t.template_changes("web").await, 0);
-    go_on(t, &policy).await;
-    t.await_template_changes("web", 1).await;
-    controller.stop().await;
+    is_held_until_it_may_go_on(t, &controller, &policy).await;
 }

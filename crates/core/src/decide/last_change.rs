@@ -3,6 +3,7 @@
 
 use super::{Case, View};
 use crate::content::baseline::Baseline;
+use crate::content::content_time::ContentTime;
 use crate::content::digest::Hint;
 use crate::types::time::Second;
 use crate::workload::reference::Consumed;
@@ -16,24 +17,27 @@ pub(super) fn last_change(
     which: impl Iterator<Item = usize>,
     otherwise: Option<Second>,
 ) -> Option<Second> {
-    let times = which.filter(|at| *at < case.input.sources.len());
-    times
-        .map(|at| latest(case, at).or(otherwise))
-        .try_fold(Second::new(0), |last, time| Some(last.max(time?)))
+    let which = which.filter(|at| *at < case.input.sources.len());
+    last_of(which.map(|at| latest(case, at).or(otherwise)))
+}
+
+/// `None` when one of them is not known.
+fn last_of(mut times: impl Iterator<Item = Option<Second>>) -> Option<Second> {
+    times.try_fold(Second::new(0), |last, time| Some(last.max(time?)))
+}
+
+fn believed(written: ContentTime, doubtful: bool) -> Option<Second> {
+    if doubtful { written.by() } else { written.at() }
 }
 
 /// When all of these sources were written last, as far as a baseline that nothing can be compared with
 /// still tells.
 pub(super) fn last_change_of_all(sources: &[View<'_>], baseline: Option<&Baseline>) -> Option<Second> {
     let time = |view: &View<'_>| {
-        let written = view.source?.written;
         let doubtful = baseline.is_some_and(|baseline| is_unexplained(baseline, view, true));
-        if doubtful { written.by() } else { written.at() }
+        believed(view.source?.written, doubtful)
     };
-    sources
-        .iter()
-        .map(time)
-        .try_fold(Second::new(0), |last, time| Some(last.max(time?)))
+    last_of(sources.iter().map(time))
 }
 
 /// The latest time at which a source can have come to hold what it holds.
@@ -43,7 +47,7 @@ pub(super) fn latest(case: &Case<'_>, at: usize) -> Option<Second> {
     let changed = case.difference.changed.contains(&at);
     let doubtful =
         is_unexplained(case.baseline, view, changed) || (changed && !written.is_exact() && lost_keys(case, at));
-    if doubtful { written.by() } else { written.at() }
+    believed(written, doubtful)
 }
 
 /// Whether a source that reads as recorded may have held a key in between of which no time is left.

@@ -116,8 +116,13 @@ impl World {
 
     /// The source holds this now, written at that version and second.
     fn write(&mut self, value: &str, version: u64, second: i64) {
+        self.holds(&[("level", value)], version, second);
+    }
+
+    /// The same for any keys.
+    fn holds(&mut self, data: &[(&str, &str)], version: u64, second: i64) {
         let entry = self.sources.first_mut().expect("one source");
-        entry.2 = Some(source(&entry.0, &[("level", value)], version, second));
+        entry.2 = Some(source(&entry.0, data, version, second));
         entry.3 = Version::new(version);
     }
 

@@ -13,12 +13,6 @@ fn two_keys() -> World {
 }
 
 impl World {
-    fn holds(&mut self, data: &[(&str, &str)], version: u64, second: i64) {
-        let entry = self.sources.first_mut().expect("one source");
-        entry.2 = Some(source(&entry.0, data, version, second));
-        entry.3 = Version::new(version);
-    }
-
     /// Found in the list of a start at `now`: written at `second` by its managed fields, `any` being the
     /// latest of all of them.
     fn found(&mut self, data: &[(&str, &str)], version: u64, (second, any): (i64, i64), now: i64) {
@@ -36,16 +30,6 @@ impl World {
     fn rolled_by_somebody(&mut self, second: i64) {
         self.workload.evidence.revision = Some(2);
         self.pods(&[second]).revisions = vec![revision(2, second, None)];
-    }
-}
-
-fn revision(number: u64, created: i64, witness: Option<&str>) -> Revision {
-    Revision {
-        number,
-        newest: None,
-        created: Second::new(created),
-        witness: witness.map(Into::into),
-        observed: None,
     }
 }
 
