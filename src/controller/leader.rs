@@ -235,12 +235,15 @@ async fn resync(context: Arc<Context>, queue: Arc<Queue<WorkloadRef>>, period: D
     let mut round = tokio::time::interval(period);
     loop {
         round.tick().await;
-        let mut all: Vec<WorkloadRef> = context.index().workloads().map(|(it, _)| it.clone()).collect();
-        // In portions: what is queued takes several times the room, and there may be thousands.
-        while !all.is_empty() {
-            for workload in all.split_off(all.len().saturating_sub(RESYNC_PORTION)) {
+        let mut last = None;
+        // In portions: there may be thousands, and what is queued takes room.
+        loop {
+            let portion = context.index().workloads_after(last.as_ref(), RESYNC_PORTION);
+            let Some(end) = portion.last().cloned() else { break };
+            for workload in portion {
                 queue.push(workload);
             }
+            last = Some(end);
             while queue.depth() > RESYNC_PORTION / 2 {
                 tokio::time::sleep(RESYNC_PAUSE).await;
             }

@@ -44,13 +44,13 @@ pub struct WorkloadEntry {
     /// A change not dealt with yet.
     pub change: Option<Box<Change>>,
     /// A foreign template change.
-    pub foreign: Option<Foreign>,
+    pub foreign: Option<Box<Foreign>>,
     /// When it was last seen to be current.
     pub trusted: Option<Trusted>,
     /// Up to which version of sources an unseen while was looked into.
     pub verified: Version,
     /// The version that our last write led to: until it is seen, the entry is out of date.
-    pub expected: Option<(Version, Timestamp)>,
+    pub expected: Option<Box<(Version, Timestamp)>>,
     /// Where it stands.
     pub status: Option<(State, Reason)>,
     /// What was last said about it.
@@ -182,12 +182,15 @@ impl WorkloadEntry {
         }
         if old.fingerprint != workload.fingerprint || moved.is_some() {
             // In a list the change may be older than the version that shows it: then it proves nothing.
-            self.foreign = (how == How::Watched).then_some(Foreign {
-                version: workload.version,
-                revision: old.evidence.revision,
-            });
+            let foreign = || {
+                Box::new(Foreign {
+                    version: workload.version,
+                    revision: old.evidence.revision,
+                })
+            };
+            self.foreign = (how == How::Watched).then(foreign);
         }
-        self.expected = self.expected.filter(|(version, _)| workload.version < *version);
+        self.expected = self.expected.take().filter(|expected| workload.version < expected.0);
         // Most events are of its status, and leave everything that it uses as it is.
         let same_uses = Arc::ptr_eq(&self.workload.uses, &workload.uses);
         self.workload = workload;

@@ -419,7 +419,7 @@ fn a_foreign_template_change_is_dated_when_it_was_watched() {
     fed.workload(deployment("web", "1", 6, Value::Null, env("web", "a")));
     fed.workload(deployment("web", "1", 9, Value::Null, env("web", "b")));
     assert_eq!(
-        fed.entry("web").foreign.map(|foreign| foreign.version),
+        fed.entry("web").foreign.as_ref().map(|foreign| foreign.version),
         Some(Version::new(9))
     );
     let later = deployment("web", "1", 12, Value::Null, env("web", "c"));

@@ -1,5 +1,7 @@
 //! Workloads coming, changing and going, and the way back from a source to its users.
 
+use std::ops::Bound;
+
 use jiff::Timestamp;
 use windlass_core::content::baseline::Baseline;
 use windlass_core::types::name::{SourceRef, Uid, WorkloadRef};
@@ -191,6 +193,13 @@ impl Index {
     /// All workloads.
     pub fn workloads(&self) -> impl Iterator<Item = (&WorkloadRef, &WorkloadEntry)> {
         self.workloads.iter().map(|(reference, entry)| (reference, &**entry))
+    }
+
+    /// The first workloads after this one, at most so many, in order.
+    pub fn workloads_after(&self, last: Option<&WorkloadRef>, limit: usize) -> Vec<WorkloadRef> {
+        let from = last.map_or(Bound::Unbounded, Bound::Excluded);
+        let following = self.workloads.range::<WorkloadRef, _>((from, Bound::Unbounded));
+        following.take(limit).map(|(reference, _)| reference.clone()).collect()
     }
 
     /// All workloads, to note something on them.

@@ -63,7 +63,7 @@ pub fn decide_now(context: &Context, reference: &WorkloadRef, proof: Option<&Pro
     let now = context.clock.now();
     let index = context.index();
     let entry = index.workload(reference).ok_or(Undecided::Gone)?;
-    if index.awaits_labels(&entry.workload) || entry.expected.is_some_and(|(_, until)| now < until) {
+    if index.awaits_labels(&entry.workload) || entry.expected.as_ref().is_some_and(|expected| now < expected.1) {
         return Err(Undecided::OutOfDate);
     }
     let uid = entry.workload.uid.clone();
@@ -115,7 +115,7 @@ pub fn decide_now(context: &Context, reference: &WorkloadRef, proof: Option<&Pro
         remembered: entry.remembered.as_deref(),
         searched: entry.searched,
         change: entry.change.as_deref(),
-        foreign: entry.foreign,
+        foreign: entry.foreign.as_deref().copied(),
         trusted: entry.trusted,
         rival: entry.rival(now),
         proof,

@@ -200,7 +200,9 @@ impl Reconciler {
     fn return_without_event(&self, workload: &WorkloadRef) {
         let until = {
             let index = self.context.index();
-            index.workload(workload).and_then(|entry| entry.expected)
+            index
+                .workload(workload)
+                .and_then(|entry| entry.expected.as_deref().copied())
         };
         if let Some((_, until)) = until {
             let wait = until.duration_since(self.context.clock.now()).max(SignedDuration::ZERO);
@@ -540,7 +542,7 @@ impl Reconciler {
                 entry.refused = None;
                 entry.verified = entry.verified.max(decided.horizon);
                 if entry.workload.version < *version {
-                    entry.expected = Some((*version, now + OWN_EVENT));
+                    entry.expected = Some(Box::new((*version, now + OWN_EVENT)));
                 }
                 entry.remembered = match &decided.plan.action {
                     Action::Adopt(observed) => Some(observed.as_str().into()),

@@ -1,6 +1,6 @@
 //! One Event on a workload: what was done and why, for `kubectl describe`.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 
 use jiff::Timestamp;
 
@@ -46,21 +46,28 @@ impl WorkloadEvent {
     /// The same for Events that say the same of the same object.
     #[must_use]
     pub fn series(&self) -> SeriesKey {
-        let mut hasher = DefaultHasher::new();
-        self.note.hash(&mut hasher);
-        SeriesKey {
-            uid: self.uid.clone(),
-            reason: self.reason.word(),
-            note: hasher.finish(),
-        }
+        SeriesKey(hash((&self.uid, self.reason.word(), &self.note)))
+    }
+
+    /// The same for Events of the same object.
+    #[must_use]
+    pub fn object(&self) -> ObjectKey {
+        ObjectKey(hash(&self.uid))
     }
 }
 
 /// What the Events of one series have in common.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SeriesKey {
-    uid: Uid,
-    reason: &'static str,
-    /// A hash, because a note is long. Two notes of one object that have the same would be counted as one.
-    note: u64,
+///
+/// A hash, because thousands are remembered: two series that have the same would be counted as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SeriesKey(u64);
+
+/// What the Events of one object have in common: a hash too. Two objects that have the same would share a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectKey(u64);
+
+fn hash(value: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
 }

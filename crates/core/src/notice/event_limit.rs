@@ -1,7 +1,6 @@
 //! How many Events an object and a namespace may have: token buckets.
 
-use std::collections::HashMap;
-use std::hash::Hash;
+use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -15,13 +14,29 @@ pub struct TokenBuckets<K> {
     burst: i32,
     interval: SignedDuration,
     capacity: usize,
-    /// When the bucket is full again.
-    full_at: HashMap<K, Timestamp>,
+    /// When the bucket is full again. An ordered map, because a hash table keeps up to three times the room.
+    full_at: BTreeMap<K, Millis>,
     /// Until when a key without a bucket may be one whose bucket was removed for want of room.
     uncertain_until: Timestamp,
 }
 
-impl<K: Clone + Eq + Hash> TokenBuckets<K> {
+/// A time in half of a `Timestamp`'s room: there is one for each object that had an Event lately.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Millis(i64);
+
+impl From<Timestamp> for Millis {
+    fn from(at: Timestamp) -> Self {
+        Self(at.as_millisecond())
+    }
+}
+
+impl Millis {
+    fn timestamp(self) -> Timestamp {
+        Timestamp::from_millisecond(self.0).unwrap_or(Timestamp::MAX)
+    }
+}
+
+impl<K: Clone + Ord> TokenBuckets<K> {
     /// Buckets that hold `burst` tokens and get one each `interval`; `capacity` of them at most are kept.
     #[must_use]
     pub fn new(burst: i32, interval: SignedDuration, capacity: usize) -> Self {
@@ -29,7 +44,7 @@ impl<K: Clone + Eq + Hash> TokenBuckets<K> {
             burst,
             interval,
             capacity,
-            full_at: HashMap::new(),
+            full_at: BTreeMap::new(),
             uncertain_until: Timestamp::MIN,
         }
     }
@@ -37,7 +52,7 @@ impl<K: Clone + Eq + Hash> TokenBuckets<K> {
     /// When the key's bucket has a token: now or later.
     #[must_use]
     pub fn available_at(&self, key: &K, now: Timestamp) -> Timestamp {
-        let Some(full_at) = self.full_at.get(key) else {
+        let Some(full_at) = self.full_at(key) else {
             return now;
         };
         // It has one as long as no more than all but one are missing.
@@ -48,19 +63,23 @@ impl<K: Clone + Eq + Hash> TokenBuckets<K> {
     /// Whether the key's bucket is certainly full: none of its tokens was taken lately.
     #[must_use]
     pub fn is_full(&self, key: &K, now: Timestamp) -> bool {
-        self.full_at.get(key).copied().unwrap_or(self.uncertain_until).le(&now)
+        self.full_at(key).unwrap_or(self.uncertain_until).le(&now)
     }
 
     /// Takes a token; the caller has made sure that there is one.
     pub fn take(&mut self, key: &K, now: Timestamp) {
-        let full_at = self.full_at.get(key).copied().unwrap_or(now).max(now);
+        let full_at = self.full_at(key).unwrap_or(now).max(now);
         let full_at = full_at.saturating_add(self.interval).unwrap_or(Timestamp::MAX);
         if let Some(known) = self.full_at.get_mut(key) {
-            *known = full_at;
+            *known = full_at.into();
             return;
         }
         self.make_room(now);
-        self.full_at.insert(key.clone(), full_at);
+        self.full_at.insert(key.clone(), full_at.into());
+    }
+
+    fn full_at(&self, key: &K) -> Option<Timestamp> {
+        self.full_at.get(key).map(|full_at| full_at.timestamp())
     }
 
     /// Removes what is full, and if nothing is, the fullest.
@@ -68,14 +87,14 @@ impl<K: Clone + Eq + Hash> TokenBuckets<K> {
         if self.full_at.len() < self.capacity {
             return;
         }
-        self.full_at.retain(|_, full_at| *full_at > now);
+        self.full_at.retain(|_, full_at| full_at.timestamp() > now);
         if self.full_at.len() < self.capacity {
             return;
         }
         let fullest = self.full_at.iter().min_by_key(|(_, full_at)| **full_at);
         if let Some((key, full_at)) = fullest.map(|(key, full_at)| (key.clone(), *full_at)) {
             self.full_at.remove(&key);
-            self.uncertain_until = self.uncertain_until.max(full_at);
+            self.uncertain_until = self.uncertain_until.max(full_at.timestamp());
         }
     }
 }

@@ -8,13 +8,13 @@
 //! Within a namespace Events are written in the order in which they came. When they are written is the caller's
 //! decision; each has a time at which it is due, also when the caller is busy.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::event::{NOTE_BYTES, SeriesKey, WorkloadEvent};
+use super::event::{NOTE_BYTES, ObjectKey, SeriesKey, WorkloadEvent};
 use super::event_limit::TokenBuckets;
-use crate::types::name::{Namespace, Uid};
+use crate::types::name::Namespace;
 
 #[cfg(test)]
 mod tests;
@@ -94,10 +94,10 @@ pub struct EventQueue {
     /// The namespaces that have some, in the order of their turns.
     turns: VecDeque<Namespace>,
     len: usize,
-    series: HashMap<SeriesKey, Series>,
+    series: BTreeMap<SeriesKey, Series>,
     /// Series whose repeats wait for a token.
     postponed: BTreeSet<(Timestamp, SeriesKey)>,
-    objects: TokenBuckets<Uid>,
+    objects: TokenBuckets<ObjectKey>,
     namespaces: TokenBuckets<Namespace>,
 }
 
@@ -113,7 +113,7 @@ struct Series {
     count: u32,
     last: Timestamp,
     /// Of the Event in the cluster.
-    name: Option<String>,
+    name: Option<Box<str>>,
     progress: Progress,
     /// The latest repeat that no write tells of yet.
     repeat: Option<Box<WorkloadEvent>>,
@@ -140,7 +140,7 @@ impl EventQueue {
             waiting: HashMap::new(),
             turns: VecDeque::new(),
             len: 0,
-            series: HashMap::new(),
+            series: BTreeMap::new(),
             postponed: BTreeSet::new(),
             objects: TokenBuckets::new(OBJECT_BURST, OBJECT_INTERVAL, OBJECTS),
             namespaces: TokenBuckets::new(NAMESPACE_BURST, NAMESPACE_INTERVAL, NAMESPACES),
@@ -173,17 +173,17 @@ impl EventQueue {
                     Progress::Writing | Progress::Postponed => series.repeat = Some(Box::new(event)),
                     Progress::Idle => {
                         series.repeat = Some(Box::new(event));
-                        self.schedule_repeat(&key, now);
+                        self.schedule_repeat(key, now);
                     }
                 }
                 return Offered::Repeated;
             }
             Some(_) | None => {}
         }
-        if self.objects.available_at(&event.uid, now) > now {
+        if self.objects.available_at(&event.object(), now) > now {
             return Offered::ObjectLimit;
         }
-        let charged = !self.objects.is_full(&event.uid, now);
+        let charged = !self.objects.is_full(&event.object(), now);
         if charged && self.namespaces.available_at(&event.workload.namespace, now) > now {
             return Offered::NamespaceLimit;
         }
@@ -200,7 +200,7 @@ impl EventQueue {
             progress: Progress::Waiting,
             repeat: None,
         };
-        self.series.insert(key.clone(), series);
+        self.series.insert(key, series);
         self.push(key, event, now);
         if dropped { Offered::Dropped } else { Offered::Queued }
     }
@@ -251,7 +251,7 @@ impl EventQueue {
         };
         series.progress = Progress::Idle;
         match written {
-            Written::Created(name) => series.name = Some(name),
+            Written::Created(name) => series.name = Some(name.into()),
             Written::Counted => {}
             Written::Gone => {
                 series.name = None;
@@ -269,13 +269,13 @@ impl EventQueue {
                     }
                 } else if repeat.is_some() {
                     series.repeat = repeat;
-                    self.schedule_repeat(&key, now);
+                    self.schedule_repeat(key, now);
                 }
                 return Some(Offered::Dropped);
             }
         }
         if series.repeat.is_some() {
-            self.schedule_repeat(&key, now);
+            self.schedule_repeat(key, now);
         }
         None
     }
@@ -285,28 +285,28 @@ impl EventQueue {
     }
 
     fn charge(&mut self, event: &WorkloadEvent, now: Timestamp, namespace: bool) {
-        self.objects.take(&event.uid, now);
+        self.objects.take(&event.object(), now);
         if namespace {
             self.namespaces.take(&event.workload.namespace, now);
         }
     }
 
     /// Queues the repeat of an idle series, or postpones it until there is a token.
-    fn schedule_repeat(&mut self, key: &SeriesKey, now: Timestamp) {
-        let Some(series) = self.series.get_mut(key) else { return };
+    fn schedule_repeat(&mut self, key: SeriesKey, now: Timestamp) {
+        let Some(series) = self.series.get_mut(&key) else { return };
         let Some(event) = series.repeat.take() else { return };
-        let object = self.objects.available_at(&event.uid, now);
+        let object = self.objects.available_at(&event.object(), now);
         let namespace = self.namespaces.available_at(&event.workload.namespace, now);
         let full = if self.len >= self.capacity { now + AGAIN } else { now };
         let at = object.max(namespace).max(full);
         if at > now {
             series.repeat = Some(event);
             series.progress = Progress::Postponed;
-            self.postponed.insert((at, key.clone()));
+            self.postponed.insert((at, key));
             return;
         }
         self.charge(&event, now, true);
-        self.queue_again(key.clone(), *event, now);
+        self.queue_again(key, *event, now);
     }
 
     fn queue_again(&mut self, key: SeriesKey, event: WorkloadEvent, now: Timestamp) {
@@ -325,7 +325,7 @@ impl EventQueue {
             if let Some(series) = self.series.get_mut(&key) {
                 series.progress = Progress::Idle;
             }
-            self.schedule_repeat(&key, now);
+            self.schedule_repeat(key, now);
         }
     }
 
@@ -358,7 +358,7 @@ impl EventQueue {
         let (name, count, last) = match self.series.get_mut(&key) {
             Some(series) => {
                 series.progress = Progress::Writing;
-                (series.name.clone(), series.count, series.last)
+                (series.name.as_deref().map(str::to_owned), series.count, series.last)
             }
             None => (None, 1, event.at),
         };
@@ -415,7 +415,7 @@ impl EventQueue {
         let others = self.series.iter();
         let others = others.filter(|(_, series)| matches!(series.progress, Progress::Idle | Progress::Postponed));
         let longest = others.min_by_key(|(_, series)| series.last);
-        if let Some(key) = longest.map(|(key, _)| key.clone()) {
+        if let Some(key) = longest.map(|(key, _)| *key) {
             self.series.remove(&key);
             self.postponed.retain(|(_, postponed)| *postponed != key);
         }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::notice::event::Severity;
 use crate::reason::Reason;
-use crate::types::name::{Name, WorkloadRef};
+use crate::types::name::{Name, Uid, WorkloadRef};
 use crate::workload::kind::DEPLOYMENT;
 
 fn at(millis: i64) -> Timestamp {
