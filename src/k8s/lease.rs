@@ -20,8 +20,6 @@ use super::patch::FIELD_MANAGER;
 use super::read;
 
 #[cfg(test)]
-mod simulation;
-#[cfg(test)]
 mod tests;
 
 /// A Lease by its name.

@@ -10,6 +10,7 @@
 //! | [`process`] | one life of the controller, from its first lists to a kill |
 //! | [`checks`], [`objections`], [`write`] | what must hold at every restart that the server accepts |
 //! | [`quiet`] | what must hold when all is quiet |
+//! | [`lease`] | histories of their own: candidates for one Lease, of whom never two may write |
 //!
 //! `WINDLASS_SIMULATIONS` says how many histories are played, `WINDLASS_SIMULATION_SEED` which one.
 //! One seed is one history, to the millisecond and to the last random number: nothing that the controller
@@ -24,6 +25,7 @@ mod checks;
 mod cluster;
 mod deployment;
 mod history;
+mod lease;
 mod objections;
 mod objects;
 mod policies;

@@ -15,7 +15,7 @@ use kube::ResourceExt as _;
 use serde_json::{Value, json};
 
 use crate::{
-    policy_docs::manifests,
+    policy::policy_docs::manifests,
     support::{
         Test, application, await_condition,
         node::process_of,

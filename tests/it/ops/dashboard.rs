@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
-    agents,
+    in_place::agents,
     support::{
         Test, application, await_condition,
         build::{deployment, env},

@@ -14,7 +14,7 @@ tests! {
     coming_from_wave_as_the_guide_says: live, down;
 }
 
-const GUIDE: &str = include_str!("../../docs/migrate.md");
+const GUIDE: &str = include_str!("../../../docs/migrate.md");
 
 /// What stands in the guide under this heading.
 fn section(heading: &str) -> &'static str {

@@ -1,0 +1,5 @@
+//! Taking over from Reloader and Wave.
+
+mod migrate;
+mod reloader;
+mod wave;
