@@ -7,9 +7,9 @@ use kube::{
 use serde_json::{Value, json};
 
 use crate::support::{
-    CONFIG_DIGEST, OBSERVED, Test, Workload, annotation, await_condition,
+    CONFIG_DIGEST, OBSERVED, Test, Workload, Workloads, annotation, await_condition,
     build::{deployment, env},
-    kinds::{Workloads, rollout},
+    kinds::rollout,
     template_annotation, tests,
 };
 

@@ -4,9 +4,9 @@ use k8s_openapi::api::core::v1::Pod;
 use serde_json::json;
 
 use crate::support::{
-    CONFIG_DIGEST, Test, await_condition,
+    CONFIG_DIGEST, Test, Workloads, await_condition,
     build::{deployment, env},
-    kinds::{Kind, Workloads, unique_group},
+    kinds::{Kind, unique_group},
     next_second, tests,
 };
 

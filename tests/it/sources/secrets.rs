@@ -14,9 +14,9 @@ use crate::support::{
     await_condition,
     build::{Use, Workload, deployment, env, env_from, projected, volume},
     cluster::LIMITED_USER,
-    next_second,
-    secrets::{SECRET_MARKER, base64, hex},
-    template_annotation, tests, value,
+    encoding::{base64, hex},
+    markers::SECRET_MARKER,
+    next_second, template_annotation, tests, value,
 };
 
 tests! {

@@ -1,6 +1,7 @@
 //! The API server's own account of who asked it for what.
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     io::{Read, Seek, SeekFrom},
     path::PathBuf,
@@ -93,5 +94,16 @@ impl Audit {
                 }
             })
             .partition(|request| request.verb == "watch")
+    }
+
+    /// How often each object of this kind was read by its name.
+    pub fn reads(&self, resource: &str) -> BTreeMap<String, usize> {
+        let mut reads = BTreeMap::new();
+        for request in self.requests() {
+            if request.verb == "get" && request.resource == resource {
+                *reads.entry(request.name).or_default() += 1;
+            }
+        }
+        reads
     }
 }

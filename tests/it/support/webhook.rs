@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
-use super::{Test, await_condition, receiver::read_json, secrets::base64};
+use super::{Test, await_condition, encoding::base64, receiver::read_json};
 
 /// Allows everything that it is asked, but not before it is told to.
 pub struct Webhook {

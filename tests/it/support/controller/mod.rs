@@ -1,5 +1,7 @@
 //! The controller under test: the real binary, in a process of its own.
 
+mod admin;
+
 use std::{
     fs::{self, File},
     net::SocketAddr,
@@ -9,13 +11,9 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Context;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
 
 use super::wait::{await_condition, await_condition_within};
 
@@ -102,52 +100,6 @@ impl Controller {
         self.process.log()
     }
 
-    /// Waits until it says that it is ready.
-    pub async fn await_ready(&self) {
-        await_condition("the controller to be ready", async || {
-            let (status, body) = self.get("/readyz").await?;
-            ensure!(status == 200, "{status}: {body}");
-            Ok(())
-        })
-        .await;
-    }
-
-    /// Whether it says now that it is ready.
-    pub async fn ready(&self) -> bool {
-        let (status, _) = self.get("/readyz").await.expect("the admin server answers");
-        assert!([200, 503].contains(&status), "/readyz answered {status}");
-        status == 200
-    }
-
-    /// Whether it says now that it lives: what the kubelet restarts it by.
-    pub async fn lives(&self) -> Result<()> {
-        let (status, body) = self.get("/livez").await?;
-        ensure!(status == 200, "{status}: {body}");
-        Ok(())
-    }
-
-    /// The whole exposition.
-    pub async fn metrics(&self) -> Result<String> {
-        let (status, body) = self.get("/metrics").await?;
-        ensure!(status == 200, "/metrics answered {status}");
-        Ok(body)
-    }
-
-    /// The sum of all samples of `name` that carry every one of `labels`; 0 without any.
-    pub async fn metric(&self, name: &str, labels: &[(&str, &str)]) -> Result<f64> {
-        Ok(sum(&self.metrics().await?, name, labels))
-    }
-
-    /// Waits until a metric has this value.
-    pub async fn await_metric(&self, name: &str, labels: &[(&str, &str)], expected: u32) {
-        await_condition(&format!("{name}{labels:?} to be {expected}"), async || {
-            let value = self.metric(name, labels).await?;
-            ensure!((value - f64::from(expected)).abs() < 0.5, "it is {value}");
-            Ok(())
-        })
-        .await;
-    }
-
     /// Asks it to stop and expects that it does so cleanly and in time.
     pub async fn stop(&self) {
         self.signal(Signal::TERM);
@@ -196,23 +148,6 @@ impl Controller {
         })
         .await
     }
-
-    async fn get(&self, path: &str) -> Result<(u16, String)> {
-        let exchange = async {
-            let mut connection = TcpStream::connect(self.address).await?;
-            // HTTP/1.0, so that the answer ends with the connection and is never chunked.
-            let request = format!("GET {path} HTTP/1.0\r\nHost: {}\r\n\r\n", self.address);
-            connection.write_all(request.as_bytes()).await?;
-            let mut answer = String::new();
-            connection.read_to_string(&mut answer).await?;
-            let (head, body) = answer.split_once("\r\n\r\n").context("no end of the headers")?;
-            let status = head.split_whitespace().nth(1).context("no status")?.parse()?;
-            Ok((status, body.to_owned()))
-        };
-        tokio::time::timeout(Duration::from_secs(5), exchange)
-            .await
-            .context("no answer in 5 s")?
-    }
 }
 
 impl Process {
@@ -243,19 +178,4 @@ fn listening(log: &str) -> Option<SocketAddr> {
                 .then(|| field("address"))?
                 .and_then(|it| it.parse().ok())
         })
-}
-
-/// The Prometheus text format, as far as sums need it.
-fn sum(exposition: &str, name: &str, labels: &[(&str, &str)]) -> f64 {
-    exposition
-        .lines()
-        .filter_map(|line| line.strip_prefix(name))
-        .filter(|rest| rest.starts_with(['{', ' ']))
-        .filter(|rest| {
-            labels
-                .iter()
-                .all(|(label, value)| rest.contains(&format!("{label}=\"{value}\"")))
-        })
-        .filter_map(|rest| rest.rsplit(' ').next()?.parse::<f64>().ok())
-        .sum()
 }
