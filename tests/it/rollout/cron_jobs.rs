@@ -5,9 +5,9 @@ use kube::{ResourceExt, api::ListParams};
 use serde_json::json;
 
 use crate::support::{
-    OBSERVED, Test, await_condition,
+    OBSERVED, Test, annotation, await_condition,
     build::{deployment, env},
-    kinds::{annotation, cron_job},
+    kinds::cron_job,
     tests,
 };
 

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::support::{
-    CAUSE, CONFIG_DIGEST, OBSERVED, Test, Workloads, await_condition,
+    CAUSE, CONFIG_DIGEST, OBSERVED, Test, Workloads, annotation, await_condition,
     build::{Workload, deployment, env},
-    kinds::{annotation, stateful_set, tests_of_kinds},
+    kinds::{stateful_set, tests_of_kinds},
     next_second, tests,
 };
 

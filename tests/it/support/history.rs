@@ -5,19 +5,18 @@
 
 use std::{
     collections::BTreeMap,
-    fmt::Debug,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use futures::StreamExt;
 use kube::{
-    Api, Resource, ResourceExt,
+    Api, ResourceExt,
+    api::DynamicObject,
     runtime::{
         WatchStreamExt,
         watcher::{self, Event, watcher},
     },
 };
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// The recorder; it runs as long as the test's runtime.
@@ -33,10 +32,7 @@ struct Versions {
 
 impl History {
     /// Records from now on. `template` finds an object's pod template.
-    pub fn record<K>(objects: Api<K>, template: impl Fn(&K) -> Value + Send + 'static) -> Self
-    where
-        K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
-    {
+    pub fn record(objects: Api<DynamicObject>, template: impl Fn(&DynamicObject) -> Value + Send + 'static) -> Self {
         let history = Self::default();
         let recorder = history.clone();
         tokio::spawn(async move {

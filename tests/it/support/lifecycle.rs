@@ -2,10 +2,7 @@
 
 use std::{future::Future, path::PathBuf};
 
-use k8s_openapi::api::apps::v1::Deployment;
-use kube::{ResourceExt, api::ListParams};
-
-use super::{Test, When, annotation, audit::Audit, controller::Controller, next_second};
+use super::{Test, When, audit::Audit, controller::Controller, next_second};
 
 impl Test {
     /// Starts the controller with these flags and waits until it is ready.
@@ -65,7 +62,7 @@ impl Test {
     /// Deploys the markers and waits until all pods run.
     pub async fn settle_in(&self) {
         self.deploy_markers().await;
-        for deployment in self.opted_in().await {
+        for deployment in self.deployments().opted_in().await {
             self.complete(&deployment).await;
         }
         // So that these pods are older than anything the controller does or the scenario changes.
@@ -74,21 +71,9 @@ impl Test {
 
     /// Waits until all that have opted in have a baseline.
     pub async fn all_adopted(&self) {
-        for deployment in self.opted_in().await {
+        for deployment in self.deployments().opted_in().await {
             self.adopted(&deployment).await;
         }
-    }
-
-    async fn opted_in(&self) -> Vec<String> {
-        let all = self
-            .api::<Deployment>()
-            .list(&ListParams::default())
-            .await
-            .expect("a list");
-        let opted_in = all
-            .into_iter()
-            .filter(|it| annotation(it, "windlass.dev/enabled") == Some("true"));
-        opted_in.map(|it| it.name_any()).collect()
     }
 
     /// The running controller.

@@ -5,13 +5,6 @@ use anyhow::ensure;
 use super::{Test, await_condition};
 
 impl Test {
-    /// Waits until so many Deployments are in this state, by the controller's own account. The
-    /// markers, where there are any, are Current.
-    pub async fn state(&self, state: &str, count: u32) {
-        self.metric("windlass_workloads", &[("kind", "Deployment"), ("state", state)], count)
-            .await;
-    }
-
     /// Waits until so many workloads are held for this reason.
     pub async fn held(&self, reason: &str, count: u32) {
         self.metric("windlass_held", &[("reason", reason)], count).await;

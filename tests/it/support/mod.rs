@@ -38,10 +38,7 @@ use std::{
 
 use k8s_openapi::{
     NamespaceResourceScope,
-    api::{
-        apps::v1::Deployment,
-        core::v1::{ConfigMap, Namespace, ServiceAccount},
-    },
+    api::core::v1::{ConfigMap, Namespace, ServiceAccount},
 };
 use kube::{
     Api, Client, Resource,
@@ -54,13 +51,13 @@ pub(crate) use self::ways::tests;
 pub use self::{
     build::{Workload, deployment},
     cluster::Server,
-    deployments::{annotation, template_annotation},
+    deployments::template_annotation,
     objects::{by, from},
     programs::application,
     sources::value,
     wait::{await_condition, await_condition_within, next_second},
     ways::{When, way},
-    workloads::Workloads,
+    workloads::{Workloads, annotation},
 };
 use self::{
     cluster::Borrowed,
@@ -121,9 +118,7 @@ impl Test {
             namespaces: RefCell::default(),
         };
         test.create_namespace(&namespace).await;
-        test.history = History::record(test.api(), |it: &Deployment| {
-            json!(it.spec.as_ref().map(|spec| &spec.template))
-        });
+        test.history = kinds::deployment().history(&test);
         test
     }
 

@@ -9,7 +9,6 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-pub use super::workloads::annotation;
 use super::{Test, Workload, unique};
 
 /// A kind of workloads.
@@ -21,9 +20,23 @@ pub struct Kind {
     pub template: &'static [&'static str],
     /// How its own controller says that every pod is there, ready, and of the newest template.
     pub(super) complete: fn(&Value, &Value) -> Result<()>,
+    /// The annotation in which its own controller counts the templates that it has rolled out, from 1.
+    pub(super) revision: Option<&'static str>,
 }
 
 const TEMPLATE: &[&str] = &["spec", "template"];
+
+/// `apps/v1` Deployment.
+pub fn deployment() -> Kind {
+    let kind = Kind::new("apps", "v1", "Deployment", "deployments", TEMPLATE, |spec, status| {
+        let wanted = spec["replicas"].as_i64().unwrap_or(1);
+        counts(status, &["replicas", "updatedReplicas", "availableReplicas"], wanted)
+    });
+    Kind {
+        revision: Some("deployment.kubernetes.io/revision"),
+        ..kind
+    }
+}
 
 /// `apps/v1` StatefulSet.
 pub fn stateful_set() -> Kind {
@@ -90,6 +103,7 @@ impl Kind {
             resource,
             template,
             complete,
+            revision: None,
         }
     }
 
@@ -128,6 +142,16 @@ impl Kind {
 
     pub(super) fn template_of(&self, object: &DynamicObject) -> Value {
         self.template.iter().fold(&object.data, |at, field| &at[*field]).clone()
+    }
+
+    /// Whether it is of Kubernetes itself, whose API server knows how lists are merged.
+    pub(super) fn is_built_in(&self) -> bool {
+        ["apps", "batch"].contains(&&*self.resource.group)
+    }
+
+    /// Whether its own controller says which generation it has seen.
+    pub(super) fn is_observed(&self) -> bool {
+        self.resource.group == "apps"
     }
 
     pub(super) fn api(&self, t: &Test) -> Api<DynamicObject> {

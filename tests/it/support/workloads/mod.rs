@@ -12,19 +12,28 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use super::{Test, Workload, await_condition, by, from, history::History, kinds::Kind};
+use super::{OBSERVED, Server, Test, Workload, await_condition, by, from, history::History, kinds::Kind};
 
 impl Kind {
     /// The workloads of this kind in the test's namespace.
     pub fn of<'t>(&self, t: &'t Test) -> Workloads<'t> {
-        let (api, kind) = (self.api(t), self.clone());
-        let history = History::record(api.clone(), move |object| kind.template_of(object));
+        self.recorded(t, self.history(t))
+    }
+
+    /// [`Kind::of`] with what has been recorded of them before.
+    pub(super) fn recorded<'t>(&self, t: &'t Test, history: History) -> Workloads<'t> {
         Workloads {
             test: t,
             kind: self.clone(),
-            api,
+            api: self.api(t),
             history,
         }
+    }
+
+    /// Records the workloads of this kind in the test's namespace.
+    pub(super) fn history(&self, t: &Test) -> History {
+        let kind = self.clone();
+        History::record(self.api(t), move |object| kind.template_of(object))
     }
 }
 
@@ -52,7 +61,10 @@ impl Workloads<'_> {
     }
 
     /// Creates what the Deployment is as a workload of this kind.
-    pub async fn deploy(&self, deployment: Workload) -> DynamicObject {
+    pub async fn deploy(&self, mut deployment: Workload) -> DynamicObject {
+        if self.server == Server::Node {
+            deployment = deployment.on_a_real_node();
+        }
         self.create_object(self.kind.manifest(&deployment)).await
     }
 
@@ -71,10 +83,12 @@ impl Workloads<'_> {
 
     /// Patches the workload as somebody who is not Windlass.
     pub async fn patch(&self, name: &str, patch: Value) {
-        let patched = self
-            .api
-            .patch(name, &by("somebody").patch(), &Patch::Merge(patch))
-            .await;
+        let patch = if self.kind.is_built_in() {
+            Patch::Strategic(patch)
+        } else {
+            Patch::Merge(patch)
+        };
+        let patched = self.api.patch(name, &by("somebody").patch(), &patch).await;
         patched.expect("the API server accepts the patch");
     }
 
@@ -117,6 +131,20 @@ impl Workloads<'_> {
             .await;
     }
 
+    /// Puts the workload's manifest back as somebody has it who knows nothing of the baseline, the
+    /// way that `kubectl replace` does.
+    pub async fn replace_without_baseline(&self, name: &str) {
+        let mut manifest = self.get(name).await;
+        manifest
+            .annotations_mut()
+            .retain(|annotation, _| annotation == "windlass.dev/enabled");
+        manifest.metadata.resource_version = None;
+        manifest.metadata.managed_fields = None;
+        let replaced = self.api.replace(name, &by("somebody").post(), &manifest).await;
+        let replaced = replaced.expect("the API server accepts the manifest");
+        assert_eq!(annotation(&replaced, OBSERVED), None);
+    }
+
     /// Removes the workload with its pods.
     pub async fn delete(&self, name: &str) {
         let deleted = self.api.delete(name, &DeleteParams::background()).await;
@@ -155,6 +183,6 @@ impl Workloads<'_> {
 }
 
 /// An annotation of the workload itself.
-pub fn annotation<'object>(object: &'object DynamicObject, annotation: &str) -> Option<&'object str> {
+pub fn annotation<'object>(object: &'object impl ResourceExt, annotation: &str) -> Option<&'object str> {
     object.annotations().get(annotation).map(String::as_str)
 }

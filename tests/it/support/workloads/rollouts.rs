@@ -1,5 +1,7 @@
 //! What the world sees of workloads of any kind.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use kube::{
     ResourceExt,
@@ -8,7 +10,7 @@ use kube::{
 use serde_json::Value;
 
 use super::{Workloads, annotation};
-use crate::support::{CANARY, OBSERVED, await_condition, to_json};
+use crate::support::{CANARY, OBSERVED, Server, await_condition, await_condition_within, to_json};
 
 impl Workloads<'_> {
     /// [`Test::start_and_adopt`] for these workloads as well.
@@ -23,7 +25,8 @@ impl Workloads<'_> {
         }
     }
 
-    async fn opted_in(&self) -> Vec<String> {
+    /// Those that have opted in.
+    pub(in crate::support) async fn opted_in(&self) -> Vec<String> {
         let all = self.api.list(&ListParams::default()).await.expect("a list");
         let opted_in = all.into_iter().filter(|it| {
             it.annotations()
@@ -35,7 +38,15 @@ impl Workloads<'_> {
 
     /// Waits until every pod that the workload wants is there, ready, and of its newest template.
     pub async fn complete(&self, name: &str) {
-        await_condition(&format!("{name} to be complete"), async || self.is_complete(name).await).await;
+        // After a crash of the API server the workload's controller comes back in its own time: it
+        // waits up to half a minute before it tries again, for each kind of object.
+        let deadline = if self.server == Server::Stoppable { 5 } else { 1 };
+        await_condition_within(
+            Duration::from_mins(deadline),
+            &format!("{name} to be complete"),
+            async || self.is_complete(name).await,
+        )
+        .await;
     }
 
     /// [`Workloads::complete`] for pods that the node leaves running and not ready: says for it that
@@ -53,7 +64,7 @@ impl Workloads<'_> {
     async fn is_complete(&self, name: &str) -> Result<()> {
         let object = self.api.get(name).await?;
         let [spec, status] = ["spec", "status"].map(|part| &object.data[part]);
-        if ["StatefulSet", "DaemonSet"].contains(&self.word()) {
+        if self.kind.is_observed() {
             let seen = status["observedGeneration"].as_i64();
             ensure!(seen >= object.metadata.generation, "not observed yet");
         }
@@ -103,6 +114,11 @@ impl Workloads<'_> {
         self.await_template_changes(name, times).await;
         self.complete(name).await;
         self.rolled_no_more_than(name, times).await;
+        if let Some(counted) = self.kind.revision {
+            let object = self.get(name).await;
+            let revision = (times + 1).to_string();
+            assert_eq!(annotation(&object, counted), Some(&*revision), "the revision of {name}");
+        }
     }
 
     /// The workload was rolled out this often in all, by anybody, and whatever the controller had to
