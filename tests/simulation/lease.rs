@@ -14,6 +14,8 @@ use jiff::Timestamp;
 use windlass_core::lease::{Answer, Call, Elector, Holder, Monotonic, Record, Step, Times};
 use windlass_core::types::name::Version;
 
+use super::rng::Rng;
+
 /// Histories by default; `WINDLASS_SIMULATIONS` says another number, `WINDLASS_SIMULATION_SEED` which one.
 const HISTORIES: u64 = 2000;
 
@@ -26,26 +28,6 @@ const DRIFT: u64 = 20_000;
 /// When everything begins to work, and when the history ends.
 const CALM: u64 = 90_000;
 const END: u64 = 160_000;
-
-/// `SplitMix64` (<https://prng.di.unimi.it/splitmix64.c>).
-struct Rng(u64);
-
-impl Rng {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % bound.max(1)
-    }
-
-    fn between(&mut self, least: u64, most: u64) -> u64 {
-        least + self.below(most - least + 1)
-    }
-
-    fn chance(&mut self, percent: u64) -> bool {
-        self.below(100) < percent
-    }
-}
 
 /// A process, of which each candidate has one after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -148,7 +130,7 @@ fn times() -> Times {
 
 impl History {
     fn new(seed: u64) -> Self {
-        let mut rng = Rng(seed);
+        let mut rng = Rng::new(seed);
         let candidates = (0..rng.between(2, 4))
             .map(|_| Candidate {
                 offset: rng.below(1_000_000_000),
