@@ -27,7 +27,7 @@
 //! | [`ops`] | metrics, admin server, logs, notifications, signals |
 //! | [`cli`] | arguments to typed configuration |
 //!
-//! What a folder may import is a table in a test, `src/tests.rs`.
+//! What a folder may import is a table in a test, `tests/architecture/layers.rs`.
 
 #![forbid(unsafe_code)]
 

@@ -5,58 +5,6 @@ use std::path::{Path, PathBuf};
 
 use windlass_core::reason::REASONS;
 
-/// What a folder may import of ours besides itself. `cli` may import everything.
-const LAYERS: &[(&str, &[&str])] = &[
-    ("api", &[]),
-    ("k8s", &["api"]),
-    ("ops", &[]),
-    ("index", &["api", "controller", "in_place", "k8s"]),
-    (
-        "watch",
-        &[
-            "api",
-            "context",
-            "controller",
-            "index",
-            "k8s",
-            "ops",
-            "queue",
-            "reconcile",
-        ],
-    ),
-    ("reconcile", &["context", "in_place", "index", "k8s", "ops", "report"]),
-    ("in_place", &["context", "controller", "k8s", "ops"]),
-    (
-        "report",
-        &[
-            "context",
-            "controller",
-            "index",
-            "k8s",
-            "ops",
-            "queue",
-            "reconcile",
-            "watch",
-        ],
-    ),
-    (
-        "controller",
-        &[
-            "clock",
-            "context",
-            "in_place",
-            "index",
-            "k8s",
-            "ops",
-            "queue",
-            "reconcile",
-            "report",
-            "watch",
-        ],
-    ),
-    ("agent", &["ops"]),
-];
-
 /// What the rules must not know.
 const NOT_IN_CORE: &[&str] = &[
     "kube::",
@@ -86,39 +34,6 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// The modules of ours that a line of code names by `crate::`.
-fn named(text: &str) -> impl Iterator<Item = &str> {
-    text.lines()
-        .filter(|line| !line.trim_start().starts_with("//"))
-        .flat_map(|line| line.split("crate::").skip(1))
-        .filter_map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next())
-        .filter(|module| !module.is_empty())
-}
-
-#[test]
-fn every_folder_imports_only_what_its_layer_allows() {
-    let mut checked = 0;
-    for (layer, allowed) in LAYERS {
-        for file in sources(&root().join("src").join(layer)) {
-            let text = fs::read_to_string(&file).expect("a source file");
-            for module in named(&text) {
-                // What tests of several folders begin with.
-                let fine = module == *layer || module == "fixtures" || allowed.contains(&module);
-                assert!(
-                    fine,
-                    "{} imports {module}, which the layer {layer} may not",
-                    file.display()
-                );
-                checked += 1;
-            }
-        }
-    }
-    assert!(
-        checked > 50,
-        "only {checked} imports were found: the test looks in the wrong place"
-    );
 }
 
 #[test]

@@ -1,0 +1,401 @@
+//! The import table: which module may import which others.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::sync::LazyLock;
+
+use crate::graph::{Imports, cycles, imports, shown};
+use crate::modules::{Crate, Modules};
+
+const CRATES: [Crate; 3] = [
+    Crate {
+        name: "windlass",
+        root: "src/lib.rs",
+    },
+    Crate {
+        name: "windlass_core",
+        root: "crates/core/src/lib.rs",
+    },
+    Crate {
+        name: "windlass_live",
+        root: "crates/live/src/lib.rs",
+    },
+];
+
+/// A module, and what it and all below it may import besides themselves. A name stands for all below it; of several
+/// rows for a module the longest name counts. What the code does not import must not stand here.
+type Row = (&'static str, &'static [&'static str]);
+
+/// The modules of the binary.
+const BINARY: &[Row] = &[
+    ("api", &["windlass_core"]),
+    ("k8s", &["api", "windlass_core"]),
+    ("ops", &["windlass_core"]),
+    (
+        "index",
+        &[
+            "api::status",
+            "controller::config",
+            "in_place::job",
+            "k8s::lean",
+            "windlass_core::annotation",
+            "windlass_core::compat",
+            "windlass_core::content",
+            "windlass_core::decide",
+            "windlass_core::policy",
+            "windlass_core::reason",
+            "windlass_core::types",
+            "windlass_core::workload",
+        ],
+    ),
+    (
+        "watch",
+        &[
+            "context",
+            "controller::config",
+            "index",
+            "k8s::discovery",
+            "k8s::error",
+            "k8s::lean",
+            "k8s::pulse",
+            "k8s::read",
+            "k8s::watch",
+            "ops::metrics",
+            "queue",
+            "reconcile",
+            "windlass_core::policy",
+            "windlass_core::types",
+            "windlass_core::workload",
+        ],
+    ),
+    (
+        "reconcile::gather",
+        &[
+            "context",
+            "index",
+            "k8s::error",
+            "k8s::evidence",
+            "windlass_core::annotation",
+            "windlass_core::decide",
+            "windlass_core::policy",
+            "windlass_core::reason",
+            "windlass_core::types",
+            "windlass_core::workload",
+        ],
+    ),
+    ("context", &["clock", "controller", "index", "windlass_core"]),
+    (
+        "in_place",
+        &["context", "controller", "k8s", "ops", "queue", "windlass_core"],
+    ),
+    (
+        "report",
+        &[
+            "context",
+            "controller",
+            "index",
+            "k8s",
+            "ops",
+            "queue",
+            "reconcile",
+            "watch",
+            "windlass_core",
+        ],
+    ),
+    (
+        "reconcile",
+        &[
+            "context",
+            "in_place",
+            "index",
+            "k8s",
+            "ops",
+            "queue",
+            "report",
+            "windlass_core",
+        ],
+    ),
+    (
+        "controller",
+        &[
+            "clock",
+            "context",
+            "in_place",
+            "index",
+            "k8s",
+            "ops",
+            "queue",
+            "reconcile",
+            "report",
+            "watch",
+            "windlass_core",
+        ],
+    ),
+    ("agent", &["ops", "windlass_core", "windlass_live"]),
+    ("cli", &["agent", "api", "controller", "ops", "report", "windlass_core"]),
+];
+
+/// The modules of the libraries.
+const LIBRARIES: &[Row] = &[
+    (
+        "windlass_core::agent_protocol",
+        &[
+            "windlass_core::content",
+            "windlass_core::types",
+            "windlass_core::workload",
+        ],
+    ),
+    ("windlass_core::annotation", &["windlass_core::workload"]),
+    (
+        "windlass_core::compat",
+        &[
+            "windlass_core::annotation",
+            "windlass_core::decide",
+            "windlass_core::types",
+            "windlass_core::workload",
+        ],
+    ),
+    (
+        "windlass_core::content",
+        &[
+            "windlass_core::compat",
+            "windlass_core::types",
+            "windlass_core::workload",
+        ],
+    ),
+    (
+        "windlass_core::decide",
+        &[
+            "windlass_core::agent_protocol",
+            "windlass_core::compat",
+            "windlass_core::content",
+            "windlass_core::policy",
+            "windlass_core::reason",
+            "windlass_core::types",
+            "windlass_core::workload",
+        ],
+    ),
+    (
+        "windlass_core::governor",
+        &["windlass_core::policy", "windlass_core::types"],
+    ),
+    ("windlass_core::lease", &["windlass_core::types"]),
+    (
+        "windlass_core::notice",
+        &["windlass_core::reason", "windlass_core::types"],
+    ),
+    (
+        "windlass_core::policy",
+        &[
+            "windlass_core::annotation",
+            "windlass_core::types",
+            "windlass_core::workload",
+        ],
+    ),
+    ("windlass_core::types", &["windlass_core::workload"]),
+    (
+        "windlass_core::workload",
+        &[
+            "windlass_core::annotation",
+            "windlass_core::compat",
+            "windlass_core::content",
+            "windlass_core::policy",
+            "windlass_core::types",
+        ],
+    ),
+    (
+        "windlass_live::api",
+        &["windlass_live::feed", "windlass_live::flags", "windlass_live::snapshot"],
+    ),
+    ("windlass_live::feed", &["windlass_live::snapshot"]),
+    (
+        "windlass_live::flags",
+        &["windlass_live::feed", "windlass_live::live", "windlass_live::snapshot"],
+    ),
+    (
+        "windlass_live::live",
+        &[
+            "windlass_live::content",
+            "windlass_live::feed",
+            "windlass_live::snapshot",
+        ],
+    ),
+    ("windlass_live::snapshot", &["windlass_live::content"]),
+    (
+        "windlass_live::volume",
+        &[
+            "windlass_live::content",
+            "windlass_live::feed",
+            "windlass_live::snapshot",
+        ],
+    ),
+];
+
+/// Circles that are known, with the reason.
+const KNOWN: &[(&[&str], &str)] = &[
+    (&["agent::http", "agent::notify", "agent::process"], "to be mended"),
+    (&["cli::args", "cli::config", "cli::config::notify"], "to be mended"),
+    (
+        &[
+            "controller::leader",
+            "controller",
+            "reconcile",
+            "reconcile::observe",
+            "report::events",
+            "report::traces::noop",
+            "watch::fetch",
+        ],
+        "to be mended",
+    ),
+    (&["index::entry", "index::verdicts"], "to be mended"),
+    (&["watch::crds", "watch::ingest", "watch::workloads"], "to be mended"),
+    (
+        &["windlass_core::compat", "windlass_core::workload::optin"],
+        "to be mended",
+    ),
+    (
+        &[
+            "windlass_core::compat::marks",
+            "windlass_core::content::baseline",
+            "windlass_core::decide::checks",
+            "windlass_core::decide::describe",
+            "windlass_core::decide::flapping",
+            "windlass_core::decide::in_place",
+            "windlass_core::decide::known",
+            "windlass_core::decide::last_change",
+            "windlass_core::decide::make",
+            "windlass_core::decide::reverts",
+            "windlass_core::workload",
+            "windlass_core::workload::template",
+        ],
+        "to be mended",
+    ),
+    (
+        &[
+            "windlass_core::workload::class",
+            "windlass_core::workload::class::rule_set",
+            "windlass_core::workload::reference",
+        ],
+        "to be mended",
+    ),
+    (
+        &["windlass_live::flags::apply", "windlass_live::flags::listing"],
+        "to be mended",
+    ),
+];
+
+/// All of the code, read once.
+static CODE: LazyLock<(Modules, Imports)> = LazyLock::new(|| {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let modules = Modules::read(&CRATES, &|file| fs::read_to_string(root.join(file)).ok());
+    let imports = imports(&modules);
+    assert!(
+        imports.len() > 300,
+        "only {} imports were found: the test looks in the wrong place",
+        imports.len()
+    );
+    (modules, imports)
+});
+
+/// As the tables name it: modules of the binary's crate begin with their own name.
+fn named(module: &[String]) -> String {
+    let module = match module {
+        [name, rest @ ..] if name == "windlass" && !rest.is_empty() => rest,
+        whole => whole,
+    };
+    module.join("::")
+}
+
+fn is_below(module: &str, name: &str) -> bool {
+    module
+        .strip_prefix(name)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+}
+
+/// What breaks a table, and what of it nobody needs.
+fn broken(rows: &[Row], modules: &Modules, imports: &Imports) -> String {
+    let mut broken = String::new();
+    let mut used: BTreeSet<(&str, &str)> = BTreeSet::new();
+    let mut without_row: BTreeSet<String> = BTreeSet::new();
+    for ((from, to), names) in imports {
+        let (importer, imported) = (named(from), named(to));
+        let rows = rows.iter().filter(|(row, _)| is_below(&importer, row));
+        let Some((row, allowed)) = rows.max_by_key(|(row, _)| row.len()) else {
+            without_row.insert(importer);
+            continue;
+        };
+        if is_below(&imported, row) {
+            continue;
+        }
+        if let Some(by) = allowed.iter().find(|allowed| is_below(&imported, allowed)) {
+            used.insert((row, by));
+            continue;
+        }
+        let (file, names) = (
+            modules.all[from].file.display(),
+            Vec::from_iter(names.iter().map(String::as_str)),
+        );
+        let _ = writeln!(
+            broken,
+            "{file} imports {imported} ({}), which {row} may not",
+            names.join(", ")
+        );
+    }
+    for module in without_row {
+        let _ = writeln!(broken, "{module} has no row");
+    }
+    for (row, allowed) in rows {
+        for allowed in allowed.iter().filter(|allowed| !used.contains(&(*row, **allowed))) {
+            let _ = writeln!(broken, "{row} does not import {allowed}: take it off its row");
+        }
+    }
+    broken
+}
+
+/// The part of imports that begin in one of these crates, but for their roots, which only re-export.
+fn of(crates: &[&str], imports: &Imports) -> Imports {
+    let mut imports = imports.clone();
+    imports.retain(|(from, _), _| from.len() > 1 && crates.contains(&&*from[0]));
+    imports
+}
+
+#[test]
+fn modules_of_the_binary_import_what_the_table_allows() {
+    let (modules, imports) = &*CODE;
+    let broken = broken(BINARY, modules, &of(&["windlass"], imports));
+    assert!(broken.is_empty(), "\n{broken}");
+}
+
+#[test]
+fn modules_of_the_libraries_import_what_the_table_allows() {
+    let (modules, imports) = &*CODE;
+    let broken = broken(LIBRARIES, modules, &of(&["windlass_core", "windlass_live"], imports));
+    assert!(broken.is_empty(), "\n{broken}");
+}
+
+#[test]
+fn files_do_not_import_one_another_in_a_circle() {
+    let (modules, imports) = &*CODE;
+    let known: BTreeMap<BTreeSet<String>, &str> = KNOWN
+        .iter()
+        .map(|(circle, why)| (circle.iter().map(|name| (*name).to_owned()).collect(), *why))
+        .collect();
+    let mut found = BTreeSet::new();
+    let mut new = String::new();
+    for circle in cycles(imports) {
+        let names: BTreeSet<String> = circle.iter().map(|module| named(module)).collect();
+        if !known.contains_key(&names) {
+            let _ = writeln!(new, "a circle of imports:\n{}", shown(modules, imports, &circle));
+        }
+        found.insert(names);
+    }
+    assert!(new.is_empty(), "\n{new}");
+    for (circle, why) in known {
+        assert!(
+            found.contains(&circle),
+            "no circle any more, take it off: {circle:?} ({why})"
+        );
+    }
+}
