@@ -22,7 +22,8 @@ use super::command::{self, End};
 use super::config::{AgentConfig, Notify};
 use super::files::{self, Fingerprint};
 use super::metrics::{Metrics, Notification, Validation};
-use super::notify::{self, Outcome};
+use super::notify;
+use super::outcome::Outcome;
 use super::text::clean;
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::config::Endpoint;
-use super::notify::Outcome;
+use super::outcome::Outcome;
 
 /// Tells once. The URL is never repeated in what comes back: people put tokens there.
 pub(super) async fn tell(method: &Method, endpoint: &Endpoint, limit: Duration) -> Outcome {

@@ -20,6 +20,7 @@ mod handling;
 mod http;
 mod metrics;
 mod notify;
+mod outcome;
 mod process;
 mod serve;
 mod text;

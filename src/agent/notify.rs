@@ -6,20 +6,8 @@ use std::time::Duration;
 use super::command::{self, End};
 use super::config::Notify;
 use crate::agent::http;
+use crate::agent::outcome::Outcome;
 use crate::agent::process;
-
-/// What became of one attempt.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
-    /// It was told.
-    Told,
-    /// It started after the files were there, and has read them by itself.
-    Knows,
-    /// Nobody was there to be told, and why.
-    Absent(String),
-    /// It did not work, and why.
-    Failed(String),
-}
 
 /// Tells once. `since`: when the files came, where those who started later need not be told.
 pub(super) async fn tell(notify: &Notify, volume: &Path, since: Option<Duration>, limit: Duration) -> Outcome {

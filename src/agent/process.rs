@@ -10,7 +10,7 @@ use rustix::process::{Pid, PidfdFlags, Signal as Number, getpid, kill_process, p
 use rustix::time::{ClockId, clock_gettime};
 
 use super::config::{Signal, Whom};
-use super::notify::Outcome;
+use super::outcome::Outcome;
 
 #[cfg(test)]
 mod tests;

@@ -235,7 +235,6 @@ const LIBRARIES: &[Row] = &[
 
 /// Circles that are known, with the reason.
 const KNOWN: &[(&[&str], &str)] = &[
-    (&["agent::http", "agent::notify", "agent::process"], "to be mended"),
     (&["cli::args", "cli::config", "cli::config::notify"], "to be mended"),
     (
         &[
@@ -278,10 +277,6 @@ const KNOWN: &[(&[&str], &str)] = &[
             "windlass_core::workload::class::rule_set",
             "windlass_core::workload::reference",
         ],
-        "to be mended",
-    ),
-    (
-        &["windlass_live::flags::apply", "windlass_live::flags::listing"],
         "to be mended",
     ),
 ];

@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use super::{
     FlagProblem, FlagsError, Kind, Listed, Origin, Report, Unknown, View,
     handle::Values,
-    listing::list,
+    listing::{Record, list},
     report::Reporter,
     slot::{Slot, Value},
 };
@@ -31,16 +31,6 @@ struct State {
     refusals: u64,
     problem: Option<FlagsError>,
     unknown_keys: Vec<String>,
-}
-
-/// What is known of a flag besides its value.
-#[derive(Clone, Default)]
-pub(super) struct Record {
-    pub(super) origin: Origin,
-    pub(super) changed: Option<SystemTime>,
-    pub(super) error: Option<String>,
-    /// What its key says, where it takes a restart to become true.
-    pub(super) pending: Option<Value>,
 }
 
 /// What a source says of one flag.

@@ -1,10 +1,15 @@
 //! What people see of flags.
 
 use std::fmt;
+use std::time::SystemTime;
 
 use serde::{Serialize, Serializer};
 
-use super::{Kind, View, apply::Record, slot::Slot, timestamp};
+use super::{
+    Kind, View,
+    slot::{Slot, Value},
+    timestamp,
+};
 
 /// A flag as people see it. Values of secret ones are `***`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -62,6 +67,16 @@ impl Serialize for Origin {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
+}
+
+/// What is known of a flag besides its value.
+#[derive(Clone, Default)]
+pub(super) struct Record {
+    pub(super) origin: Origin,
+    pub(super) changed: Option<SystemTime>,
+    pub(super) error: Option<String>,
+    /// What its key says, where it takes a restart to become true.
+    pub(super) pending: Option<Value>,
 }
 
 pub(super) fn list(slots: &[Slot], view: &View, records: &[Record]) -> Vec<Listed> {
