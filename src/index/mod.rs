@@ -16,7 +16,8 @@
 //! | [`policies`] | which policies hold for which workload |
 //! | [`delegations`] | Argo Rollouts that run another object's template |
 //! | [`texts`] | names that many objects repeat, each kept once |
-//! | [`verdicts`] | what patterns say of sources, remembered |
+//! | [`matching`] | what patterns say of sources |
+//! | [`verdicts`] | the same, remembered |
 
 pub mod entry;
 
@@ -38,6 +39,7 @@ use crate::k8s::lean::Delegation;
 
 mod delegations;
 mod failures;
+mod matching;
 mod namespaces;
 mod policies;
 mod sources;

@@ -9,16 +9,10 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
 use windlass_core::types::name::{Name, Namespace, SourceKind, SourceRef};
-use windlass_core::workload::optin::{Meant, OptIn, Verdict};
-
-use super::Index;
-use crate::index::entry::WorkloadEntry;
+use windlass_core::workload::optin::{OptIn, Verdict};
 
 /// Up to this many steps comparing is as cheap as looking up what is remembered.
 const CHEAP: usize = 64;
-
-/// Steps after which a decision that is not made yet lets others go first: a few milliseconds.
-pub(crate) const SLICE: usize = 1 << 21;
 
 /// Names with numbers that are kept however few sources there are: pod templates may refer to some that do not
 /// exist.
@@ -35,6 +29,48 @@ pub(crate) struct Numbers {
     epochs: Cell<u64>,
     /// What comparisons have cost so far, in steps.
     steps: Cell<usize>,
+}
+
+impl Numbers {
+    /// Of a source, with the epoch in which it holds. `present`: how many sources there are.
+    pub(super) fn number(&self, source: &SourceRef, present: usize) -> (u64, usize) {
+        let mut namespaces = self.namespaces.borrow_mut();
+        let numbered = namespaces.entry(source.namespace.clone()).or_default();
+        let name = (source.kind, source.name.clone());
+        if let Some(number) = numbered.numbers.get(&name) {
+            return (numbered.epoch, *number);
+        }
+        if numbered.numbers.is_empty() || numbered.numbers.len() >= NUMBERED + 2 * present {
+            numbered.epoch = self.epochs.get() + 1;
+            self.epochs.set(numbered.epoch);
+            numbered.numbers.clear();
+        }
+        let number = numbered.numbers.len();
+        numbered.numbers.insert(name, number);
+        (numbered.epoch, number)
+    }
+
+    /// Nobody's patterns look for sources there any more.
+    pub(super) fn forget(&self, namespace: &Namespace) {
+        self.namespaces.borrow_mut().remove(namespace);
+    }
+
+    /// What comparisons have cost so far, in steps.
+    pub(super) fn steps(&self) -> usize {
+        self.steps.get()
+    }
+
+    /// A comparison cost so many more.
+    pub(super) fn add_steps(&self, steps: usize) {
+        self.steps.set(self.steps.get().saturating_add(steps));
+    }
+
+    /// How many names of a namespace have a number.
+    #[cfg(test)]
+    pub(super) fn numbered(&self, namespace: &Namespace) -> usize {
+        let namespaces = self.namespaces.borrow();
+        namespaces.get(namespace).map_or(0, |it| it.numbers.len())
+    }
 }
 
 #[derive(Default)]
@@ -72,7 +108,40 @@ impl Verdicts {
         })
     }
 
-    fn remembers(&self, kind: SourceKind) -> bool {
+    /// The verdict on a source of this number; compares what was not compared yet.
+    pub(super) fn remembered(
+        &self,
+        source: &SourceRef,
+        (epoch, number): (u64, usize),
+        compare: impl FnOnce() -> Verdict,
+    ) -> Verdict {
+        let mut known = self.known.borrow_mut();
+        let known = known.entry(source.namespace.clone()).or_default();
+        if known.epoch != epoch {
+            *known = Known {
+                epoch,
+                ..Known::default()
+            };
+        }
+        known.get(number).unwrap_or_else(|| {
+            let verdict = compare();
+            known.set(number, verdict);
+            verdict
+        })
+    }
+
+    /// Nothing is left to compare.
+    pub(super) fn complete(&self) {
+        self.slices.set(0);
+    }
+
+    /// One more slice was not enough. Gives how many in a row.
+    pub(super) fn incomplete(&self) -> u32 {
+        self.slices.set(self.slices.get().saturating_add(1));
+        self.slices.get()
+    }
+
+    pub(super) fn remembers(&self, kind: SourceKind) -> bool {
         match kind {
             SourceKind::ConfigMap => self.configmaps,
             SourceKind::Secret => self.secrets,
@@ -104,118 +173,5 @@ impl Known {
         if let Some(word) = self.words.get_mut(at) {
             *word |= bits << (number % IN_A_WORD * 2);
         }
-    }
-}
-
-impl Index {
-    /// How a source counts for a workload; `None`: not at all.
-    pub(crate) fn meant(
-        &self,
-        entry: &WorkloadEntry,
-        source: &SourceRef,
-        referenced: bool,
-        marked: bool,
-    ) -> Option<Meant> {
-        let selection = entry.opt_in.as_ref()?.selection(source.kind);
-        selection.meant_by(self.verdict(entry, source)?, referenced, marked)
-    }
-
-    /// Whether one of a workload's patterns names the source and nothing excludes it.
-    pub(crate) fn names_by_pattern(&self, entry: &WorkloadEntry, source: &SourceRef) -> bool {
-        entry.has_patterns() && self.meant(entry, source, false, false) == Some(Meant::Whole)
-    }
-
-    fn verdict(&self, entry: &WorkloadEntry, source: &SourceRef) -> Option<Verdict> {
-        let selection = entry.opt_in.as_ref()?.selection(source.kind);
-        let compare = || {
-            let (verdict, steps) = selection.verdict(&entry.workload.reference.namespace, source);
-            self.numbers.steps.set(self.numbers.steps.get().saturating_add(steps));
-            verdict
-        };
-        let Some(verdicts) = entry.verdicts.as_ref().filter(|it| it.remembers(source.kind)) else {
-            return Some(compare());
-        };
-        let (epoch, number) = self.number(source);
-        let mut known = verdicts.known.borrow_mut();
-        let known = known.entry(source.namespace.clone()).or_default();
-        if known.epoch != epoch {
-            *known = Known {
-                epoch,
-                ..Known::default()
-            };
-        }
-        Some(known.get(number).unwrap_or_else(|| {
-            let verdict = compare();
-            known.set(number, verdict);
-            verdict
-        }))
-    }
-
-    fn number(&self, source: &SourceRef) -> (u64, usize) {
-        let mut namespaces = self.numbers.namespaces.borrow_mut();
-        let numbered = namespaces.entry(source.namespace.clone()).or_default();
-        let name = (source.kind, source.name.clone());
-        if let Some(number) = numbered.numbers.get(&name) {
-            return (numbered.epoch, *number);
-        }
-        if numbered.numbers.is_empty() || numbered.numbers.len() >= NUMBERED + 2 * self.sources.len() {
-            numbered.epoch = self.numbers.epochs.get() + 1;
-            self.numbers.epochs.set(numbered.epoch);
-            numbered.numbers.clear();
-        }
-        let number = numbered.numbers.len();
-        numbered.numbers.insert(name, number);
-        (numbered.epoch, number)
-    }
-
-    /// Nobody's patterns look for sources there any more.
-    pub(crate) fn forget_numbers(&self, namespace: &Namespace) {
-        self.numbers.namespaces.borrow_mut().remove(namespace);
-    }
-
-    /// Compares the patterns of a workload with what there is, as far as a slice goes.
-    ///
-    /// # Errors
-    /// When something is left to compare: how many slices have been done in a row.
-    pub fn match_sources(&self, entry: &WorkloadEntry) -> Result<(), u32> {
-        let Some(verdicts) = &entry.verdicts else {
-            return Ok(());
-        };
-        if self.match_slice(entry) {
-            verdicts.slices.set(0);
-            return Ok(());
-        }
-        verdicts.slices.set(verdicts.slices.get().saturating_add(1));
-        Err(verdicts.slices.get())
-    }
-
-    /// Gives whether nothing is left to compare.
-    fn match_slice(&self, entry: &WorkloadEntry) -> bool {
-        let begun = self.numbers.steps.get();
-        let is_over = |source: &SourceRef| {
-            let _ = self.verdict(entry, source);
-            self.numbers.steps.get().saturating_sub(begun) > SLICE
-        };
-        let own = &entry.workload.reference.namespace;
-        if entry.uses.iter().any(|used| is_over(&used.source(own))) {
-            return false;
-        }
-        let places = entry.pattern_places();
-        !places
-            .iter()
-            .any(|(kind, namespace)| self.sources_of(*kind, namespace).any(|(source, _)| is_over(source)))
-    }
-
-    /// What comparing patterns of workloads with names of sources has cost so far, in steps.
-    #[cfg(test)]
-    pub(crate) fn steps(&self) -> usize {
-        self.numbers.steps.get()
-    }
-
-    /// How many names of a namespace have a number.
-    #[cfg(test)]
-    pub(crate) fn numbered(&self, namespace: &Namespace) -> usize {
-        let namespaces = self.numbers.namespaces.borrow();
-        namespaces.get(namespace).map_or(0, |it| it.numbers.len())
     }
 }

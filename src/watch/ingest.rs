@@ -19,7 +19,6 @@ use crate::k8s::watch::{Seen, Served, Target, Watching, follow};
 use crate::ops::Metrics;
 use crate::queue::Queue;
 use crate::watch::health::Troubles;
-use crate::watch::workloads::is_custom;
 
 /// Releases of Helm are Secrets, large and many, and no pod uses one.
 const NO_HELM_RELEASES: &str = "type!=helm.sh/release.v1";
@@ -108,7 +107,7 @@ impl Feed {
                     .await;
             }
             Feeds::Workloads(kind) => {
-                let served = if is_custom(kind) {
+                let served = if kind.is_custom() {
                     Served::ByDefinition
                 } else {
                     Served::Always

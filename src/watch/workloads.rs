@@ -92,7 +92,7 @@ impl Kinds {
 
     async fn find(&self, wanted: &WorkloadKind) -> Result<Option<KindId>, crate::k8s::error::ApiError> {
         let (group, version, kind) = match wanted {
-            WorkloadKind::BuiltIn(kind) if !is_custom(*kind) => return Ok(Some(*kind)),
+            WorkloadKind::BuiltIn(kind) if !kind.is_custom() => return Ok(Some(*kind)),
             WorkloadKind::BuiltIn(kind) => (kind.row().group, kind.row().version, kind.row().kind),
             WorkloadKind::Described(described) => (&*described.group, &*described.version, &*described.kind),
         };
@@ -137,9 +137,4 @@ impl Kinds {
             watches = Some((kind, self.announce(kind)));
         }
     }
-}
-
-/// Whether a built-in kind is a custom resource.
-pub(crate) fn is_custom(kind: KindId) -> bool {
-    kind.row().group.contains('.')
 }

@@ -248,8 +248,6 @@ const KNOWN: &[(&[&str], &str)] = &[
         ],
         "to be mended",
     ),
-    (&["index::entry", "index::verdicts"], "to be mended"),
-    (&["watch::crds", "watch::ingest", "watch::workloads"], "to be mended"),
     (
         &["windlass_core::compat", "windlass_core::workload::optin"],
         "to be mended",

@@ -3,7 +3,7 @@
 use windlass_core::workload::optin::WILDCARD_BYTES;
 
 use super::*;
-use crate::index::verdicts::SLICE;
+use crate::index::matching::SLICE;
 
 /// A list of patterns that fit no name and have to be compared to the end.
 fn patterns(each: &str) -> String {

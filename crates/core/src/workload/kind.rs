@@ -159,6 +159,12 @@ impl KindId {
         self.0
     }
 
+    /// Whether it is a custom resource, and there as long as its definition is.
+    #[must_use]
+    pub fn is_custom(self) -> bool {
+        self.0.group.contains('.')
+    }
+
     /// The kinds of [`KINDS`].
     pub fn built_in() -> impl ExactSizeIterator<Item = Self> {
         KINDS.iter().map(Self)
