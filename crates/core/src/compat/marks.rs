@@ -8,7 +8,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::annotation::{CONFIG_DIGEST, reloader, wave};
-use crate::decide::mark_of;
+use crate::content::digest::mark_of;
 use crate::types::name::{SourceKind, SourceRef};
 use crate::workload::optin::{OptIn, Origin};
 use crate::workload::reference::Use;

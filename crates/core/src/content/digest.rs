@@ -293,3 +293,12 @@ impl Encoder {
 fn cut<const N: usize>(bytes: &[u8; 32]) -> [u8; N] {
     std::array::from_fn(|i| bytes.get(i).copied().unwrap_or_default())
 }
+
+/// The part of a digest that a baseline keeps.
+#[must_use]
+pub fn mark_of(witness: &str) -> Option<[u8; 6]> {
+    use base64::Engine as _;
+    let (_, digest) = witness.split_once('.')?;
+    let digest = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(digest).ok()?;
+    digest.get(..6)?.try_into().ok()
+}

@@ -2,13 +2,14 @@
 
 use jiff::Timestamp;
 
+use super::holds::{absorbing, hold_undone, undone_advice, waiting};
+use super::immutable::was_immutable;
 use super::known::unproven_advice;
-use super::last_change::{last_change, latest, may_have_lost_keys};
-use super::make::{adopt, all_younger, changed, fresh, hold_stale, is_of_present, list, restart, stale_since, witness};
+use super::last_change::{last_change, latest};
+use super::make::{adopt, all_younger, changed, fresh, hold_stale, is_of_present, list, restart, witness};
+use super::suspect::{suspect_of, suspect_since};
 use super::{Action, Case, Input, Need, Plan, Reason, State};
-use crate::compat::marks::MarkPrint;
-use crate::content::baseline::{Baseline, Unsure};
-use crate::content::digest::KeyRing;
+use crate::content::baseline::Unsure;
 use crate::decide::describe;
 use crate::decide::in_place;
 use crate::decide::reverts;
@@ -17,7 +18,7 @@ use crate::types::text::some_of;
 use crate::types::time::Second;
 use crate::workload::Source;
 use crate::workload::class::Class;
-use crate::workload::kind::{Progress, RevisionFrom, Waiting};
+use crate::workload::kind::{Progress, RevisionFrom};
 use crate::workload::optin::Strategy;
 use crate::workload::proof::Proof;
 
@@ -67,27 +68,6 @@ pub(super) fn unscheduled(case: &Case<'_>) -> Option<Plan> {
     let marks = case.input.workload.marks()?;
     marks.scheduler.as_ref()?;
     Some(restart(case))
-}
-
-/// Whoever else restarts it on changes is not fought.
-pub(super) fn rival(case: &Case<'_>) -> Option<Plan> {
-    let rival = case.input.rival?;
-    let on_record = |mark: &MarkPrint| case.baseline.marks.contains(&case.key.mark(mark));
-    if rival.marks.iter().all(on_record) {
-        // An undo or an old manifest brought them back.
-        return None;
-    }
-    let who = format!("{:?}; end it, or take its annotations off this workload", rival.origin);
-    (!case.difference.changed.is_empty()).then(|| hold_stale(case, Reason::OtherController, who))
-}
-
-/// What a rollout that waits for somebody is called.
-pub(super) fn waiting(waiting: Waiting) -> Reason {
-    match waiting {
-        Waiting::Delete => Reason::OnDelete,
-        Waiting::Partition => Reason::Partitioned,
-        Waiting::Promotion => Reason::AwaitsPromotion,
-    }
 }
 
 /// Recorded as not vouching for the pods: only pods that are all younger, or new content, end that.
@@ -207,50 +187,6 @@ fn rolling(case: &Case<'_>) -> Plan {
     }
 }
 
-/// Since when the content may have been something else in between, although it is as recorded now.
-pub(super) fn suspect_since(case: &Case<'_>) -> Option<Second> {
-    let on_record = case.baseline.stale.map(Second::from);
-    // The earliest: each alone is reason enough to look at the pods that were started since.
-    [suspect_of(case, &|_| true), on_record].into_iter().flatten().min()
-}
-
-/// The same for some of the sources, as far as that was seen, or not seen.
-fn suspect_of(case: &Case<'_>, which: &dyn Fn(usize) -> bool) -> Option<Second> {
-    // What begins to count is taken as it is, and restarts nothing.
-    let counts = |at: usize| which(at) && !case.difference.begun.contains(&at) && case.class(at) == Class::Restart;
-    let seen = case
-        .input
-        .change
-        .filter(|change| in_place::concerns(case, change, &counts));
-    let recorded = Second::from(case.baseline.at);
-    let older = may_be_older(case);
-    let views = case.input.sources.iter().enumerate();
-    let unseen = views.filter(|(at, _)| counts(*at)).filter_map(|(_, view)| {
-        let source = view.source?;
-        if source.version <= case.baseline.horizon {
-            return None;
-        }
-        let unseen = view.unseen_since.map(|since| since.max(recorded));
-        let from = if older { Some(recorded) } else { unseen };
-        let by_time = from.filter(|from| source.written.at().is_none_or(|at| at >= *from));
-        // Only while nobody watched can a key have come and gone.
-        let by_keys = unseen.filter(|_| may_have_lost_keys(case, view));
-        by_time.into_iter().chain(by_keys).min()
-    });
-    seen.map(|change| change.since).into_iter().chain(unseen).min()
-}
-
-/// Whether the baseline may be one of an older revision, which an undo brought back together with pods of
-/// that revision: it does not tell what these read that were started after it was set.
-fn may_be_older(case: &Case<'_>) -> bool {
-    let workload = case.input.workload;
-    let counts_templates = workload.reference.kind.row().revision != RevisionFrom::Generation;
-    let (revision, trusted) = (workload.evidence.revision, case.input.trusted);
-    counts_templates
-        && revision.unwrap_or(0) > case.baseline.revision
-        && trusted.is_none_or(|trusted| trusted.revision < revision)
-}
-
 /// Content is as recorded, but was not all the time: pods started in between run something else.
 pub(super) fn started_meanwhile(case: &Case<'_>) -> Option<Plan> {
     if !case.difference.changed.is_empty() {
@@ -361,16 +297,6 @@ pub(super) fn absorbed(case: &Case<'_>) -> Option<Plan> {
     }
 }
 
-pub(super) fn absorbing(case: &Case<'_>, progress: Progress) -> Plan {
-    match progress {
-        Progress::Failed => Plan::new(Action::Hold, State::Failed, Reason::RolloutFailed).about(changed(case)),
-        Progress::Complete | Progress::Progressing => {
-            Plan::new(Action::Hold, State::Rolling, Reason::Absorbing).about(changed(case))
-        }
-        Progress::Waiting(for_what) => hold_stale(case, waiting(for_what), changed(case)),
-    }
-}
-
 /// What begins to count is recorded at once, or a change of it that comes while something else is
 /// looked into would be taken for what it began with.
 pub(super) fn reshaped_meanwhile(case: &Case<'_>) -> Option<Plan> {
@@ -435,58 +361,12 @@ pub(super) fn undone(case: &Case<'_>) -> Option<Plan> {
     (since && !any_meanwhile(case, proof)).then(|| absorbing(case, evidence.progress))
 }
 
-/// As [`hold_unsure`], with what it was taken back from on record: others that wait for the same are told of it.
-pub(super) fn hold_undone(case: &Case<'_>) -> Plan {
-    let input = case.input;
-    let reference = &input.workload.reference;
-    let key = input.ring.newest();
-    let changed = describe::changed_positions(case);
-    let changed = changed.into_iter().filter_map(|at| input.sources.get(at));
-    // Where all is as recorded, it is what it was seen to fail with.
-    let failed = |view: &&super::View<'_>| {
-        let mut own = input.failures.iter().filter(|failure| failure.workload == *reference);
-        own.any(|failure| is_with(failure, view, input.ring))
-    };
-    let failed = input.sources.iter().filter(failed);
-    let from = changed.chain(failed).filter_map(|view| {
-        let contents = &view.source?.contents;
-        Some((view.reference, key.whole(view.reference, contents)))
-    });
-    let mut baseline = unsure_of(case, Unsure::Undone, 0);
-    baseline.undo(&reference.namespace, from);
-    Plan::new(Action::Adopt(baseline.print()), State::Held, Reason::Undone).about(undone_advice())
-}
-
-/// Whether it is the present content of that source which somebody failed with.
-pub(super) fn is_with(failure: &super::Failure, view: &super::View<'_>, ring: &KeyRing) -> bool {
-    *view.reference == failure.source
-        && view.source.is_some_and(|source| {
-            let key = ring.get(&failure.key);
-            key.is_some_and(|key| key.whole(view.reference, &source.contents) == failure.digest)
-        })
-}
-
-/// Records the present content as what is wanted, and that pods are not known to run it.
-pub(super) fn hold_unsure(case: &Case<'_>, why: Unsure, reverts: u32, reason: Reason, detail: String) -> Plan {
-    let baseline = unsure_of(case, why, reverts);
-    Plan::new(Action::Adopt(baseline.print()), State::Held, reason).about(detail)
-}
-
-fn unsure_of(case: &Case<'_>, why: Unsure, reverts: u32) -> Baseline {
-    let mut baseline = fresh(case.input, Some(case.baseline));
-    baseline.held = Some(why);
-    baseline.mark = None;
-    baseline.reverts = reverts;
-    baseline.stale = Some(case.baseline.stale.unwrap_or_else(|| stale_since(case.input)));
-    baseline
-}
-
 fn replaced_advice(case: &Case<'_>) -> String {
     let sources = case.input.sources.iter().enumerate();
     let immutable: Vec<String> = sources
         .filter(|(at, view)| {
             let source = view.source;
-            source.is_some_and(|source| source.immutable_since().is_some()) || in_place::was_immutable(case, *at)
+            source.is_some_and(|source| source.immutable_since().is_some()) || was_immutable(case, *at)
         })
         .map(|(_, view)| view.reference.to_string())
         .collect();
@@ -494,10 +374,6 @@ fn replaced_advice(case: &Case<'_>) -> String {
         "{}; give it a new name with each content; windlass.dev/skip says that the pods run the present one",
         some_of(&immutable)
     )
-}
-
-pub(super) fn undone_advice() -> String {
-    "pods that were never restarted still run the old content; kubectl rollout restart brings the present one".into()
 }
 
 /// Whether the workload was seen current at its present revision, before all that changed now.
@@ -511,12 +387,4 @@ pub(super) fn trusted(case: &Case<'_>) -> bool {
                 .filter_map(|&at| case.input.sources.get(at))
                 .all(|view| view.content_version > trusted.version)
     })
-}
-
-pub(super) fn paused(case: &Case<'_>) -> Option<Plan> {
-    case.input
-        .workload
-        .evidence
-        .paused
-        .then(|| hold_stale(case, Reason::Paused, changed(case)))
 }

@@ -2,9 +2,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::checks::is_with;
 use super::describe::changed_positions;
 use super::flapping::flapping;
+use super::holds::is_with;
 use super::make::{changed, hold_stale};
 use super::{Action, Case, Failure, Plan, Reason, State};
 use crate::policy::lever::Lever;

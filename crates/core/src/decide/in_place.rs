@@ -2,15 +2,15 @@
 
 use jiff::Timestamp;
 
-use super::checks::{paused, rival, suspect_since};
+use super::holds::{paused, rival};
+use super::immutable::replaced;
 use super::make::{changed, fresh, restart};
 use super::reverts::given_up;
-use super::{Action, Case, Change, Files, Plan, Reason, State};
+use super::suspect::suspect_since;
+use super::{Action, Case, Files, Plan, Reason, State};
 use crate::agent_protocol::propagation::Progress;
-use crate::content::baseline::Present;
 use crate::content::baseline::{Baseline, Difference, Unsure};
 use crate::policy::in_place::OnTimeout;
-use crate::types::time::Second;
 use crate::workload::class::Class;
 
 /// What can keep a restart that follows because pods did not take a change in place.
@@ -42,26 +42,6 @@ pub(super) fn left_to_the_kubelet(case: &Case<'_>) -> Option<Plan> {
 /// Whether the change of that source goes into files of running pods.
 fn takes(case: &Case<'_>, at: usize) -> bool {
     case.class(at) == Class::InPlace && !replaced(case, at)
-}
-
-/// Whether the source, whose content changed, is or was immutable and is another one than before: a kubelet that
-/// still holds the old one goes on serving it, whatever the new one is
-/// (<https://kubernetes.io/docs/concepts/configuration/configmap/#configmap-immutable>).
-pub(super) fn replaced(case: &Case<'_>, at: usize) -> bool {
-    let Some(source) = case.input.sources.get(at).and_then(|view| view.source) else {
-        return false;
-    };
-    let since = source.immutable_since().max(source.after_immutable());
-    let is_another = since.is_some_and(|created| created >= Second::from(case.baseline.at));
-    // The content of an immutable object does not change.
-    is_another || (was_immutable(case, at) && case.baseline.tells_apart(case.present.len()))
-}
-
-/// Whether a kubelet may have an immutable object of that source, by the baseline.
-pub(super) fn was_immutable(case: &Case<'_>, at: usize) -> bool {
-    let label = |present: &Present<'_>| case.key.label(present.source, present.tag);
-    let label = case.present.get(at).map(label);
-    label.is_some_and(|label| case.baseline.immutable.contains(&label))
 }
 
 /// What is said of a workload that is current apart from files of running pods.
@@ -170,13 +150,4 @@ pub(super) fn files(case: &Case<'_>, plan: &Plan) -> Option<Files> {
 /// As a baseline keeps it.
 fn whole_millis(at: Timestamp) -> Timestamp {
     Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at)
-}
-
-/// Whether some key that was seen to change is of these sources, or none is known.
-pub(super) fn concerns(case: &Case<'_>, change: &Change, which: &dyn Fn(usize) -> bool) -> bool {
-    let counts = |(source, key): &(crate::types::name::SourceRef, crate::types::name::Key)| {
-        let mut views = case.input.sources.iter().enumerate();
-        views.any(|(at, view)| view.reference == source && which(at) && view.used.counts(key.as_str()))
-    };
-    change.keys.is_empty() || change.keys.iter().any(counts)
 }

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::checks::suspect_since;
+use super::breaker::flaps_after;
 use super::describe::Changed;
-use super::flapping::flaps_after;
-use super::in_place::replaced;
+use super::immutable::replaced;
 use super::last_change::last_change;
+use super::suspect::suspect_since;
 use super::{Action, By, Case, Input, Pause, Plan, Reason, Restart, State, View};
 use crate::compat::marks::Marks;
 use crate::content::baseline::{Baseline, Present, Recorded, Unsure};
-use crate::content::digest::{Digest, RingKey, WorkloadKey};
+use crate::content::digest::{Digest, RingKey, WorkloadKey, mark_of};
 use crate::types::text::some_of;
 use crate::types::time::Second;
 use crate::workload::class::Class;
@@ -247,15 +247,6 @@ pub(super) fn witness(baseline: &Baseline, key: &WorkloadKey, present: &[Present
         baseline.key,
         base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(digest)
     )
-}
-
-/// The part of a digest that a baseline keeps.
-#[must_use]
-pub fn mark_of(witness: &str) -> Option<[u8; 6]> {
-    use base64::Engine as _;
-    let (_, digest) = witness.split_once('.')?;
-    let digest = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(digest).ok()?;
-    digest.get(..6)?.try_into().ok()
 }
 
 pub(super) fn is_of_present(case: &Case<'_>, text: &str) -> bool {

@@ -23,25 +23,29 @@ use crate::workload::optin::OptIn;
 use crate::workload::proof::Proof;
 use crate::workload::reference::Use;
 
+mod breaker;
 mod checks;
 mod describe;
 mod flapping;
 mod governed;
+mod holds;
+mod immutable;
 mod in_place;
 mod known;
 mod last_change;
 mod levers;
 mod make;
 mod reverts;
+mod suspect;
 #[cfg(test)]
 mod tests;
 
 use checks::{
-    absorbed, ignored, nothing_runs, paused, pausing, reshaped_meanwhile, rival, settling, started_meanwhile,
-    unchanged, undone, unscheduled, unsure,
+    absorbed, ignored, nothing_runs, pausing, reshaped_meanwhile, settling, started_meanwhile, unchanged, undone,
+    unscheduled, unsure,
 };
+use holds::{paused, rival};
 use known::{Known, incomparable, known_baseline, source_missing};
-pub use make::mark_of;
 use make::{HintDetail, adopt, fresh, list, present, restart};
 use reverts::{given_up, reverted};
 

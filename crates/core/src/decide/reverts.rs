@@ -4,10 +4,11 @@
 //! leaves alone; so does whoever generates the whole object. Pods that had not been replaced by then
 //! still run the old content, and only they can tell.
 
-use super::checks::{absorbing, hold_undone, hold_unsure};
-use super::make::{adopt, all_younger, changed, hold_stale, mark_of, restart_again};
+use super::holds::{absorbing, hold_undone, hold_unsure};
+use super::make::{adopt, all_younger, changed, hold_stale, restart_again};
 use super::{Action, Case, Need, Plan, Reason, State};
 use crate::content::baseline::Unsure;
+use crate::content::digest::mark_of;
 use crate::workload::kind::Progress;
 
 /// How often an owner may take a restart back before it is believed to go on doing so.
