@@ -15,6 +15,7 @@ use windlass_core::content::cause;
 use windlass_core::policy::lever::Levers;
 use windlass_core::types::name::{Name, Version, WorkloadRef};
 use windlass_core::types::time::Second;
+use windlass_core::workload::asked;
 use windlass_core::workload::kind::{Evidence, KindId, Object, Progress};
 use windlass_core::workload::optin::{self, Annotations, Asked, OptIn, Reading, Selection};
 use windlass_core::workload::reference;
@@ -172,7 +173,7 @@ impl WatchedWorkload {
             workload: &|name| self.wire.annotation(name),
             template: &|name| template_annotation(template, name),
         };
-        match optin::read(&annotations, kind, &self.wire.namespace(), reading) {
+        match asked::read(&annotations, kind, &self.wire.namespace(), reading) {
             Ok(opt_in) => Ok(opt_in.map(Arc::new)),
             Err(invalid) => Err(Box::new(invalid)),
         }

@@ -16,19 +16,10 @@ use crate::workload::optin::{
 };
 use crate::workload::pattern::Pattern;
 
+pub use crate::workload::optin::Compat;
+
 #[cfg(test)]
 mod tests;
-
-/// Whose annotations count besides our own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Compat {
-    /// Reloader's.
-    pub reloader: bool,
-    /// Wave's.
-    pub wave: bool,
-    /// As Reloader's "auto reload all": workloads without any annotation count as well.
-    pub auto_reload_all: bool,
-}
 
 /// What a workload asks for in the words of others. Whoever has both is taken at Reloader's.
 pub(crate) fn read(

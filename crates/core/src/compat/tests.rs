@@ -3,7 +3,8 @@ use proptest::{prop_assert, proptest};
 use super::*;
 use crate::annotation::{CONFIGMAPS, ENABLED};
 use crate::types::name::{Name, SourceRef};
-use crate::workload::optin::{Meant, Strategy, read};
+use crate::workload::asked::read;
+use crate::workload::optin::{Meant, Strategy};
 
 /// Annotations with their values.
 type Words = &'static [(&'static str, &'static str)];

@@ -6,14 +6,13 @@
 use std::sync::Arc;
 
 use super::optin::Strategy;
-use super::reference::{Consumed, Fixed, Special, Use};
 use crate::types::name::{Key, SourceKind};
 
 mod rule_set;
 #[cfg(test)]
 mod tests;
 
-use rule_set::RuleMask;
+pub(super) use rule_set::RuleMask;
 pub use rule_set::{RuleMemo, RuleSet};
 
 /// What a change of a key does.
@@ -33,6 +32,30 @@ impl Class {
         match self {
             Self::Restart => Self::InPlace,
             Self::InPlace => Self::Restart,
+        }
+    }
+}
+
+/// Which keys are fixed from the start of a container on: read, be it among others, through a channel
+/// that never updates.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Fixed {
+    /// Each.
+    All,
+    /// None: they are only mounted.
+    None,
+    /// These, sorted.
+    Keys(Box<[Key]>),
+}
+
+impl Fixed {
+    /// Whether that key is.
+    #[must_use]
+    pub fn contains(&self, key: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::None => false,
+            Self::Keys(keys) => keys.binary_search_by(|known| known.as_str().cmp(key)).is_ok(),
         }
     }
 }
@@ -113,12 +136,12 @@ impl Sorting<'_> {
             }
     }
 
-    fn wanted(&self, about: RuleMask, key: &str) -> Strategy {
+    pub(super) fn wanted(&self, about: RuleMask, key: &str) -> Strategy {
         self.rules.strategy(about, key).unwrap_or(self.default)
     }
 
     /// `None`: it does not count.
-    fn class(&self, about: RuleMask, key: &str, fixed: &Fixed) -> Option<Class> {
+    pub(super) fn class(&self, about: RuleMask, key: &str, fixed: &Fixed) -> Option<Class> {
         match self.wanted(about, key) {
             Strategy::Ignore => None,
             Strategy::InPlace if !fixed.contains(key) => Some(Class::InPlace),
@@ -127,49 +150,7 @@ impl Sorting<'_> {
         }
     }
 
-    /// Splits what is used of one source by class. What pods cannot start without stays, counted or
-    /// not. Gives what is to be in place and cannot be.
-    pub fn sort(&self, used: Use, into: &mut Vec<Use>) -> Option<String> {
-        let about = self.rules.about(&used);
-        let fixed = used.fixed();
-        let misfit = self.misfit(about, &used, &fixed);
-        let of_class = |class: Class| match &used.consumed {
-            Consumed::Keys(keys) => {
-                let of_it = |key: &&Key| self.class(about, key.as_str(), &fixed) == Some(class);
-                let keys: Box<[Key]> = keys.iter().filter(of_it).cloned().collect();
-                (!keys.is_empty()).then_some((Consumed::Keys(keys), None))
-            }
-            Consumed::Whole => self.whole(class, about, &fixed).map(|sorted| (Consumed::Whole, sorted)),
-        };
-        let mut required = used.required || !used.required_keys.is_empty();
-        for class in [Class::Restart, Class::InPlace] {
-            if let Some((consumed, sorted)) = of_class(class) {
-                // Said once, however many classes there are.
-                let first = std::mem::take(&mut required);
-                into.push(Use {
-                    class,
-                    consumed,
-                    required: used.required && first,
-                    required_keys: if first {
-                        used.required_keys.clone()
-                    } else {
-                        Box::default()
-                    },
-                    special: sorted.map(|sorted| Box::new(Special::Sorted(sorted))),
-                    ..used.clone()
-                });
-            }
-        }
-        if required {
-            into.push(Use {
-                consumed: Consumed::Keys(Box::default()),
-                ..used
-            });
-        }
-        misfit
-    }
-
-    fn strategies(&self, about: RuleMask) -> impl Iterator<Item = Strategy> {
+    pub(super) fn strategies(&self, about: RuleMask) -> impl Iterator<Item = Strategy> {
         let rules = self.rules.among(about).map(|rule| rule.strategy);
         rules.chain([self.default])
     }
@@ -189,7 +170,7 @@ impl Sorting<'_> {
     /// Where all keys are read, those to come included: `None` if none can be of the class, and else
     /// what tells those that are, unless all are.
     #[allow(clippy::option_option)] // Both say something.
-    fn whole(&self, class: Class, about: RuleMask, fixed: &Fixed) -> Option<Option<Sorted>> {
+    pub(super) fn whole(&self, class: Class, about: RuleMask, fixed: &Fixed) -> Option<Option<Sorted>> {
         let strategies = || self.strategies(about);
         let possible = |class| strategies().any(|strategy| self.can(strategy, class, fixed));
         if !possible(class) {
@@ -207,33 +188,5 @@ impl Sorting<'_> {
             fixed: fixed.clone(),
             class,
         }))
-    }
-
-    /// What is to be in place and is read, be it among others, through a channel that never updates.
-    fn misfit(&self, about: RuleMask, used: &Use, fixed: &Fixed) -> Option<String> {
-        let in_place = |key: &&Key| self.wanted(about, key.as_str()) == Strategy::InPlace;
-        let keys: Vec<&str> = match (&used.consumed, fixed) {
-            (_, Fixed::None) => return None,
-            (Consumed::Keys(keys), fixed) => keys
-                .iter()
-                .filter(|key| in_place(key) && fixed.contains(key.as_str()))
-                .map(Key::as_str)
-                .collect(),
-            (_, Fixed::Keys(keys)) => keys.iter().filter(in_place).map(Key::as_str).collect(),
-            (_, Fixed::All) => {
-                return self
-                    .strategies(about)
-                    .any(|strategy| strategy == Strategy::InPlace)
-                    .then(|| format!("{} {}", used.kind.word(), used.name));
-            }
-        };
-        (!keys.is_empty()).then(|| {
-            format!(
-                "{} {} (keys {})",
-                used.kind.word(),
-                used.name,
-                crate::types::text::some_of(&keys)
-            )
-        })
     }
 }

@@ -1,11 +1,13 @@
 //! What is known of a workload and of its sources, as plain values.
 
+pub mod asked;
 pub mod class;
 pub mod kind;
 pub mod optin;
 pub mod pattern;
 pub mod proof;
 pub mod reference;
+mod sorting;
 pub mod template;
 
 use std::sync::Arc;

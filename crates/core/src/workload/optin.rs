@@ -5,10 +5,8 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 
-use super::kind::KindId;
 use super::pattern::Pattern;
 use crate::annotation;
-use crate::compat::{self, Compat};
 use crate::types::glob::{Candidate, is_pattern};
 use crate::types::name::{Namespace, SourceKind, SourceRef};
 
@@ -135,12 +133,13 @@ impl Selection {
 
     /// How a source counts; `None`: not at all. `referenced`: the pod template refers to it.
     /// `marked`: it bears the mark that [`Referenced::Marked`] asks for.
-    #[must_use]
-    pub fn meant(&self, own: &Namespace, source: &SourceRef, referenced: bool, marked: bool) -> Option<Meant> {
+    #[cfg(test)]
+    pub(crate) fn meant(&self, own: &Namespace, source: &SourceRef, referenced: bool, marked: bool) -> Option<Meant> {
         self.meant_by(self.verdict(own, source).0, referenced, marked)
     }
 
-    /// The same, where it is known what its patterns say of the source.
+    /// How a source counts of which its patterns say this; `None`: not at all. `referenced`: the pod template
+    /// refers to it. `marked`: it bears the mark that [`Referenced::Marked`] asks for.
     #[must_use]
     pub fn meant_by(&self, verdict: Verdict, referenced: bool, marked: bool) -> Option<Meant> {
         let counts = referenced
@@ -242,6 +241,17 @@ pub struct Annotations<'a> {
     pub template: &'a dyn Fn(&str) -> Option<&'a str>,
 }
 
+/// Whose annotations count besides our own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Compat {
+    /// Reloader's.
+    pub reloader: bool,
+    /// Wave's.
+    pub wave: bool,
+    /// As Reloader's "auto reload all": workloads without any annotation count as well.
+    pub auto_reload_all: bool,
+}
+
 /// How annotations are read, the same for all workloads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
@@ -251,30 +261,18 @@ pub struct Reading {
     pub cross_namespace: bool,
 }
 
-/// Reads what a workload asks for: our own annotations first, then those of whom we stand in for.
-///
-/// # Errors
-/// The first of our own annotations whose value is not among those accepted.
-pub fn read(
-    annotations: &Annotations<'_>,
-    kind: KindId,
-    namespace: &Namespace,
-    reading: Reading,
-) -> Result<Option<OptIn>, InvalidAnnotation> {
-    match own(annotations, namespace, reading)? {
-        Own::Asked(opt_in) => Ok(Some(opt_in)),
-        Own::HandsOff => Ok(None),
-        Own::Silent => Ok(compat::read(annotations, kind, namespace, reading)),
-    }
-}
-
-enum Own {
+/// What our own annotations say.
+pub(super) enum Own {
     Asked(OptIn),
     HandsOff,
     Silent,
 }
 
-fn own(annotations: &Annotations<'_>, namespace: &Namespace, reading: Reading) -> Result<Own, InvalidAnnotation> {
+pub(super) fn own(
+    annotations: &Annotations<'_>,
+    namespace: &Namespace,
+    reading: Reading,
+) -> Result<Own, InvalidAnnotation> {
     let get = annotations.workload;
     match get(annotation::ENABLED) {
         Some("true") => {}

@@ -1,7 +1,7 @@
 //! How annotations name sources: by name, by wildcard, by regular expression.
 
 use crate::types::glob::{self, Candidate, Glob};
-use crate::types::name::{Name, Namespace, SourceKind, SourceRef};
+use crate::types::name::{Name, Namespace, SourceKind};
 
 #[cfg(test)]
 mod tests;
@@ -96,13 +96,8 @@ impl Pattern {
         matches!(self.matcher, Matcher::Name).then(|| Name::from(&*self.text))
     }
 
-    /// Whether it names the source, seen from a workload in the namespace `own`.
-    #[must_use]
-    pub fn matches(&self, own: &Namespace, source: &SourceRef) -> bool {
-        self.names(own, &source.namespace, &Candidate::new(source.name.as_str()))
-    }
-
-    /// The same for a source's name with which several patterns are compared.
+    /// Whether it names a source of that namespace, seen from a workload in the namespace `own`. What is known of
+    /// the source's name serves several patterns.
     #[must_use]
     pub fn names(&self, own: &Namespace, namespace: &Namespace, name: &Candidate<'_>) -> bool {
         *self.namespace.as_ref().unwrap_or(own) == *namespace

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::class::{Class, Sorted};
+use super::class::{Class, Fixed, Sorted};
 use crate::types::name::{Key, Name, Namespace, SourceKind, SourceRef};
 
 #[cfg(test)]
@@ -69,30 +69,6 @@ impl Consumed {
     pub fn contains(&self, key: &str) -> bool {
         match self {
             Self::Whole => true,
-            Self::Keys(keys) => has(keys, key),
-        }
-    }
-}
-
-/// Which keys are fixed from the start of a container on: read, be it among others, through a channel
-/// that never updates.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Fixed {
-    /// Each.
-    All,
-    /// None: they are only mounted.
-    None,
-    /// These, sorted.
-    Keys(Box<[Key]>),
-}
-
-impl Fixed {
-    /// Whether that key is.
-    #[must_use]
-    pub fn contains(&self, key: &str) -> bool {
-        match self {
-            Self::All => true,
-            Self::None => false,
             Self::Keys(keys) => has(keys, key),
         }
     }

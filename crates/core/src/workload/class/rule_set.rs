@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::Rule;
 use crate::types::glob::{Candidate, Glob, is_pattern};
+use crate::types::name::{Name, SourceKind};
 use crate::workload::optin::Strategy;
-use crate::workload::reference::Use;
 
 /// Rules of one policy: as many as fit in a [`RuleMask`]. What is compiled from a policy has no more.
 pub const RULES: usize = 64;
@@ -117,12 +117,11 @@ impl RuleSet {
     }
 
     /// Which are about a source.
-    pub(super) fn about(&self, used: &Use) -> RuleMask {
-        let name = Candidate::new(used.name.as_str());
+    pub(in crate::workload) fn about(&self, kind: SourceKind, name: &Name) -> RuleMask {
+        let name = Candidate::new(name.as_str());
         let rules = self.rules.iter().zip(&self.patterns).enumerate();
-        let about = rules.filter(|(_, (rule, patterns))| {
-            rule.kind.is_none_or(|kind| kind == used.kind) && patterns.name.matches(&name)
-        });
+        let about =
+            rules.filter(|(_, (rule, patterns))| rule.kind.is_none_or(|of| of == kind) && patterns.name.matches(&name));
         about.fold(0, |mask, (at, _)| mask | 1 << at)
     }
 

@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::workload::reference::discover;
+use crate::workload::reference::{Use, discover};
 
 fn rule(kind: Option<SourceKind>, name: &str, keys: &[&str], strategy: Strategy) -> Rule {
     Rule {

@@ -6,6 +6,7 @@ use crate::annotation::{
 };
 use crate::types::glob;
 use crate::types::name::Name;
+use crate::workload::asked::read;
 use crate::workload::kind::DEPLOYMENT;
 
 fn read_with(reading: Reading, annotations: &[(&str, &str)]) -> Result<Option<OptIn>, InvalidAnnotation> {
