@@ -1,5 +1,5 @@
 //! Windlass as a black box: the real binary against a real API server, Deployment controller and
-//! scheduler, with nodes that only pretend to run containers, or (`node`) with a real one.
+//! scheduler, with nodes that only pretend to run containers, or (`in_place::node`) with a real one.
 //!
 //! Each scenario is a function that reads as a few sentences, has a namespace and a controller of
 //! its own, and is run in one or several ways: with the controller watching, stopped, crashed or
