@@ -9,7 +9,7 @@ use windlass_core::decide::Settings;
 use windlass_core::governor::Governor;
 
 use crate::clock::Clock;
-use crate::controller::election::Leading;
+use crate::election::Leading;
 use crate::index::Index;
 
 /// What every decision shares.

@@ -10,7 +10,7 @@ use windlass_core::governor::Governor;
 use super::clock::Clock;
 use super::index::Index;
 use crate::context::Context;
-use crate::controller::election::Leading;
+use crate::election::Leading;
 use crate::ops::{Metrics, Vocabulary};
 
 /// A process that leads alone, and lets 20 roll at a time.

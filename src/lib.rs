@@ -35,13 +35,19 @@
 pub mod agent;
 #[cfg(feature = "controller")]
 pub mod api;
+#[cfg(feature = "controller")]
+mod backoff;
 pub mod cli;
 #[cfg(feature = "controller")]
 mod clock;
 #[cfg(feature = "controller")]
+mod config;
+#[cfg(feature = "controller")]
 mod context;
 #[cfg(feature = "controller")]
 pub mod controller;
+#[cfg(feature = "controller")]
+mod election;
 #[cfg(all(test, feature = "controller"))]
 mod fixtures;
 #[cfg(feature = "controller")]
@@ -57,6 +63,8 @@ mod queue;
 mod reconcile;
 #[cfg(feature = "controller")]
 mod report;
+#[cfg(feature = "controller")]
+mod scope;
 #[cfg(all(test, feature = "controller"))]
 #[path = "../tests/simulation/mod.rs"]
 mod simulation;

@@ -13,11 +13,11 @@ use tracing::{info, warn};
 use windlass_core::types::name::WorkloadRef;
 use windlass_core::types::time::Second;
 
-use super::config::ControllerConfig;
-use super::{EVENTS_QUEUED, work};
+use super::work;
+use crate::config::ControllerConfig;
 use crate::context::Context;
-use crate::controller::election::{self, Election, Leading};
 use crate::controller::startup;
+use crate::election::{self, Election, Leading};
 use crate::in_place::Propagator;
 use crate::index::Wanted;
 use crate::k8s::heartbeat::{self, Heartbeat};
@@ -26,7 +26,7 @@ use crate::queue::Queue;
 use crate::reconcile::Reconciler;
 use crate::reconcile::dry_run;
 use crate::reconcile::observe::Observer;
-use crate::report::events::{self, EventBacklog};
+use crate::report::events::{self, EVENTS_QUEUED, EventBacklog};
 use crate::report::policy_status;
 use crate::report::traces::Journeys;
 

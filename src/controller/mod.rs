@@ -19,8 +19,6 @@ use windlass_core::policy::terms::BuiltIn;
 use windlass_core::types::name::{SourceKind, WorkloadRef};
 use windlass_core::workload::optin::Reading;
 
-pub(crate) mod config;
-pub(crate) mod election;
 pub(crate) mod leader;
 pub(crate) mod startup;
 
@@ -33,24 +31,18 @@ use crate::ops::{Admin, Liveness, Metrics, Notifier, Readiness, Shutdown};
 use crate::report::gauges;
 use crate::watch::{self, fetch};
 
-pub use self::config::{ClusterPolicies, ControllerConfig, Described, Sources, WorkloadKind};
 use crate::clock::Clock;
+pub use crate::config::{ControllerConfig, REQUEST_TIMEOUT};
 use crate::context::Context;
-use crate::controller::election::{Election, Leading};
+use crate::election::{Election, Leading};
 use crate::index::{Index, Rules, Wanted};
 use crate::queue::Queue;
 use crate::reconcile::Reconciler;
 pub use crate::report::labels::metrics_reference;
 use crate::report::labels::{metrics, request_counter};
 use crate::report::traces::Journeys;
+pub use crate::scope::{ClusterPolicies, Described, Sources, WorkloadKind};
 use crate::watch::ingest::Feed;
-
-/// How long one request may take. A stop waits for those under way, and has 10 s in all.
-pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(8);
-
-/// Events waiting to be written. 1024 of them are half a MiB; beyond that they are counted and
-/// dropped, because no decision may wait for one.
-pub(crate) const EVENTS_QUEUED: usize = 1024;
 
 /// The API server is deaf for longer only if it hangs.
 pub(crate) const LIVENESS_DEADLINE: Duration = Duration::from_mins(1);
@@ -140,7 +132,7 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
     background.spawn(report_silences(pulses.clone(), metrics.clone(), readiness.clone()));
     let feed = feed(&config, &context, &queue, &reading, &metrics, pulses);
     let Some(watches) = stop
-        .run_until_cancelled(watch::open(&config, &feed, last_watched))
+        .run_until_cancelled(watch::open(&config.scope(), &feed, last_watched))
         .await
     else {
         return finish(background).await;

@@ -18,19 +18,18 @@ use windlass_core::types::name::{Version, WorkloadRef};
 use windlass_core::workload::class::Class;
 
 use super::queue::Queue;
+use crate::config::ControllerConfig;
 use crate::context::Context;
-use crate::controller::config::ControllerConfig;
+use crate::index::Propagating;
 use crate::k8s::error::ApiError;
 use crate::k8s::pods;
 use crate::ops::Metrics;
 
 mod agents;
-mod job;
 mod round;
 mod tokens;
 
 use self::agents::Agents;
-pub use self::job::Propagating;
 use self::round::{Came, Round};
 use self::tokens::Tokens;
 

@@ -18,8 +18,7 @@ use windlass_core::workload::optin::{OptIn, Referenced};
 use windlass_core::workload::pattern::Pattern;
 use windlass_core::workload::reference::{Use, Uses};
 
-use crate::in_place::Propagating;
-use crate::index::{How, Rules, Verdicts};
+use crate::index::{How, Propagating, Rules, Verdicts};
 
 /// Names of changed keys that are kept for one workload until it is decided.
 const KEYS_KEPT: usize = 64;

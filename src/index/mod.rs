@@ -14,6 +14,7 @@
 //! | [`waves`] | who goes before whom |
 //! | [`statuses`] | what is said of each policy |
 //! | [`policies`] | which policies hold for which workload |
+//! | [`propagating`] | files of running pods that are being brought up to date |
 //! | [`delegations`] | Argo Rollouts that run another object's template |
 //! | [`texts`] | names that many objects repeat, each kept once |
 //! | [`matching`] | what patterns say of sources |
@@ -33,15 +34,16 @@ use windlass_core::workload::kind::KindId;
 use windlass_core::workload::optin::{OptIn, Reading};
 use windlass_core::workload::reference::{Consumed, Use, Uses};
 
-use crate::controller::config::Sources;
 use crate::index::entry::WorkloadEntry;
 use crate::k8s::lean::Delegation;
+use crate::scope::Sources;
 
 mod delegations;
 mod failures;
 mod matching;
 mod namespaces;
 mod policies;
+mod propagating;
 mod sources;
 mod statuses;
 #[cfg(test)]
@@ -56,6 +58,7 @@ use self::namespaces::Selected;
 pub use self::namespaces::Stage;
 use self::policies::PolicyBook;
 pub use self::policies::Touched;
+pub use self::propagating::Propagating;
 use self::sources::{Content, SourceEntry};
 pub use self::statuses::DueStatus;
 use self::texts::Texts;

@@ -6,8 +6,8 @@
 pub mod dry_run;
 pub mod gather;
 pub mod observe;
+pub mod outcome;
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,13 +23,15 @@ use windlass_core::workload::kind::Progress;
 
 use super::index::{Wanted, is_done};
 use super::queue::Queue;
+use crate::backoff::{backoff, jittered};
 use crate::context::Context;
 use crate::in_place::Propagator;
 use crate::k8s::error::ApiError;
 use crate::k8s::patch::{WorkloadPatch, Write};
 use crate::reconcile::dry_run::{Change, Of, Part, Rehearsals};
 use crate::reconcile::gather::{Decided, Undecided, decide_now, prove};
-use crate::reconcile::observe::{Named, Observer, Outcome};
+use crate::reconcile::observe::{Named, Observer};
+use crate::reconcile::outcome::Outcome;
 
 #[cfg(test)]
 mod tests;
@@ -640,21 +642,4 @@ fn identity(plan: &Plan) -> String {
         Action::Adopt(_) => plan.reason.word().to_owned(),
         Action::Nothing | Action::Hold | Action::Prove(_) | Action::Resume => String::new(),
     }
-}
-
-pub(crate) fn backoff(failures: u32, first: Duration, longest: Duration) -> Duration {
-    first
-        .saturating_mul(2_u32.saturating_pow(failures.min(16)))
-        .min(longest)
-}
-
-/// Up to half as much again, so that those that failed together do not come back together.
-///
-/// Told by what failed and how often, not by chance: the same history goes the same way.
-fn jittered(pause: Duration, workload: &WorkloadRef, failures: u32) -> Duration {
-    let mut hasher = DefaultHasher::new();
-    (workload, failures).hash(&mut hasher);
-    // Thousandths of the half.
-    let part = u32::try_from(hasher.finish() % 1000).unwrap_or(0);
-    pause + pause / 2000 * part
 }

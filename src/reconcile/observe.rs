@@ -7,16 +7,16 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 use windlass_core::content::baseline::Baseline;
-use windlass_core::decide::{Action, Change, Plan};
+use windlass_core::decide::{Action, Plan};
 use windlass_core::notice::Standing;
 use windlass_core::notice::event::{Severity, WorkloadEvent};
-use windlass_core::policy::PolicyRef;
 use windlass_core::reason::{Reason, State};
-use windlass_core::types::name::{Version, WorkloadRef};
+use windlass_core::types::name::WorkloadRef;
 use windlass_core::types::text::{NAMED, one_line};
 use windlass_core::workload::kind::KindId;
 
 use super::gather::Decided;
+use super::outcome::Outcome;
 use crate::context::Context;
 use crate::index::entry::WorkloadEntry;
 use crate::k8s::error::ApiError;
@@ -27,44 +27,6 @@ use crate::report::traces::Journeys;
 
 #[cfg(test)]
 mod tests;
-
-/// What became of a plan.
-#[derive(Debug)]
-pub enum Outcome {
-    /// Nothing had to be written.
-    Nothing,
-    /// It was written.
-    Written {
-        /// The version that the workload has by it.
-        version: Version,
-        /// The change that it dealt with.
-        change: Option<Box<Change>>,
-    },
-    /// It would have been written, but we only observe. The baseline, to be remembered instead.
-    Observed(String),
-    /// As many workloads roll as may.
-    Waiting {
-        /// How many roll.
-        rolling: usize,
-        /// How many wait.
-        waiting: usize,
-        /// The policy whose budget is used up; `None`: the cluster's is.
-        full: Option<PolicyRef>,
-    },
-    /// Another one is tried first.
-    Postponed,
-    /// It was refused for others that wait for the same change, and is not tried before that time.
-    NotTried {
-        /// What the API server said.
-        why: String,
-        /// When one of them is tried again.
-        until: Timestamp,
-    },
-    /// The same write was refused a moment ago and is not tried again yet.
-    Refused,
-    /// It failed.
-    Failed(ApiError),
-}
 
 /// Reports outcomes.
 pub struct Observer {

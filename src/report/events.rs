@@ -18,7 +18,6 @@ use windlass_core::notice::event_queue::{EventQueue, EventWrite, Offered, Writte
 use windlass_core::types::name::WorkloadRef;
 
 use crate::context::Context;
-use crate::controller::{EVENTS_QUEUED, REQUEST_TIMEOUT};
 use crate::k8s::error::ApiError;
 use crate::k8s::events::{self, Occurrences};
 use crate::ops::{EventLimit, Metrics};
@@ -27,6 +26,9 @@ use crate::queue::Queue;
 #[cfg(test)]
 mod tests;
 
+/// Events waiting to be written. 1024 of them are half a MiB; beyond that they are counted and
+/// dropped, because no decision may wait for one.
+pub(crate) const EVENTS_QUEUED: usize = 1024;
 /// Events written at a time.
 const EVENT_WRITERS: usize = 2;
 /// Between two changes of one burst nothing is due for a moment; only after this long is it over. At
@@ -216,7 +218,12 @@ impl Writer {
 }
 
 async fn send(write: &EventWrite, context: &Context, instance: &str) -> Written {
-    let Context { client, leading, .. } = context;
+    let Context {
+        client,
+        timeout,
+        leading,
+        ..
+    } = context;
     let EventWrite {
         event,
         name,
@@ -231,11 +238,11 @@ async fn send(write: &EventWrite, context: &Context, instance: &str) -> Written 
     let result = match name {
         None => {
             let send = |timeout| events::create(event, client, instance, occurrences, timeout);
-            leading.write(REQUEST_TIMEOUT, send).await.map(Written::Created)
+            leading.write(*timeout, send).await.map(Written::Created)
         }
         Some(name) => {
             let send = |timeout| events::count(event, client, name, occurrences, timeout);
-            leading.write(REQUEST_TIMEOUT, send).await.map(|()| Written::Counted)
+            leading.write(*timeout, send).await.map(|()| Written::Counted)
         }
     };
     match result {

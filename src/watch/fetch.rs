@@ -9,11 +9,11 @@ use tokio::task::JoinSet;
 use tracing::warn;
 use windlass_core::types::name::{SourceRef, WorkloadRef};
 
+use crate::backoff::backoff;
 use crate::index::{Feeds, How, Wanted};
 use crate::k8s::error::ApiError;
 use crate::k8s::lean::WatchedWorkload;
 use crate::k8s::read;
-use crate::reconcile::backoff;
 use crate::watch::ingest::{Feed, apply};
 
 /// Objects read at a time: an API server answers a GET within a millisecond or two, and thousands

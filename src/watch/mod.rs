@@ -16,7 +16,7 @@ use windlass_core::types::name::{Namespace, SourceKind};
 use windlass_core::types::time::Second;
 
 use super::index::{Feeds, Index};
-use crate::controller::config::{ControllerConfig, Sources};
+use crate::scope::{Scope, Sources};
 use crate::watch::crds::Definitions;
 use crate::watch::ingest::{Announced, Feed};
 use crate::watch::namespaces::{Gained, Places};
@@ -24,15 +24,15 @@ use crate::watch::policies::Policies;
 use crate::watch::workloads::{Kinds, Relists};
 
 /// Opens all watches and waits until each has finished its first list.
-pub async fn open(config: &ControllerConfig, feed: &Feed, last_watched: Option<Second>) -> JoinSet<()> {
+pub async fn open(scope: &Scope, feed: &Feed, last_watched: Option<Second>) -> JoinSet<()> {
     let mut watches = JoinSet::new();
     let gained = Arc::<Gained>::default();
-    if let Some(selector) = &config.namespace_selector {
+    if let Some(selector) = &scope.namespace_selector {
         feed.context.index().select_namespaces();
         let places = Places {
             feed: feed.clone(),
             selector: selector.clone(),
-            excluded: config
+            excluded: scope
                 .exclude_namespaces
                 .iter()
                 .map(|name| Namespace::from(name.as_str()))
@@ -42,10 +42,10 @@ pub async fn open(config: &ControllerConfig, feed: &Feed, last_watched: Option<S
         watches.spawn(places.watch());
         gained.listed().await;
     }
-    let scopes: Vec<Option<Namespace>> = if config.namespaces.is_empty() {
+    let scopes: Vec<Option<Namespace>> = if scope.namespaces.is_empty() {
         vec![None]
     } else {
-        let names = config.namespaces.iter();
+        let names = scope.namespaces.iter();
         names.map(|name| Some(Namespace::from(name.as_str()))).collect()
     };
     let kinds = Kinds {
@@ -57,11 +57,11 @@ pub async fn open(config: &ControllerConfig, feed: &Feed, last_watched: Option<S
     let policies = Policies::new(
         feed.clone(),
         scopes.clone(),
-        config.cluster_policies,
+        scope.cluster_policies,
         kinds.relists.clone(),
     );
     let prepared_policies = policies.prepare().await;
-    let prepared = kinds.prepare(&config.workload_kinds).await;
+    let prepared = kinds.prepare(&scope.workload_kinds).await;
     let (changed, definitions) = watch::channel(Definitions::default());
     let custom = prepared.iter().filter_map(workloads::Prepared::custom_group);
     let groups: Vec<String> = custom.chain([policies::GROUP.to_owned()]).collect();
@@ -70,7 +70,7 @@ pub async fn open(config: &ControllerConfig, feed: &Feed, last_watched: Option<S
     watches.spawn(policies.clone().run(prepared_policies, definitions.clone()));
     policies.listed().await;
     watches.spawn(policies.list_anew());
-    let Sources { configmaps, secrets } = config.sources;
+    let Sources { configmaps, secrets } = scope.sources;
     let of_sources = [(configmaps, SourceKind::ConfigMap), (secrets, SourceKind::Secret)];
     let mut relists = Vec::new();
     let announced: Vec<Announced> = of_sources
@@ -89,7 +89,7 @@ pub async fn open(config: &ControllerConfig, feed: &Feed, last_watched: Option<S
         watches.spawn(feed.clone().run(announced));
     }
     until(feed, Index::started).await;
-    if config.namespace_selector.is_some() {
+    if scope.namespace_selector.is_some() {
         watches.spawn(namespaces::take_up(feed.clone(), gained, relists, workload_relists));
     }
     watches

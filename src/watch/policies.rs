@@ -17,12 +17,12 @@ use windlass_core::policy::PolicyRef;
 use windlass_core::types::name::Namespace;
 
 use crate::api::{ClusterRolloutPolicy, RolloutPolicy};
-use crate::controller::config::ClusterPolicies;
 use crate::index::{Feeds, Index, Touched, WatchId};
 use crate::k8s::discovery;
 use crate::k8s::error::ApiError;
 use crate::k8s::lean::{WatchedName, WatchedPolicy, resource};
 use crate::k8s::watch::{Seen, Served, Trouble, Watching, follow};
+use crate::scope::ClusterPolicies;
 use crate::watch::crds::{self, Definitions};
 use crate::watch::health::Troubles;
 use crate::watch::ingest::{Feed, target};

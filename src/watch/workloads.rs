@@ -12,9 +12,9 @@ use tracing::info;
 use windlass_core::types::name::Namespace;
 use windlass_core::workload::kind::KindId;
 
-use crate::controller::config::WorkloadKind;
 use crate::index::Feeds;
 use crate::k8s::discovery;
+use crate::scope::WorkloadKind;
 use crate::watch::crds::{self, Definitions};
 use crate::watch::ingest::{Announced, Feed};
 

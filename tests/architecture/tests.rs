@@ -153,13 +153,13 @@ fn what_is_for_tests_and_visibility_do_not_count() {
         ),
         (
             "src/a.rs",
-            r#"
+            r"
             #[cfg(test)] mod tests;
             #[cfg(test)] use crate::c::Thing;
             pub(in crate::c) struct A;
             impl A { #[cfg(test)] fn f() -> crate::c::Thing { todo!() } }
             #[cfg(not(test))] use crate::c::Other;
-            "#,
+            ",
         ),
         ("src/c.rs", "pub struct Thing; pub struct Other;"),
     ]);

@@ -1,5 +1,5 @@
 use windlass_core::decide::{By, Restart};
-use windlass_core::types::name::{Name, Namespace};
+use windlass_core::types::name::{Name, Namespace, Version};
 use windlass_core::workload::kind::DEPLOYMENT;
 
 use super::*;

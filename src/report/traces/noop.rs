@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use windlass_core::reason::{Reason, State};
 use windlass_core::types::name::WorkloadRef;
 
-use crate::controller::ControllerConfig;
-use crate::reconcile::observe::Outcome;
+use crate::config::ControllerConfig;
+use crate::reconcile::outcome::Outcome;
 
 /// Notes nothing.
 #[derive(Clone, Debug)]

@@ -6,9 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 use windlass_core::reason::{Reason, State};
 use windlass_core::types::name::{SourceRef, WorkloadRef};
 
-use crate::controller::ControllerConfig;
+use crate::config::ControllerConfig;
 use crate::ops::traces::{Journey, Tracer};
-use crate::reconcile::observe::Outcome;
+use crate::reconcile::outcome::Outcome;
 
 /// Journeys under way that are noted, a KiB each. Further ones leave no trace.
 const UNDER_WAY: usize = 4096;
