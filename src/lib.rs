@@ -60,6 +60,8 @@ pub mod ops;
 #[cfg(feature = "controller")]
 mod queue;
 #[cfg(feature = "controller")]
+mod reader;
+#[cfg(feature = "controller")]
 mod reconcile;
 #[cfg(feature = "controller")]
 mod report;

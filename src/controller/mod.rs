@@ -29,7 +29,7 @@ use crate::k8s::lease::Lease;
 use crate::k8s::pulse::Pulses;
 use crate::ops::{Admin, Liveness, Metrics, Notifier, Readiness, Shutdown};
 use crate::report::gauges;
-use crate::watch::{self, fetch};
+use crate::watch::{self, baselines, fetch};
 
 use crate::clock::Clock;
 pub use crate::config::{ControllerConfig, REQUEST_TIMEOUT};
@@ -37,6 +37,7 @@ use crate::context::Context;
 use crate::election::{Election, Leading};
 use crate::index::{Index, Rules, Wanted};
 use crate::queue::Queue;
+use crate::reader::Reader;
 use crate::reconcile::Reconciler;
 pub use crate::report::labels::metrics_reference;
 use crate::report::labels::{metrics, request_counter};
@@ -138,7 +139,7 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
         return finish(background).await;
     };
     if stop
-        .run_until_cancelled(startup::recover_baselines(&context, &config.namespaces))
+        .run_until_cancelled(baselines::recover(&context, &config.namespaces))
         .await
         .is_none()
     {
@@ -215,7 +216,7 @@ fn context(
     clock: Clock,
     leading: Leading,
 ) -> anyhow::Result<Context> {
-    Ok(Context {
+    let reader = Reader {
         index: std::sync::Mutex::new(Index::new(Rules {
             reading: Reading {
                 compat: config.compat,
@@ -234,11 +235,14 @@ fn context(
             installation: installation.into(),
             presence: config.presence,
         },
-        governor: std::sync::Mutex::new(Governor::new(config.max_parallel)),
         ring,
         client,
         timeout: REQUEST_TIMEOUT,
         clock,
+    };
+    Ok(Context {
+        reader: Arc::new(reader),
+        governor: std::sync::Mutex::new(Governor::new(config.max_parallel)),
         leading,
     })
 }
@@ -260,10 +264,10 @@ fn feed(
     pulses: Pulses,
 ) -> Feed {
     Feed {
-        context: context.clone(),
+        reader: context.reader.clone(),
         queue: queue.clone(),
         reading: reading.clone(),
-        metrics: metrics.clone(),
+        observer: Arc::new(metrics.clone()),
         progress: Arc::default(),
         pulses,
         excluded: watch::excluded(&config.exclude_namespaces),

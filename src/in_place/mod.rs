@@ -24,6 +24,7 @@ use crate::index::Propagating;
 use crate::k8s::error::ApiError;
 use crate::k8s::pods;
 use crate::ops::Metrics;
+use crate::reader::Reader;
 
 mod agents;
 mod round;
@@ -274,12 +275,8 @@ impl Propagator {
             .map(|pod| async move {
                 // Never closed.
                 let _turn = self.writes.acquire().await;
-                let Context {
-                    client,
-                    timeout,
-                    leading,
-                    ..
-                } = &*self.context;
+                let Context { reader, leading, .. } = &*self.context;
+                let Reader { client, timeout, .. } = &**reader;
                 // One that is late does no harm, so none of them holds up a release.
                 let touched = match leading.permit(*timeout) {
                     Some(timeout) => pods::nudge(client, &workload.namespace, pod, mark, timeout).await,

@@ -128,6 +128,34 @@ pub async fn load(
     })
 }
 
+/// Reads the keys. `None`: nobody has made any yet.
+///
+/// # Errors
+/// See [`KeyError`].
+pub async fn find(
+    client: &Client,
+    kept_in: KeptIn,
+    namespace: &str,
+    name: &str,
+    timeout: Duration,
+) -> Result<Option<KeyRing>, KeyError> {
+    let url = DynamicObject::url_path(&source_resource(kept_in.0), Some(namespace));
+    match read::get::<WireKeys>(client, &Request::new(url), name, timeout).await {
+        Ok(keys) => parse(&keys.data).map(Some).ok_or_else(|| KeyError::Malformed {
+            kept_in,
+            namespace: namespace.into(),
+            name: name.into(),
+        }),
+        Err(ApiError::NotFound) => Ok(None),
+        Err(source) => Err(KeyError::Api {
+            kept_in,
+            namespace: namespace.into(),
+            name: name.into(),
+            source,
+        }),
+    }
+}
+
 /// Reads the keys; makes the object with one when there is none.
 ///
 /// # Errors
@@ -150,16 +178,8 @@ pub async fn load_or_create(
     let requests = Request::new(url);
     // Another replica may be making it at this moment: then ours is refused and theirs is read.
     for _ in 0..3 {
-        match read::get::<WireKeys>(client, &requests, name, timeout).await {
-            Ok(keys) => {
-                return parse(&keys.data).ok_or_else(|| KeyError::Malformed {
-                    kept_in,
-                    namespace: namespace.into(),
-                    name: name.into(),
-                });
-            }
-            Err(ApiError::NotFound) => {}
-            Err(error) => return Err(api(error)),
+        if let Some(ring) = find(client, kept_in, namespace, name, timeout).await? {
+            return Ok(ring);
         }
         let mut key = [0; KEY_BYTES];
         getrandom::fill(&mut key).map_err(|_| KeyError::Random)?;

@@ -11,11 +11,11 @@ use windlass_core::types::name::{SourceRef, Uid, Version, WorkloadRef};
 use windlass_core::workload::optin::OptIn;
 use windlass_core::workload::proof::Proof;
 
-use crate::context::Context;
 use crate::index::Counted;
 use crate::index::entry::WorkloadEntry;
 use crate::k8s::error::ApiError;
 use crate::k8s::evidence;
+use crate::reader::Reader;
 
 /// A decision together with what it was made on.
 #[derive(Debug)]
@@ -59,9 +59,9 @@ pub enum Undecided {
 ///
 /// # Errors
 /// When there is nothing to decide, or not yet.
-pub fn decide_now(context: &Context, reference: &WorkloadRef, proof: Option<&Proof>) -> Result<Decided, Undecided> {
-    let now = context.clock.now();
-    let index = context.index();
+pub fn decide_now(reader: &Reader, reference: &WorkloadRef, proof: Option<&Proof>) -> Result<Decided, Undecided> {
+    let now = reader.clock.now();
+    let index = reader.index();
     let entry = index.workload(reference).ok_or(Undecided::Gone)?;
     if index.awaits_labels(&entry.workload) || entry.expected.as_ref().is_some_and(|expected| now < expected.1) {
         return Err(Undecided::OutOfDate);
@@ -123,10 +123,10 @@ pub fn decide_now(context: &Context, reference: &WorkloadRef, proof: Option<&Pro
         terms,
         failures: &index.failures_for(&reference.namespace),
         ahead: index.ahead(entry, &counted),
-        settings: &context.settings,
-        ring: &context.ring,
+        settings: &reader.settings,
+        ring: &reader.ring,
         now,
-        calendar: context.clock.calendar(),
+        calendar: reader.clock.calendar(),
     });
     let answer = plan.answer.clone().map(|answer| (Reason::Answered, answer));
     let mut complaints = complaints(entry, opt_in, &counted, invalid);
@@ -191,17 +191,12 @@ fn newest(views: &[View<'_>]) -> Version {
 ///
 /// # Errors
 /// See [`ApiError`].
-pub async fn prove(
-    context: &Context,
-    reference: &WorkloadRef,
-    uid: &Uid,
-    need: Need,
-) -> Result<Option<Proof>, ApiError> {
+pub async fn prove(reader: &Reader, reference: &WorkloadRef, uid: &Uid, need: Need) -> Result<Option<Proof>, ApiError> {
     match need {
         Need::History => {
-            let (whose, uid) = context.index().runs_pods_of(reference, uid);
-            let history = evidence::history(&context.client, &whose, &uid, reference, context.timeout).await?;
-            if let Some(entry) = context.index().workload_mut(reference) {
+            let (whose, uid) = reader.index().runs_pods_of(reference, uid);
+            let history = evidence::history(&reader.client, &whose, &uid, reference, reader.timeout).await?;
+            if let Some(entry) = reader.index().workload_mut(reference) {
                 entry.searched = true;
                 if entry.remembered.is_none() {
                     entry.remembered = history.last_observed().map(Arc::from);
@@ -210,10 +205,10 @@ pub async fn prove(
             Ok(None)
         }
         Need::Pods => {
-            let (whose, uid) = context.index().runs_pods_of(reference, uid);
-            let proof = evidence::proof(&context.client, &whose, &uid, reference, context.timeout).await?;
-            if let Some(entry) = context.index().workload_mut(reference) {
-                entry.proved_at = Some(context.clock.now());
+            let (whose, uid) = reader.index().runs_pods_of(reference, uid);
+            let proof = evidence::proof(&reader.client, &whose, &uid, reference, reader.timeout).await?;
+            if let Some(entry) = reader.index().workload_mut(reference) {
+                entry.proved_at = Some(reader.clock.now());
             }
             Ok(Some(proof))
         }

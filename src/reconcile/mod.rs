@@ -28,6 +28,7 @@ use crate::context::Context;
 use crate::in_place::Propagator;
 use crate::k8s::error::ApiError;
 use crate::k8s::patch::{WorkloadPatch, Write};
+use crate::reader::Reader;
 use crate::reconcile::dry_run::{Change, Of, Part, Rehearsals};
 use crate::reconcile::gather::{Decided, Undecided, decide_now, prove};
 use crate::reconcile::observe::{Named, Observer};
@@ -293,12 +294,8 @@ impl Reconciler {
             .workload_mut(workload)
             .and_then(|entry| entry.change.take());
         let waits = matches!(decided.plan.state, State::Held | State::Pending | State::Settling);
-        let Context {
-            client,
-            timeout,
-            leading,
-            ..
-        } = &*self.context;
+        let Context { reader, leading, .. } = &*self.context;
+        let Reader { client, timeout, .. } = &**reader;
         self.observer.sends(workload, self.context.clock.now());
         match leading.write(*timeout, |timeout| patch.send(client, timeout)).await {
             Ok(version) if waits => {
@@ -335,12 +332,8 @@ impl Reconciler {
             Part::Wait => Some(Outcome::Postponed),
             Part::Refused { why, until } => Some(Outcome::NotTried { why, until }),
             Part::Rehearse => {
-                let Context {
-                    client,
-                    timeout,
-                    leading,
-                    ..
-                } = &*self.context;
+                let Context { reader, leading, .. } = &*self.context;
+                let Reader { client, timeout, .. } = &**reader;
                 let result = leading.write(*timeout, |timeout| patch.rehearse(client, timeout)).await;
                 let now = self.context.clock.now();
                 for waited in self.rehearsals.done(&change, result.as_ref().copied(), now) {

@@ -22,6 +22,7 @@ use crate::k8s::error::ApiError;
 use crate::k8s::events::{self, Occurrences};
 use crate::ops::{EventLimit, Metrics};
 use crate::queue::Queue;
+use crate::reader::Reader;
 
 #[cfg(test)]
 mod tests;
@@ -218,12 +219,8 @@ impl Writer {
 }
 
 async fn send(write: &EventWrite, context: &Context, instance: &str) -> Written {
-    let Context {
-        client,
-        timeout,
-        leading,
-        ..
-    } = context;
+    let Context { reader, leading, .. } = context;
+    let Reader { client, timeout, .. } = &**reader;
     let EventWrite {
         event,
         name,

@@ -6,3 +6,4 @@ pub mod labels;
 pub mod policy_status;
 pub mod traces;
 pub mod waits;
+mod watches;

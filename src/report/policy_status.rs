@@ -13,6 +13,7 @@ use crate::index::DueStatus;
 use crate::k8s::error::ApiError;
 use crate::k8s::policy_status;
 use crate::ops::Metrics;
+use crate::reader::Reader;
 
 /// A rollout of a thousand workloads is a thousand statuses; a person reads one a second at most.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -42,12 +43,8 @@ pub async fn write(context: Arc<Context>, metrics: Metrics) {
                 continue;
             }
             let DueStatus { policy, uid, status } = &due;
-            let Context {
-                client,
-                timeout,
-                leading,
-                ..
-            } = &*context;
+            let Context { reader, leading, .. } = &*context;
+            let Reader { client, timeout, .. } = &**reader;
             let write = |timeout| policy_status::write(client, policy, uid.as_ref(), status, timeout);
             match leading.write(*timeout, write).await {
                 Ok(()) => context.index().note_status(due),

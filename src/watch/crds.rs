@@ -105,8 +105,8 @@ pub async fn watch(feed: &Feed, groups: &[String], changed: &watch::Sender<Defin
         "CustomResourceDefinition",
         "customresourcedefinitions",
     );
-    let definitions = target(feed.context.client.clone(), None, row);
-    let mut troubles = Troubles::new("customresourcedefinitions", None, feed.metrics.clone());
+    let definitions = target(feed.reader.client.clone(), None, row);
+    let mut troubles = Troubles::new("customresourcedefinitions", None, feed.observer.clone());
     let mut hidden = false;
     loop {
         let forbidden = Notify::new();

@@ -57,11 +57,11 @@ impl Reader {
                 // Its event is on the way.
                 Err(ApiError::NotFound) => {}
                 Err(error) => {
-                    self.feed.metrics.error(error.word());
+                    self.feed.observer.failed(&error);
                     if let Wanted::Source(source) = &wanted {
                         warn!(source = %source, namespace = %source.namespace, %error, retry_in = ?pause, "cannot be read");
                         let why = error.to_string();
-                        let waiting = self.feed.context.index().note_unreadable(source, &why);
+                        let waiting = self.feed.reader.index().note_unreadable(source, &why);
                         self.decide(waiting);
                     }
                     self.feed.reading.push_after(wanted.clone(), pause);
@@ -78,33 +78,33 @@ impl Reader {
     }
 
     async fn source(&self, source: &SourceRef) -> Result<Vec<WorkloadRef>, ApiError> {
-        let context = &self.feed.context;
+        let reader = &self.feed.reader;
         let known_before = {
-            let index = context.index();
+            let index = reader.index();
             // It may have been read since it was asked for.
             if !index.needs_reading(source) {
                 return Ok(Vec::new());
             }
             index.is_read(source)
         };
-        let read = read::source(&context.client, source, context.timeout).await?;
-        let touched = context.index().apply_read(read, context.clock.now());
+        let read = read::source(&reader.client, source, reader.timeout).await?;
+        let touched = reader.index().apply_read(read, reader.clock.now());
         if known_before && !touched.is_empty() {
-            self.feed.metrics.change(source.kind.word());
+            self.feed.observer.changed(source.kind);
         }
         Ok(touched)
     }
 
     async fn workload(&self, workload: &WorkloadRef) -> Result<Vec<WorkloadRef>, ApiError> {
-        let context = &self.feed.context;
-        let read: WatchedWorkload = read::workload(&context.client, workload, context.timeout).await?;
-        let mut index = context.index();
+        let reader = &self.feed.reader;
+        let read: WatchedWorkload = read::workload(&reader.client, workload, reader.timeout).await?;
+        let mut index = reader.index();
         let feeds = Feeds::Workloads(workload.kind);
         // Without a watch of its kind nothing would ever be known of it again.
         let Some(watch) = index.watch_of(feeds, &workload.namespace) else {
             return Ok(Vec::new());
         };
-        let now = context.clock.now();
+        let now = reader.clock.now();
         let touched = apply(&mut index, watch, workload.kind, &read, How::Listed, now);
         Ok(touched.into_iter().collect())
     }

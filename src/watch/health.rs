@@ -1,12 +1,14 @@
-//! What is wrong with a watch, for logs and metrics.
+//! What is wrong with a watch, for logs and whoever counts.
 
+use std::mem::discriminant;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::{debug, info, warn};
 use windlass_core::types::name::Namespace;
 
 use crate::k8s::watch::Trouble;
-use crate::ops::{Metrics, WatchRestart};
+use crate::watch::observer::WatchObserver;
 
 /// How often an ongoing trouble of a watch is logged again.
 const REMIND: Duration = Duration::from_mins(1);
@@ -15,29 +17,26 @@ const REMIND: Duration = Duration::from_mins(1);
 pub(crate) struct Troubles {
     plural: &'static str,
     scope: Option<Namespace>,
-    metrics: Metrics,
+    observer: Arc<dyn WatchObserver>,
     ongoing: Option<(Trouble, tokio::time::Instant)>,
 }
 
 impl Troubles {
-    pub(crate) fn new(plural: &'static str, scope: Option<Namespace>, metrics: Metrics) -> Self {
+    pub(crate) fn new(plural: &'static str, scope: Option<Namespace>, observer: Arc<dyn WatchObserver>) -> Self {
         Self {
             plural,
             scope,
-            metrics,
+            observer,
             ongoing: None,
         }
     }
 
     pub(crate) fn report(&mut self, trouble: &Trouble) {
-        self.metrics.watch_restart(self.plural, counted_as(trouble));
-        if matches!(trouble, Trouble::Forbidden(_)) {
-            self.metrics.error("Forbidden");
-        }
+        self.observer.troubled(self.plural, trouble);
         let known = self
             .ongoing
             .as_ref()
-            .is_some_and(|(ongoing, said)| counted_as(ongoing) == counted_as(trouble) && said.elapsed() < REMIND);
+            .is_some_and(|(ongoing, said)| discriminant(ongoing) == discriminant(trouble) && said.elapsed() < REMIND);
         if known {
             return;
         }
@@ -80,16 +79,5 @@ impl Troubles {
                 info!(resource = self.plural, "watching again");
             }
         }
-    }
-}
-
-fn counted_as(trouble: &Trouble) -> WatchRestart {
-    match trouble {
-        Trouble::Forbidden(_) => WatchRestart::Forbidden,
-        Trouble::NotServed => WatchRestart::NotServed,
-        Trouble::Expired => WatchRestart::Expired,
-        Trouble::NoStreamingLists => WatchRestart::NoStreamingList,
-        Trouble::Undecodable => WatchRestart::Undecodable,
-        Trouble::Interrupted(_) => WatchRestart::Unavailable,
     }
 }

@@ -9,16 +9,16 @@ use windlass_core::types::name::{Namespace, SourceKind, WorkloadRef};
 use windlass_core::types::time::Second;
 use windlass_core::workload::kind::KindId;
 
-use crate::context::Context;
 use crate::index::{Feeds, How, Index, Wanted, WatchId};
 use crate::k8s::lean::{
     Role, Watched, WatchedConfigMap, WatchedSecret, WatchedWorkload, source_resource, workload_resource,
 };
 use crate::k8s::pulse::Pulses;
 use crate::k8s::watch::{Seen, Served, Target, Watching, follow};
-use crate::ops::Metrics;
 use crate::queue::Queue;
+use crate::reader::Reader;
 use crate::watch::health::Troubles;
+use crate::watch::observer::WatchObserver;
 
 /// Releases of Helm are Secrets, large and many, and no pod uses one.
 const NO_HELM_RELEASES: &str = "type!=helm.sh/release.v1";
@@ -27,13 +27,13 @@ const NO_HELM_RELEASES: &str = "type!=helm.sh/release.v1";
 #[derive(Clone)]
 pub struct Feed {
     /// The index is in it.
-    pub context: Arc<Context>,
+    pub reader: Arc<Reader>,
     /// What has to be decided.
     pub queue: Arc<Queue<WorkloadRef>>,
     /// What has to be read.
     pub reading: Arc<Queue<Wanted>>,
-    /// Troubles are counted here.
-    pub metrics: Metrics,
+    /// Told of troubles.
+    pub observer: Arc<dyn WatchObserver>,
     /// Told when a list of workloads is complete, and after each event when all are, for those who wait.
     pub progress: Arc<Notify>,
     /// Which watches are to be open, and what comes of them.
@@ -64,7 +64,7 @@ impl Feed {
 
     /// Announces a watch. `last_watched`: up to when a Windlass watched before.
     pub fn announce(&self, feeds: Feeds, scope: Option<Namespace>, last_watched: Option<Second>) -> Announced {
-        let watch = self.context.index().add_watch(feeds, scope.clone(), last_watched);
+        let watch = self.reader.index().add_watch(feeds, scope.clone(), last_watched);
         Announced {
             watch,
             feeds,
@@ -121,7 +121,7 @@ impl Feed {
             // Followed by whoever announces them.
             Feeds::Policies { .. } | Feeds::Namespaces => {}
         }
-        self.context.index().end_watch(watch);
+        self.reader.index().end_watch(watch);
         self.progress.notify_one();
     }
 
@@ -135,15 +135,15 @@ impl Feed {
             + Send
             + 'static,
     {
-        let target = target(self.context.client.clone(), scope.as_ref(), source_resource(kind));
+        let target = target(self.reader.client.clone(), scope.as_ref(), source_resource(kind));
         let plural = match kind {
             SourceKind::ConfigMap => "configmaps",
             SourceKind::Secret => "secrets",
         };
-        let mut troubles = Troubles::new(plural, scope, self.metrics.clone());
+        let mut troubles = Troubles::new(plural, scope, self.observer.clone());
         follow::<K>(target, watching, |seen| {
-            let now = self.context.clock.now();
-            let mut index = self.context.index();
+            let now = self.reader.clock.now();
+            let mut index = self.reader.index();
             let touched = match seen {
                 Seen::ListStart => {
                     index.list_start(watch);
@@ -154,7 +154,7 @@ impl Feed {
                     troubles.over();
                     let touched = index.apply_source(watch, object.into_source(), How::Watched, now);
                     if !touched.is_empty() {
-                        self.metrics.change(kind.word());
+                        self.observer.changed(kind);
                     }
                     touched
                 }
@@ -163,7 +163,7 @@ impl Feed {
                     let source = object.into_source();
                     let touched = index.remove_source(watch, &source.reference, Some(source.version), now);
                     if !touched.is_empty() {
-                        self.metrics.change(kind.word());
+                        self.observer.changed(kind);
                     }
                     touched
                 }
@@ -182,11 +182,11 @@ impl Feed {
     }
 
     async fn workloads(&self, watch: WatchId, kind: KindId, scope: Option<Namespace>, watching: Watching) {
-        let target = target(self.context.client.clone(), scope.as_ref(), workload_resource(kind));
-        let mut troubles = Troubles::new(kind.row().plural, scope, self.metrics.clone());
+        let target = target(self.reader.client.clone(), scope.as_ref(), workload_resource(kind));
+        let mut troubles = Troubles::new(kind.row().plural, scope, self.observer.clone());
         follow::<WatchedWorkload>(target, watching, |seen| {
-            let now = self.context.clock.now();
-            let mut index = self.context.index();
+            let now = self.reader.clock.now();
+            let mut index = self.reader.index();
             let mut touched = Vec::new();
             match seen {
                 Seen::ListStart => index.list_start(watch),

@@ -1,11 +1,15 @@
 //! Opening all watches, in an order in which nothing is decided too early.
 
+pub mod baselines;
 pub mod crds;
 pub mod fetch;
 pub mod health;
 pub mod ingest;
 pub mod namespaces;
+pub mod observer;
 pub mod policies;
+#[cfg(test)]
+mod tests;
 pub mod workloads;
 
 use std::sync::Arc;
@@ -28,7 +32,7 @@ pub async fn open(scope: &Scope, feed: &Feed, last_watched: Option<Second>) -> J
     let mut watches = JoinSet::new();
     let gained = Arc::<Gained>::default();
     if let Some(selector) = &scope.namespace_selector {
-        feed.context.index().select_namespaces();
+        feed.reader.index().select_namespaces();
         let places = Places {
             feed: feed.clone(),
             selector: selector.clone(),
@@ -99,7 +103,7 @@ pub async fn open(scope: &Scope, feed: &Feed, last_watched: Option<Second>) -> J
 pub(crate) async fn until(feed: &Feed, holds: impl Fn(&Index) -> bool) {
     loop {
         let progress = feed.progress.notified();
-        if holds(&feed.context.index()) {
+        if holds(&feed.reader.index()) {
             return;
         }
         progress.await;

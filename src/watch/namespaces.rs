@@ -61,12 +61,12 @@ impl Places {
     /// Watches for ever.
     pub async fn watch(self) {
         let row = resource("", "v1", "Namespace", "namespaces");
-        let namespaces = target(self.feed.context.client.clone(), None, row);
+        let namespaces = target(self.feed.reader.client.clone(), None, row);
         let watching = Watching {
             labels: Some(self.selector.clone()),
             ..self.feed.watching("namespaces")
         };
-        let mut troubles = Troubles::new("namespaces", None, self.feed.metrics.clone());
+        let mut troubles = Troubles::new("namespaces", None, self.feed.observer.clone());
         let mut first = true;
         let mut listed: HashSet<Namespace> = HashSet::new();
         let wanted = |object: &WatchedName| {
@@ -78,14 +78,14 @@ impl Places {
             Seen::Listed(object) => listed.extend(wanted(&object)),
             Seen::ListEnd => {
                 troubles.over();
-                let known = self.feed.context.index().taken_up();
+                let known = self.feed.reader.index().taken_up();
                 for lost in known.iter().filter(|known| !listed.contains(*known)) {
                     self.let_go(lost);
                 }
                 for name in listed.drain() {
                     if first {
                         // Nothing has been watched yet, so nothing has to be listed again.
-                        let mut index = self.feed.context.index();
+                        let mut index = self.feed.reader.index();
                         index.take_up(&name, Stage::Sources);
                         index.take_up(&name, Stage::Workloads);
                     } else {
@@ -113,14 +113,14 @@ impl Places {
     }
 
     fn gain(&self, namespace: Namespace) {
-        if self.feed.context.index().take_up(&namespace, Stage::Sources) {
+        if self.feed.reader.index().take_up(&namespace, Stage::Sources) {
             info!(%namespace, "taken up: it has the labels of --namespace-selector");
             self.gained.push(namespace);
         }
     }
 
     fn let_go(&self, namespace: &Namespace) {
-        let mut index = self.feed.context.index();
+        let mut index = self.feed.reader.index();
         if index.taken_up().contains(namespace) {
             info!(%namespace, "let go: it has not the labels of --namespace-selector any more");
             index.let_go(namespace);
@@ -140,20 +140,20 @@ pub async fn take_up(
         gained.changed.notified().await;
         tokio::time::sleep(GATHER).await;
         let names = gained.take();
-        let begun = feed.context.index().source_lists_begun();
+        let begun = feed.reader.index().source_lists_begun();
         for relist in &sources {
             relist.notify_one();
         }
         loop {
             let progress = feed.progress.notified();
-            if feed.context.index().have_listed_since(&begun) {
+            if feed.reader.index().have_listed_since(&begun) {
                 break;
             }
             progress.await;
         }
-        let known = feed.context.index().taken_up();
+        let known = feed.reader.index().taken_up();
         for name in names.iter().filter(|name| known.contains(name)) {
-            feed.context.index().take_up(name, Stage::Workloads);
+            feed.reader.index().take_up(name, Stage::Workloads);
         }
         workloads.all();
     }

@@ -141,7 +141,7 @@ impl Policies {
     pub async fn listed(&self) {
         loop {
             let progress = self.feed.progress.notified();
-            if self.feed.context.index().has_policies() {
+            if self.feed.reader.index().has_policies() {
                 return;
             }
             progress.await;
@@ -160,14 +160,14 @@ impl Policies {
     }
 
     async fn find(&self, kind: Kind) -> Result<Option<()>, ApiError> {
-        let context = &self.feed.context;
+        let reader = &self.feed.reader;
         let row = kind.row();
-        let plural = discovery::plural(&context.client, &row.group, &row.version, &row.kind, context.timeout).await?;
+        let plural = discovery::plural(&reader.client, &row.group, &row.version, &row.kind, reader.timeout).await?;
         Ok(plural.map(|_| ()))
     }
 
     fn announce(&self, kind: Kind) -> Vec<Announced> {
-        let mut index = self.feed.context.index();
+        let mut index = self.feed.reader.index();
         if index.serve_policies() && index.started() {
             // No labels were kept so far.
             self.relist.notify_one();
@@ -240,7 +240,7 @@ impl Policies {
     /// What is not served does not exist.
     fn let_go(&self, announced: &Announced) {
         let Announced { watch, what, scope } = announced;
-        let mut index = self.feed.context.index();
+        let mut index = self.feed.reader.index();
         if let What::Policies(kind) = *what {
             self.keep_only(&HashSet::new(), &mut index, kind, scope.as_ref());
         }
@@ -268,8 +268,8 @@ impl Policies {
 
     /// Ends when the kind is not served any more.
     async fn policies(&self, watch: WatchId, kind: Kind, scope: Option<Namespace>) {
-        let target = target(self.feed.context.client.clone(), scope.as_ref(), kind.row());
-        let mut troubles = Troubles::new(kind.plural(), scope.clone(), self.feed.metrics.clone());
+        let target = target(self.feed.reader.client.clone(), scope.as_ref(), kind.row());
+        let mut troubles = Troubles::new(kind.plural(), scope.clone(), self.feed.observer.clone());
         let mut listed: HashSet<PolicyRef> = HashSet::new();
         let watching = Watching {
             fields: self.feed.excluded.clone().filter(|_| kind == Kind::OfNamespaces),
@@ -280,7 +280,7 @@ impl Policies {
         loop {
             let missing = Notify::new();
             let following = follow::<WatchedPolicy>(target.clone(), watching.clone(), |seen| {
-                let mut index = self.feed.context.index();
+                let mut index = self.feed.reader.index();
                 match seen {
                     Seen::ListStart => {
                         listed.clear();
@@ -294,7 +294,7 @@ impl Policies {
                     Seen::ListEnd => {
                         troubles.over();
                         self.keep_only(&listed, &mut index, kind, scope.as_ref());
-                        index.list_end(watch, self.feed.context.clock.now());
+                        index.list_end(watch, self.feed.reader.clock.now());
                         self.feed.progress.notify_one();
                         right.is_there();
                     }
@@ -333,13 +333,13 @@ impl Policies {
     /// Ends only when dropped.
     async fn namespaces(&self, watch: WatchId) {
         let row = resource("", "v1", "Namespace", "namespaces");
-        let target = target(self.feed.context.client.clone(), None, row);
-        let mut troubles = Troubles::new("namespaces", None, self.feed.metrics.clone());
+        let target = target(self.feed.reader.client.clone(), None, row);
+        let mut troubles = Troubles::new("namespaces", None, self.feed.observer.clone());
         let mut right = Right::new("namespaces", self.may_do_without(None));
         loop {
             let missing = Notify::new();
             let following = follow::<WatchedName>(target.clone(), self.feed.watching("namespaces"), |seen| {
-                let mut index = self.feed.context.index();
+                let mut index = self.feed.reader.index();
                 match seen {
                     Seen::ListStart => index.list_start(watch),
                     Seen::Listed(object) | Seen::Changed(object) => {
@@ -350,7 +350,7 @@ impl Policies {
                     }
                     Seen::ListEnd => {
                         troubles.over();
-                        index.list_end(watch, self.feed.context.clock.now());
+                        index.list_end(watch, self.feed.reader.clock.now());
                         self.feed.progress.notify_one();
                         right.is_there();
                     }
@@ -376,7 +376,7 @@ impl Policies {
 
     /// Decides without what may not be read, and waits until it is time to try again.
     async fn do_without(&self, watch: WatchId, right: &mut Right) {
-        self.feed.context.index().wait_no_more_for(watch);
+        self.feed.reader.index().wait_no_more_for(watch);
         self.feed.progress.notify_one();
         tokio::time::sleep(right.try_again_after()).await;
     }

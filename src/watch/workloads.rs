@@ -96,8 +96,8 @@ impl Kinds {
             WorkloadKind::BuiltIn(kind) => (kind.row().group, kind.row().version, kind.row().kind),
             WorkloadKind::Described(described) => (&*described.group, &*described.version, &*described.kind),
         };
-        let context = &self.feed.context;
-        let plural = discovery::plural(&context.client, group, version, kind, context.timeout).await?;
+        let reader = &self.feed.reader;
+        let plural = discovery::plural(&reader.client, group, version, kind, reader.timeout).await?;
         Ok(plural.map(|plural| wanted.row(&plural)))
     }
 

@@ -2,7 +2,7 @@
 //!
 //! A name is followed to where it is defined: who imports what `a` re-exports of `a::b` imports `a::b`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::modules::{Module, Modules};
 
@@ -169,6 +169,30 @@ fn reached(next: &[Vec<usize>], from: usize) -> BTreeSet<usize> {
         left.extend(next[module].iter().filter(|to| reached.insert(**to)));
     }
     reached
+}
+
+/// The shortest way by imports from one of these modules to one of those, both ends included.
+pub fn way(
+    imports: &Imports,
+    is_start: impl Fn(&[String]) -> bool,
+    is_end: impl Fn(&[String]) -> bool,
+) -> Vec<Vec<String>> {
+    let mut next: BTreeMap<&[String], Vec<&[String]>> = BTreeMap::new();
+    for (from, to) in imports.keys() {
+        next.entry(from).or_default().push(to);
+    }
+    let starts = next.keys().copied().filter(|module| is_start(module));
+    let mut ways: VecDeque<Vec<&[String]>> = starts.map(|module| vec![module]).collect();
+    let mut seen: BTreeSet<&[String]> = ways.iter().flatten().copied().collect();
+    while let Some(way) = ways.pop_front() {
+        let Some(last) = way.last().copied() else { continue };
+        if is_end(last) {
+            return way.into_iter().map(<[String]>::to_vec).collect();
+        }
+        let further = next.get(last).into_iter().flatten().filter(|to| seen.insert(to));
+        ways.extend(further.map(|to| [&*way, &[*to]].concat()));
+    }
+    Vec::new()
 }
 
 /// The imports among these modules, one a line, by file.

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use crate::graph::{Imports, cycles, imports, shown};
+use crate::graph::{Imports, cycles, imports, shown, way};
 use crate::modules::{Crate, Modules};
 
 const CRATES: [Crate; 3] = [
@@ -53,19 +53,23 @@ const BINARY: &[Row] = &[
         ],
     ),
     (
+        "reader",
+        &["clock", "index", "windlass_core::content", "windlass_core::decide"],
+    ),
+    (
         "watch",
         &[
             "backoff",
-            "context",
             "index",
             "k8s::discovery",
             "k8s::error",
+            "k8s::evidence",
             "k8s::lean",
             "k8s::pulse",
             "k8s::read",
             "k8s::watch",
-            "ops::metrics",
             "queue",
+            "reader",
             "scope",
             "windlass_core::policy",
             "windlass_core::types",
@@ -75,10 +79,10 @@ const BINARY: &[Row] = &[
     (
         "reconcile::gather",
         &[
-            "context",
             "index",
             "k8s::error",
             "k8s::evidence",
+            "reader",
             "windlass_core::annotation",
             "windlass_core::decide",
             "windlass_core::policy",
@@ -89,10 +93,19 @@ const BINARY: &[Row] = &[
     ),
     ("config", &["ops", "scope", "windlass_core"]),
     ("election", &["clock", "k8s", "ops", "windlass_core"]),
-    ("context", &["clock", "election", "index", "windlass_core"]),
+    ("context", &["election", "reader", "windlass_core"]),
     (
         "in_place",
-        &["config", "context", "index", "k8s", "ops", "queue", "windlass_core"],
+        &[
+            "config",
+            "context",
+            "index",
+            "k8s",
+            "ops",
+            "queue",
+            "reader",
+            "windlass_core",
+        ],
     ),
     ("reconcile::outcome", &["k8s", "windlass_core"]),
     (
@@ -104,6 +117,7 @@ const BINARY: &[Row] = &[
             "k8s",
             "ops",
             "queue",
+            "reader",
             "reconcile::outcome",
             "watch",
             "windlass_core",
@@ -119,6 +133,7 @@ const BINARY: &[Row] = &[
             "k8s",
             "ops",
             "queue",
+            "reader",
             "report",
             "windlass_core",
         ],
@@ -135,6 +150,7 @@ const BINARY: &[Row] = &[
             "k8s",
             "ops",
             "queue",
+            "reader",
             "reconcile",
             "report",
             "scope",
@@ -254,6 +270,31 @@ const LIBRARIES: &[Row] = &[
     ),
 ];
 
+/// What a decision is made with. Somebody who only wants to know what would be decided runs no more than this.
+const READS: &[&str] = &["reader", "index", "watch", "reconcile::gather"];
+
+/// What writes, counts, or waits for a turn to write. Nothing that a decision is made with comes to it, by whatever
+/// way.
+const WRITES: &[&str] = &[
+    "config",
+    "context",
+    "controller",
+    "election",
+    "in_place",
+    "k8s::events",
+    "k8s::heartbeat",
+    "k8s::keyring",
+    "k8s::lease",
+    "k8s::patch",
+    "k8s::pods",
+    "k8s::policy_status",
+    "ops",
+    "report",
+    "windlass_core::governor",
+    "windlass_core::lease",
+    "windlass_core::notice",
+];
+
 /// Circles that are known, with the reason.
 const KNOWN: &[(&[&str], &str)] = &[(
     &["cli::args", "cli::config", "cli::config::notify"],
@@ -354,6 +395,23 @@ fn a_row_of_the_binary_imports_only_from_rows_above() {
             );
         }
     }
+}
+
+#[test]
+fn what_a_decision_is_made_with_comes_to_nothing_that_writes() {
+    let (modules, imports) = &*CODE;
+    let is_one_of = |module: &[String], names: &[&str]| names.iter().any(|name| is_below(&named(module), name));
+    for name in READS.iter().chain(WRITES) {
+        let is_there = modules.all.keys().any(|module| named(module) == *name);
+        assert!(is_there, "there is no module {name}");
+    }
+    let way = way(
+        imports,
+        |module| is_one_of(module, READS),
+        |module| is_one_of(module, WRITES),
+    );
+    let shown: Vec<String> = way.iter().map(|module| named(module)).collect();
+    assert!(way.is_empty(), "{}", shown.join(" imports "));
 }
 
 #[test]

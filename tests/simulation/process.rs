@@ -26,13 +26,15 @@ use super::cluster::{Event, Fact, Millis, Stream, wall};
 use super::world::World;
 use crate::context::Context;
 use crate::controller::startup;
+use crate::election::Leading;
 use crate::k8s::lean::{Watched as _, WatchedConfigMap, WatchedName, WatchedPolicy, WatchedSecret, WatchedWorkload};
 use crate::ops::Metrics;
+use crate::reader::Reader;
 use crate::reconcile::dry_run::Rehearsals;
 use crate::reconcile::observe::Observer;
-use crate::watch::fetch;
 use crate::watch::ingest::{Feed, apply};
 use crate::watch::until;
+use crate::watch::{baselines, fetch};
 
 /// Thousands of series, which nobody looks at here.
 static METRICS: OnceLock<Metrics> = OnceLock::new();
@@ -64,9 +66,12 @@ impl Process {
         let clock = wall(now) + jiff::SignedDuration::from_millis(skew);
         let context = Arc::new(Context {
             governor: std::sync::Mutex::new(Governor::new(max_parallel)),
-            timeout: Duration::from_secs(8),
-            clock: Clock::at(clock),
-            ..fixtures::context(Index::new(Rules::default()), api::client(world))
+            reader: Arc::new(Reader {
+                timeout: Duration::from_secs(8),
+                clock: Clock::at(clock),
+                ..fixtures::reader(Index::new(Rules::default()), api::client(world))
+            }),
+            leading: Leading::alone(),
         });
         let metrics = METRICS.get_or_init(crate::report::labels::metrics).clone();
         let (events, mut queued) = mpsc::channel(1024);
@@ -81,10 +86,10 @@ impl Process {
             resync: Duration::from_mins(10),
         });
         let feed = Feed {
-            context: context.clone(),
+            reader: context.reader.clone(),
             queue: reconciler.queue.clone(),
             reading: reconciler.reading.clone(),
-            metrics,
+            observer: Arc::new(metrics),
             progress: Arc::default(),
             pulses: crate::k8s::pulse::Pulses::default(),
             excluded: None,
@@ -130,7 +135,7 @@ impl Process {
 
 /// Lists, then works: as the real one begins.
 async fn live(world: Arc<World>, feed: Feed, reconciler: Arc<Reconciler>, last_watched: Option<Second>, workers: u64) {
-    let context = feed.context.clone();
+    let context = reconciler.context.clone();
     let relist = Arc::<Notify>::default();
     let mut tasks = JoinSet::new();
     let mut announced = Vec::new();
@@ -162,7 +167,7 @@ async fn live(world: Arc<World>, feed: Feed, reconciler: Arc<Reconciler>, last_w
         tasks.spawn(watching.run());
     }
     until(&feed, Index::started).await;
-    startup::recover_baselines(&context, &[]).await;
+    baselines::recover(&context, &[]).await;
     startup::find_rolling(&context);
     for (workload, _) in context.index().workloads() {
         feed.queue.push(workload.clone());
@@ -248,7 +253,7 @@ impl Watching {
     }
 
     fn index(&self) -> std::sync::MutexGuard<'_, Index> {
-        self.feed.context.index()
+        self.feed.reader.index()
     }
 
     async fn list(&self) -> u64 {
@@ -259,7 +264,7 @@ impl Watching {
             self.deliver(event, How::Listed);
         }
         self.drop_policies(&events);
-        let now = self.feed.context.clock.now();
+        let now = self.feed.reader.clock.now();
         let mut index = self.index();
         let touched = index.list_end(self.watch, now);
         self.go_on(&mut index, touched);
@@ -298,7 +303,7 @@ impl Watching {
     }
 
     fn deliver(&self, event: &Event, how: How) {
-        let now = self.feed.context.clock.now();
+        let now = self.feed.reader.clock.now();
         let at = self.world.now();
         self.world.look(|state| {
             state.checks.show(at, event);

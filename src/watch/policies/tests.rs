@@ -6,13 +6,14 @@ use tower_test::mock;
 use super::*;
 use crate::fixtures;
 use crate::index::Rules;
+use crate::watch::observer::Uncounted;
 
 fn feed(client: kube::Client) -> Feed {
     Feed {
-        context: Arc::new(fixtures::context(Index::new(Rules::default()), client)),
+        reader: Arc::new(fixtures::reader(Index::new(Rules::default()), client)),
         queue: Arc::default(),
         reading: Arc::default(),
-        metrics: fixtures::metrics(),
+        observer: Arc::new(Uncounted),
         progress: Arc::default(),
         pulses: crate::k8s::pulse::Pulses::default(),
         excluded: None,
@@ -62,7 +63,7 @@ async fn policies_hold_until_it_is_certain_that_they_are_not_served() {
 
     let (service, mut handle) = mock::pair::<Request<Body>, Response<Body>>();
     let feed = feed(kube::Client::new(service, "default"));
-    let context = feed.context.clone();
+    let reader = feed.reader.clone();
     let policies = Policies::new(feed, vec![None], ClusterPolicies::Required, Relists::default());
     let announced = policies.announce(Kind::OfCluster).remove(0);
     let server = tokio::spawn(async move {
@@ -70,7 +71,7 @@ async fn policies_hold_until_it_is_certain_that_they_are_not_served() {
         for (path, code, body) in script {
             let (request, send) = handle.next_request().await.expect("a call");
             assert_eq!(request.uri().path(), path);
-            known.push(context.index().policies().count());
+            known.push(reader.index().policies().count());
             let response = Response::builder().status(code).body(Body::from(body.into_bytes()));
             send.send_response(response.expect("a response"));
         }
@@ -82,7 +83,7 @@ async fn policies_hold_until_it_is_certain_that_they_are_not_served() {
         [vec![0], vec![1; 11]].concat()
     );
     policies.let_go(&announced);
-    assert_eq!(policies.feed.context.index().policies().count(), 0);
+    assert_eq!(policies.feed.reader.index().policies().count(), 0);
 }
 
 const FORBIDDEN: &str =
@@ -99,11 +100,11 @@ async fn watch_for(
     let begun = Instant::now();
     let (service, mut handle) = mock::pair::<Request<Body>, Response<Body>>();
     let feed = feed(kube::Client::new(service, "default"));
-    let context = feed.context.clone();
+    let reader = feed.reader.clone();
     let scopes = vec![Some(Namespace::from("shop"))];
     let policies = Policies::new(feed, scopes, of_cluster, Relists::default());
     let announced = policies.announce(Kind::OfCluster);
-    context.index().end_watch(announced[1].watch);
+    reader.index().end_watch(announced[1].watch);
     let server = tokio::spawn(async move {
         let mut never = Vec::new();
         while let Some((request, send)) = handle.next_request().await {
@@ -121,12 +122,12 @@ async fn watch_for(
             send.send_response(response.expect("a response"));
         }
     });
-    let known = || context.index().policies().count();
+    let known = || reader.index().policies().count();
     let mut first = None;
     let watching = policies.policies(announced[0].watch, Kind::OfCluster, None);
     let looking = async {
         while begun.elapsed() < length {
-            if first.is_none() && context.index().has_policies() {
+            if first.is_none() && reader.index().has_policies() {
                 first = Some((begun.elapsed().as_secs(), known()));
             }
             tokio::time::sleep(Duration::from_millis(100)).await;

@@ -10,7 +10,7 @@ use crate::k8s::mock::{Answer, Api};
 const LIST: &str = "GET /apis/apps/v1/replicasets?&limit=100";
 
 /// Knows a Deployment `web` without a baseline.
-fn context(api: &Api) -> Context {
+fn reader(api: &Api) -> Reader {
     let mut index = Index::new(Rules::default());
     let watch = index.add_watch(Feeds::Workloads(DEPLOYMENT), None, None);
     let object = json!({
@@ -27,11 +27,11 @@ fn context(api: &Api) -> Context {
         How::Listed,
         jiff::Timestamp::now(),
     );
-    fixtures::context(index, api.client())
+    fixtures::reader(index, api.client())
 }
 
-fn searched(context: &Context) -> bool {
-    let index = context.index();
+fn searched(reader: &Reader) -> bool {
+    let index = reader.index();
     index.workloads().all(|(_, entry)| entry.searched)
 }
 
@@ -39,10 +39,10 @@ fn searched(context: &Context) -> bool {
 async fn a_list_of_revisions_that_makes_no_sense_is_not_waited_for() {
     for (code, body) in [(200, json!({ "items": 7 })), (403, json!({ "message": "no right" }))] {
         let api = Api::expecting([(LIST, Answer { code, body })]);
-        let context = context(&api);
-        recover_baselines(&context, &[]).await;
-        assert!(!searched(&context), "it asks for itself");
-        drop(context);
+        let reader = reader(&api);
+        recover(&reader, &[]).await;
+        assert!(!searched(&reader), "it asks for itself");
+        drop(reader);
         api.finish().await;
     }
 }
@@ -55,9 +55,9 @@ async fn an_api_server_that_is_away_is_waited_for() {
     };
     let list = Answer::ok(json!({ "metadata": {}, "items": [] }));
     let api = Api::expecting([(LIST, away), (LIST, list)]);
-    let context = context(&api);
-    recover_baselines(&context, &[]).await;
-    assert!(searched(&context));
-    drop(context);
+    let reader = reader(&api);
+    recover(&reader, &[]).await;
+    assert!(searched(&reader));
+    drop(reader);
     api.finish().await;
 }
