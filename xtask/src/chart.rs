@@ -1,6 +1,6 @@
 //! `cargo xtask chart`: everything that can be wrong with the Helm chart.
 
-use std::{path::Path, process::Command, time::Instant};
+use std::{path::Path, process::Command};
 
 use anyhow::Result;
 
@@ -9,7 +9,7 @@ use crate::{
     helm::{self, Programs},
     machine::{self, Tool},
     say,
-    test::Summary,
+    test::{Stopwatch, Summary},
     workspace::{self, root},
 };
 
@@ -20,27 +20,26 @@ const TESTS: &str = "chart";
 pub fn run() -> Result<()> {
     machine::require(&[Tool::Go])?;
     let mut summary = Summary::default();
-    let started = Instant::now();
+    let stopwatch = Stopwatch::start();
     let devcluster = devcluster::build()?;
     let programs = helm::build()?;
-    summary.add("built what it needs", started.elapsed(), true);
+    summary.add("built what it needs", stopwatch.took(), true);
     static_checks(&mut summary, &programs)?;
     say::step("Rendered, on a real API server");
     let mut command = workspace::cargo();
     command
-        .args(["test", "--package", "windlass", "--test", "it", TESTS])
+        .args(["test", "--workspace", "--test", "it", TESTS])
         .env(devcluster::OVERRIDE, &devcluster)
         .env(helm::VARIABLE, &programs.helm);
-    summary.run("the chart on a real API server", command)?;
+    summary.run("the chart on a real API server", &command)?;
     summary.print()
 }
 
 /// What needs no API server: lint, and the unit tests of all switches.
 pub fn static_checks(summary: &mut Summary, programs: &Programs) -> Result<()> {
-    say::step("The chart: lint and unit tests");
     let chart = root().join("charts/windlass");
-    summary.run("helm lint", command(&programs.helm, &["lint", "--strict"], &chart))?;
-    summary.run("helm unittest", command(&programs.unittest, &["--strict"], &chart))
+    summary.run("helm lint", &command(&programs.helm, &["lint", "--strict"], &chart))?;
+    summary.run("helm unittest", &command(&programs.unittest, &["--strict"], &chart))
 }
 
 fn command(program: &Path, arguments: &[&str], chart: &Path) -> Command {

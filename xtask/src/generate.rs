@@ -3,7 +3,7 @@
 use std::{
     fmt::Write as _,
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -21,6 +21,9 @@ pub struct Options {
     /// Write nothing; fail when a file is not what it would be.
     #[arg(long)]
     pub check: bool,
+    /// Ask this program, which was built from these sources, instead of building it.
+    #[arg(long, hide = true)]
+    pub windlass: Option<PathBuf>,
 }
 
 /// A generated file and what makes its content from the binary.
@@ -66,8 +69,12 @@ const FILES: &[Generated] = &[
 
 /// Writes or checks all of them.
 pub fn run(options: &Options) -> Result<()> {
-    say::step("Building windlass");
-    let windlass = workspace::build("windlass", Profile::Dev)?;
+    let windlass = if let Some(windlass) = &options.windlass {
+        windlass.clone()
+    } else {
+        say::step("Building windlass");
+        workspace::build("windlass", Profile::Dev)?
+    };
     let mut outdated = Vec::new();
     for Generated { path, content } in FILES {
         let fresh = content(&windlass).with_context(|| format!("generate {path}"))?;

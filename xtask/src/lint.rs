@@ -1,13 +1,13 @@
 //! `cargo xtask lint`: what can be said about the code without running it.
 
-use std::{process::Command, time::Instant};
+use std::process::Command;
 
 use anyhow::{Context, Result};
 
 use crate::{
     machine::{self, Tool},
     say,
-    test::{Summary, go},
+    test::{Stopwatch, Summary, go},
     tools,
     workspace::{self, root},
 };
@@ -18,10 +18,10 @@ pub fn run() -> Result<()> {
     let mut summary = Summary::default();
 
     say::step("Rust: format and lints");
-    summary.run("cargo fmt --check", cargo(&["fmt", "--all", "--check"]))?;
+    summary.run("cargo fmt --check", &cargo(&["fmt", "--all", "--check"]))?;
     summary.run(
         "cargo clippy",
-        cargo(&[
+        &cargo(&[
             "clippy",
             "--workspace",
             "--all-targets",
@@ -36,7 +36,7 @@ pub fn run() -> Result<()> {
     let agent = ["--package", "windlass", "--no-default-features", "--features", "agent"];
     summary.run(
         "cargo clippy, the agent alone",
-        cargo(
+        &cargo(
             &[
                 &["clippy", "--all-targets", "--quiet"],
                 &agent[..],
@@ -49,16 +49,16 @@ pub fn run() -> Result<()> {
 
     say::step("Go: format and vet (the first time as slow as building the embedded Kubernetes)");
     gofmt(&mut summary)?;
-    summary.run("go vet", go(&["vet"]))?;
+    summary.run("go vet", &go(&["vet"]))?;
 
     say::step("Workflows");
-    summary.run("actionlint", actionlint())?;
+    summary.run("actionlint", &actionlint())?;
 
     say::step("Dependencies: licences, bans, sources");
     let mut deny = Command::new(tools::DENY.install()?);
     // Advisories are fetched from the network and change under our feet: a run of their own.
     deny.args(["check", "licenses", "bans", "sources"]).current_dir(root());
-    summary.run("cargo deny", deny)?;
+    summary.run("cargo deny", &deny)?;
     summary.print()
 }
 
@@ -72,7 +72,7 @@ fn cargo(arguments: &[&str]) -> Command {
 fn without_kubernetes(summary: &mut Summary, agent: &[&str]) -> Result<()> {
     // The rules bring times and schedules along; the linker leaves out what the agent does not call.
     const TOO_MUCH: &[&str] = &["kube", "kube-client", "k8s-openapi", "schemars", "rustls"];
-    let started = Instant::now();
+    let stopwatch = Stopwatch::start();
     let output = cargo(&[&["tree", "--edges", "normal", "--prefix", "none"], agent].concat())
         .output()
         .context("run cargo tree")?;
@@ -83,7 +83,7 @@ fn without_kubernetes(summary: &mut Summary, agent: &[&str]) -> Result<()> {
         say::note(format_args!("the agent alone depends on {name}"));
     }
     let passed = output.status.success() && found.is_empty();
-    summary.add("the agent without Kubernetes", started.elapsed(), passed);
+    summary.add("the agent without Kubernetes", stopwatch.took(), passed);
     Ok(())
 }
 
@@ -100,7 +100,7 @@ fn actionlint() -> Command {
 
 /// `gofmt -l` names the files and ends with 0 all the same.
 fn gofmt(summary: &mut Summary) -> Result<()> {
-    let started = Instant::now();
+    let stopwatch = Stopwatch::start();
     let output = Command::new("gofmt")
         .args(["-l", "tests/cluster"])
         .current_dir(root())
@@ -110,6 +110,6 @@ fn gofmt(summary: &mut Summary) -> Result<()> {
     for name in names.lines() {
         say::note(format_args!("not formatted: {name} (gofmt -w {name})"));
     }
-    summary.add("gofmt", started.elapsed(), output.status.success() && names.is_empty());
+    summary.add("gofmt", stopwatch.took(), output.status.success() && names.is_empty());
     Ok(())
 }

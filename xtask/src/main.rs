@@ -6,6 +6,7 @@ mod chart;
 mod client;
 mod cluster;
 mod controller;
+mod cpu;
 mod demo;
 mod devcluster;
 mod generate;
@@ -43,7 +44,7 @@ struct Arguments {
 enum Command {
     /// Show on a real API server what Windlass does (half a minute, once everything is built).
     Demo(demo::Options),
-    /// Run every test (1 to 5 minutes, once everything is built).
+    /// Run every test (20 minutes on two cores, once everything is built).
     Test(test::Options),
     /// Check formatting, lints and licences (about 1 minute, once everything is built).
     Lint,
@@ -58,17 +59,23 @@ enum Command {
     /// A Kubernetes to try things on: API server, controllers, scheduler and a node without containers.
     #[command(subcommand)]
     Cluster(cluster::Command),
+    /// The images that the tests install.
+    #[command(hide = true)]
+    TestImages,
     /// The bare controller that `bench` compares with.
     #[command(hide = true)]
     BenchFloor(bench::FloorOptions),
     /// Run a program that ends when its parent does.
     #[command(hide = true)]
     Child(process::ChildOptions),
+    /// Run a program and report the CPU time of all its processes.
+    #[command(hide = true)]
+    Measured(cpu::Options),
 }
 
 fn main() -> ExitCode {
     match run(Arguments::parse().command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("\nerror: {error:#}");
             ExitCode::FAILURE
@@ -76,7 +83,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> Result<()> {
+fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Demo(options) => demo::run(&options),
         Command::Test(options) => test::run(&options),
@@ -86,7 +93,10 @@ fn run(command: Command) -> Result<()> {
         Command::Chart => chart::run(),
         Command::Bench(options) => bench::run(&options),
         Command::Cluster(command) => cluster::run(&command),
+        Command::TestImages => image::for_tests(),
         Command::BenchFloor(options) => bench::run_floor(&options),
         Command::Child(options) => process::become_child(&options),
+        Command::Measured(options) => return cpu::run(&options),
     }
+    .map(|()| ExitCode::SUCCESS)
 }

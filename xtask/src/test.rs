@@ -1,20 +1,35 @@
 //! `cargo xtask test`: everything that can fail, in one command.
+//!
+//! | file | does |
+//! |---|---|
+//! | [`rust`] | the `cargo test` commands |
+//! | [`attempt`] | reads what the test runner says |
+//! | [`summary`] | runs steps, in two lanes, and shows what each took |
+//! | [`slowest`] | the scenarios that take longest |
+//!
+//! Scenarios mostly wait for a cluster. What mostly computes runs beside them, with a lower priority.
 
 mod attempt;
+mod rust;
+mod slowest;
+mod summary;
+#[cfg(test)]
+mod tests;
 
 use std::{
     path::Path,
     process::{Command, Stdio},
-    time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Args;
 
-use self::attempt::Attempt;
+use self::rust::{RustTests, scenarios_at_a_time};
+pub use self::summary::{Stopwatch, Summary};
 use crate::{
-    applications, chart, devcluster, generate, helm, image,
+    applications, chart, devcluster, helm, image,
     machine::{self, Tool},
+    process::OURSELVES,
     say, workspace,
 };
 
@@ -24,9 +39,27 @@ const CROWD: &str = "crowd::";
 /// Tests of the chart installed from the images, which take a cluster of two kinds of nodes for themselves.
 const IN_CLUSTER: &str = "in_cluster::";
 
+// Always with `--workspace`: with one package alone cargo chooses other features of the crates that the
+// packages share, and compiles nearly all of them once more.
+
+/// Scenarios, and the tests of the library on a real API server.
+const SCENARIOS: &[&str] = &["--workspace", "--test", "it"];
+
+/// All other test programs; a test compares with what cargo knows. Examples are only compiled.
+const UNIT_TESTS: &[&str] = &["--workspace", "--lib", "--bins", "--examples", "--test", "agent"];
+
+/// Examples in the documentation.
+const DOCUMENTATION: &[&str] = &["--workspace", "--doc"];
+
+/// Traces are not in the default build.
+const TRACES: &[&str] = &["--workspace", "--features", "windlass/otel", "--lib", "--test", "it"];
+
 /// What to run.
 #[derive(Args)]
 pub struct Options {
+    /// Show this many of the slowest scenarios.
+    #[arg(long, default_value_t = 20, value_name = "COUNT")]
+    slowest: usize,
     /// Arguments for `cargo test`, for example `-- --test it adoption`; only these tests run then.
     #[arg(last = true)]
     arguments: Vec<String>,
@@ -43,81 +76,113 @@ pub fn run(options: &Options) -> Result<()> {
     machine::require(tools)?;
     let mut summary = Summary::default();
 
-    let started = Instant::now();
+    let stopwatch = Stopwatch::start();
     let devcluster = devcluster::build()?;
-    summary.add("embedded Kubernetes built", started.elapsed(), true);
-    let started = Instant::now();
+    summary.add("embedded Kubernetes built", stopwatch.took(), true);
+    let stopwatch = Stopwatch::start();
     let helm = helm::build()?;
-    summary.add("helm built", started.elapsed(), true);
+    summary.add("helm built", stopwatch.took(), true);
     // Those of the tests that need them fail by themselves, and say so.
     if let Err(error) = applications::fetch() {
         say::note(format_args!("no applications to run in pods: {error:#}"));
     }
 
-    if !options.arguments.is_empty() && reaches(IN_CLUSTER, &options.arguments)? {
-        image::for_tests()?;
-    }
     let images = image::folder()?;
+    let times = slowest::file()?;
     let environment = [
         (devcluster::OVERRIDE, &*devcluster),
         (helm::VARIABLE, &*helm.helm),
         (image::FOLDER, &*images),
+        (slowest::VARIABLE, &*times),
     ];
-    let rust = |cargo, arguments: &[String], threads| RustTests {
-        cargo,
-        arguments: arguments.to_vec(),
-        threads,
+    let suite = Suite {
         environment: &environment,
+        helm: &helm,
     };
-
-    say::step("Rust: unit tests, integration tests on a real API server");
-    let others = ["--", "--skip", CROWD, "--skip", IN_CLUSTER].map(str::to_owned);
-    let arguments = if options.arguments.is_empty() {
-        &others[..]
-    } else {
-        &options.arguments
-    };
-    // Integration tests wait for the cluster most of the time: one for each core would take three
-    // times as long.
-    summary.run_rust("cargo test --workspace", &rust(&["--workspace"], arguments, 8))?;
-
     if options.arguments.is_empty() {
-        const IT: &[&str] = &["--package", "windlass", "--test", "it"];
-        say::step("A thousand workloads at once, while nothing else runs");
-        summary.run_rust("a thousand workloads at once", &rust(IT, &[CROWD.to_owned()], 1))?;
-
-        let started = Instant::now();
-        let images = image::for_tests();
-        if let Err(error) = &images {
-            say::note(format_args!("{error:#}"));
+        suite.run(&mut summary)?;
+    } else {
+        if reaches(IN_CLUSTER, &options.arguments)? {
+            image::for_tests()?;
         }
-        summary.add(
-            "cargo xtask image, controller and agent",
-            started.elapsed(),
-            images.is_ok(),
-        );
-        say::step("Installed with helm from the images, on a real node");
-        summary.run_rust("installed with helm", &rust(IT, &[IN_CLUSTER.to_owned()], 1))?;
+        let tests = suite.tests(&["--workspace"], &[], scenarios_at_a_time());
+        let arguments = options.arguments.clone();
+        summary.run_rust("cargo test --workspace", &RustTests { arguments, ..tests })?;
+    }
+    slowest::print(&times, options.slowest)?;
+    summary.print()
+}
 
-        chart::static_checks(&mut summary, &helm)?;
-        say::step("Traces, which are not in the default build");
-        let with_traces = ["--package", "windlass", "--features", "otel", "--lib", "--test", "it"];
-        summary.run_rust("traces", &rust(&with_traces, &["traces::".to_owned()], 2))?;
+/// All tests, and where they find the programs that they run.
+struct Suite<'run> {
+    environment: &'run [(&'run str, &'run Path)],
+    helm: &'run helm::Programs,
+}
 
-        say::step("Generated files");
-        let started = Instant::now();
-        let outcome = generate::run(&generate::Options { check: true });
-        if let Err(error) = &outcome {
-            say::note(format_args!("{error:#}"));
-        }
-        summary.add("cargo xtask generate --check", started.elapsed(), outcome.is_ok());
-
-        say::step("Go: the embedded cluster");
-        for arguments in [&["vet"][..], &["test", "-vet=off"][..]] {
-            summary.run(&format!("go {} (tests/cluster)", arguments.join(" ")), go(arguments))?;
+impl Suite<'_> {
+    fn tests<'run>(&'run self, cargo: &'run [&'run str], arguments: &[&str], threads: usize) -> RustTests<'run> {
+        RustTests {
+            cargo,
+            arguments: arguments.iter().map(|&it| it.to_owned()).collect(),
+            threads,
+            environment: self.environment,
         }
     }
-    summary.print()
+
+    fn run(&self, summary: &mut Summary) -> Result<()> {
+        say::step("Compiling the Rust tests");
+        let stopwatch = Stopwatch::start();
+        // Tests that do not compile fail in their own steps, too.
+        let windlass = workspace::build_tests(&["--workspace"]);
+        if let Err(error) = &windlass {
+            say::note(format_args!("{error:#}"));
+        }
+        summary.add("Rust tests compiled", stopwatch.took(), windlass.is_ok());
+
+        let scenarios = scenarios_at_a_time();
+        say::step(format_args!(
+            "Scenarios on a real API server, {scenarios} at a time; what computes runs beside them"
+        ));
+        summary.run_beside(
+            |front| {
+                let others = ["--", "--skip", CROWD, "--skip", IN_CLUSTER];
+                front.run_rust("scenarios", &self.tests(SCENARIOS, &others, scenarios))
+            },
+            |side| {
+                side.run_rust("unit tests", &self.tests(UNIT_TESTS, &[], 8))?;
+                let images = ours(&["test-images"]);
+                side.run("cargo xtask image, controller and agent", &images)?;
+                side.run_rust("examples in documentation", &self.tests(DOCUMENTATION, &[], 8))?;
+                chart::static_checks(side, self.helm)?;
+                if let Ok(windlass) = &windlass {
+                    let mut generate = ours(&["generate", "--check", "--windlass"]);
+                    generate.arg(windlass);
+                    side.run("cargo xtask generate --check", &generate)?;
+                }
+                side.run("go vet (tests/cluster)", &go(&["vet"]))
+            },
+        )?;
+
+        say::step("A thousand workloads at once, while nothing else runs");
+        summary.run_rust("a thousand workloads at once", &self.tests(SCENARIOS, &[CROWD], 1))?;
+
+        say::step("Installed with helm from the images, on a real node; what computes runs beside it");
+        summary.run_beside(
+            |front| front.run_rust("installed with helm", &self.tests(SCENARIOS, &[IN_CLUSTER], 1)),
+            |side| {
+                // Not earlier: this build puts another `windlass` where the scenarios find theirs.
+                side.run_rust("traces", &self.tests(TRACES, &["traces::"], 2))?;
+                side.run("go test -vet=off (tests/cluster)", &go(&["test", "-vet=off"]))
+            },
+        )
+    }
+}
+
+/// Another command of ours.
+fn ours(arguments: &[&str]) -> Command {
+    let mut command = Command::new(OURSELVES);
+    command.args(arguments);
+    command
 }
 
 /// Whether a test of this module is among those that run with these arguments. The tests themselves tell:
@@ -144,111 +209,4 @@ pub fn go(arguments: &[&str]) -> Command {
         .arg("./...")
         .current_dir(workspace::root().join("tests/cluster"));
     command
-}
-
-/// What was run, how long it took, how it ended.
-#[derive(Default)]
-pub struct Summary(Vec<(String, Duration, bool)>);
-
-impl Summary {
-    /// Runs a command and goes on when it fails: one run shows all that is wrong.
-    pub fn run(&mut self, name: &str, mut command: Command) -> Result<()> {
-        let started = Instant::now();
-        let status = command
-            .stdin(Stdio::null())
-            .status()
-            .with_context(|| format!("run {name}"))?;
-        self.add(name, started.elapsed(), status.success());
-        Ok(())
-    }
-
-    /// Runs Rust tests. Those that fail among all the others run once more, two at a time at most: three
-    /// clusters on two cores are slow enough to make a deadline pass. What passed only then is said, by
-    /// name: it is a test to be mended, but no reason to refuse a change.
-    fn run_rust(&mut self, name: &str, tests: &RustTests<'_>) -> Result<()> {
-        let started = Instant::now();
-        let first = Attempt::run(name, tests.first())?;
-        let again = first.worth_another();
-        if again.is_empty() {
-            self.add(name, started.elapsed(), first.succeeded());
-            return Ok(());
-        }
-        self.add(&format!("{name} (but for {})", again.len()), started.elapsed(), true);
-        let names = again.join(", ");
-        say::step(format_args!("Once more: {names}"));
-        let started = Instant::now();
-        let passed = Attempt::run(name, tests.again(&again))?.proves(&again);
-        let outcome = if passed {
-            format!("UNSTEADY, passed only when run once more: {names}")
-        } else {
-            format!("failed twice: {names}")
-        };
-        self.add(&outcome, started.elapsed(), passed);
-        Ok(())
-    }
-
-    /// Adds something that was done by other means.
-    pub fn add(&mut self, name: &str, time: Duration, passed: bool) {
-        self.0.push((name.to_owned(), time, passed));
-    }
-
-    /// Shows the list; fails when something in it did.
-    pub fn print(&self) -> Result<()> {
-        say::step("Summary");
-        for (name, time, passed) in &self.0 {
-            println!(
-                "  {} {name:<40} {:>12}",
-                if *passed { "✔" } else { "✘" },
-                say::time(*time)
-            );
-        }
-        let failed = self.0.iter().filter(|(.., passed)| !passed).count();
-        if failed > 0 {
-            bail!("{failed} of {} steps failed", self.0.len());
-        }
-        Ok(())
-    }
-}
-
-/// Tests that one `cargo test` runs.
-struct RustTests<'run> {
-    /// What cargo compiles.
-    cargo: &'run [&'run str],
-    /// What narrows them down, and goes to the test runner.
-    arguments: Vec<String>,
-    threads: usize,
-    /// Where they find the programs that they run.
-    environment: &'run [(&'run str, &'run Path)],
-}
-
-impl RustTests<'_> {
-    fn first(&self) -> Command {
-        let mut command = self.command();
-        command.args(&self.arguments);
-        // One means that others would be in its way, whatever somebody prefers for the rest.
-        if self.threads == 1 || std::env::var_os("RUST_TEST_THREADS").is_none() {
-            command.env("RUST_TEST_THREADS", self.threads.to_string());
-        }
-        command
-    }
-
-    fn again(&self, names: &[String]) -> Command {
-        let mut command = self.command();
-        // None of them is in the documentation, whose examples would be compiled.
-        if !self.cargo.contains(&"--test") {
-            command.arg("--tests");
-        }
-        let threads = self.threads.min(2).to_string();
-        command.args(["--", "--exact", "--test-threads", &threads]).args(names);
-        command
-    }
-
-    fn command(&self) -> Command {
-        let mut command = workspace::cargo();
-        command
-            .args(["test", "--no-fail-fast"])
-            .args(self.cargo)
-            .envs(self.environment.iter().copied());
-        command
-    }
 }

@@ -78,12 +78,31 @@ pub fn build(package: &str, profile: Profile) -> Result<PathBuf> {
     executable(&output.stdout, package).with_context(|| format!("cargo did not say where it put {package}"))
 }
 
+/// Compiles the test programs that these arguments of `cargo test` choose, and returns where cargo put the
+/// `windlass` that they run.
+pub fn build_tests(arguments: &[&str]) -> Result<PathBuf> {
+    let mut command = cargo();
+    command.args(["test", "--no-run", "--message-format=json-render-diagnostics"]);
+    let output = command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .context("run cargo test --no-run")?;
+    if !output.status.success() {
+        bail!("compiling the tests failed ({})", output.status);
+    }
+    executable(&output.stdout, "windlass").context("cargo did not say where it put windlass")
+}
+
 /// Where cargo put a binary, by what it says with `--message-format=json-render-diagnostics`.
 pub fn executable(said: &[u8], name: &str) -> Option<PathBuf> {
     String::from_utf8_lossy(said)
         .lines()
         .filter_map(|line| serde_json::from_str::<BuildMessage>(line).ok())
         .filter(|message| message.target.as_ref().is_some_and(|target| target.name == name))
+        // The unit tests of a binary have its name.
+        .filter(|message| !message.profile.as_ref().is_some_and(|profile| profile.test))
         .find_map(|message| message.executable)
 }
 
@@ -94,15 +113,21 @@ pub fn cargo_home() -> Result<PathBuf> {
         .context("there is no home folder, and CARGO_HOME is not set")
 }
 
-/// The two fields we need of cargo's messages, see
+/// The fields we need of cargo's messages, see
 /// <https://doc.rust-lang.org/cargo/reference/external-tools.html#json-messages>.
 #[derive(Deserialize)]
 struct BuildMessage {
     target: Option<BuildTarget>,
+    profile: Option<BuildProfile>,
     executable: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]
 struct BuildTarget {
     name: String,
+}
+
+#[derive(Deserialize)]
+struct BuildProfile {
+    test: bool,
 }

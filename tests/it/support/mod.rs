@@ -25,6 +25,7 @@ pub mod receiver;
 mod report;
 mod rights;
 mod sources;
+mod times;
 mod wait;
 mod ways;
 pub mod webhook;

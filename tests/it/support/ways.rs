@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use super::{
     Test,
     cluster::{self, Borrowed, Server},
-    node,
+    node, times,
 };
 
 /// Where the controller is while a scenario writes.
@@ -77,7 +77,12 @@ pub mod way {
 
 /// Runs one scenario in a namespace of its own.
 fn run(server: Server, when: When, scenario: impl AsyncFnOnce(&Test) + Send) {
-    let here = || run_here(cluster::borrow(server), server, when, scenario);
+    let here = || {
+        let cluster = cluster::borrow(server);
+        // Not before: the first to ask starts the cluster, and others wait until they have it for themselves.
+        let _time = times::Stopwatch::start();
+        run_here(cluster, server, when, scenario);
+    };
     if matches!(server, Server::Node | Server::Installed) {
         let network = cluster::borrow(server).network.clone();
         node::within(&network.expect("it has a real node"), here);

@@ -13,7 +13,7 @@ use super::{
     start::{Running, Site},
     usage::{self, Memory},
 };
-use crate::{kinds::Kind, workloads::Observer};
+use crate::{cpu, kinds::Kind, workloads::Observer};
 
 /// The two, and what has been counted so far.
 pub struct Bench<'a> {
@@ -97,7 +97,7 @@ impl<'a> Bench<'a> {
 
     /// What it has used since its start.
     pub fn cpu(&self, subject: Subject) -> Result<Duration> {
-        usage::cpu(match subject {
+        cpu::of(match subject {
             Subject::Floor => self.pids.floor,
             Subject::Windlass => self.pids.windlass,
         })

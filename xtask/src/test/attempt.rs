@@ -2,7 +2,8 @@
 
 use std::{
     collections::BTreeSet,
-    io::{BufRead as _, BufReader},
+    fs::File,
+    io::{BufRead as _, BufReader, Write as _},
     process::{Command, Stdio},
 };
 
@@ -26,10 +27,9 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// Runs the command to its end, and shows what it prints.
-    pub fn run(name: &str, mut command: Command) -> Result<Self> {
+    /// Runs the command to its end, and writes what it prints into the log, or shows it.
+    pub fn run(name: &str, mut command: Command, mut log: Option<File>) -> Result<Self> {
         let mut child = command
-            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
             .with_context(|| format!("run {name}"))?;
@@ -37,7 +37,10 @@ impl Attempt {
         if let Some(output) = child.stdout.take() {
             for line in BufReader::new(output).lines() {
                 let line = line.context("read the output of the tests")?;
-                println!("{line}");
+                match &mut log {
+                    Some(log) => writeln!(log, "{line}").context("write the log of the tests")?,
+                    None => println!("{line}"),
+                }
                 attempt.read(&line);
             }
         }
