@@ -12,40 +12,66 @@ use crate::{
     workspace::{self, root},
 };
 
+/// The sidecar, by itself.
+const AGENT: &[&str] = &["--package", "windlass", "--no-default-features", "--features", "agent"];
+
+/// Code that a set of features leaves out is not looked at, so each set has a run of its own.
+const FEATURE_SETS: &[(&str, &[&str])] = &[
+    ("cargo clippy", &["--workspace", "--all-targets"]),
+    (
+        "cargo clippy, with traces",
+        &["--workspace", "--all-targets", "--features", "windlass/otel"],
+    ),
+    (
+        "cargo clippy, the controller alone",
+        &[
+            "--package",
+            "windlass",
+            "--all-targets",
+            "--no-default-features",
+            "--features",
+            "controller",
+        ],
+    ),
+    (
+        "cargo clippy, the agent alone",
+        &[
+            "--package",
+            "windlass",
+            "--all-targets",
+            "--no-default-features",
+            "--features",
+            "agent",
+        ],
+    ),
+    // Its tests turn all features on.
+    (
+        "cargo clippy, windlass-live bare",
+        &["--package", "windlass-live", "--lib", "--no-default-features"],
+    ),
+    (
+        "cargo clippy, windlass-live with all",
+        &["--package", "windlass-live", "--lib", "--all-features"],
+    ),
+];
+
 /// Runs every check; fails when one fails, after all have run.
 pub fn run() -> Result<()> {
     machine::require(&[Tool::Rustfmt, Tool::Clippy, Tool::Go])?;
     let mut summary = Summary::default();
 
     say::step("Rust: format and lints");
-    summary.run("cargo fmt --check", &cargo(&["fmt", "--all", "--check"]))?;
-    summary.run(
-        "cargo clippy",
-        &cargo(&[
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--quiet",
-            "--",
-            "--deny",
-            "warnings",
-        ]),
-    )?;
+    format(&mut summary)?;
+    for (name, features) in FEATURE_SETS {
+        summary.run(name, &clippy(features))?;
+    }
+    without_kubernetes(&mut summary)?;
 
-    // The features that are not built together with all others.
-    let agent = ["--package", "windlass", "--no-default-features", "--features", "agent"];
-    summary.run(
-        "cargo clippy, the agent alone",
-        &cargo(
-            &[
-                &["clippy", "--all-targets", "--quiet"],
-                &agent[..],
-                &["--", "--deny", "warnings"],
-            ]
-            .concat(),
-        ),
-    )?;
-    without_kubernetes(&mut summary, &agent)?;
+    say::step("Rust: documentation");
+    let features = ["doc", "--workspace", "--features", "windlass/otel"];
+    let mut doc = cargo(&[&features[..], &["--no-deps", "--document-private-items", "--quiet"]].concat());
+    doc.env("RUSTDOCFLAGS", "--deny warnings");
+    summary.run("cargo doc", &doc)?;
 
     say::step("Go: format and vet (the first time as slow as building the embedded Kubernetes)");
     gofmt(&mut summary)?;
@@ -62,6 +88,21 @@ pub fn run() -> Result<()> {
     summary.print()
 }
 
+/// Whether the code is formatted.
+pub fn format(summary: &mut Summary) -> Result<()> {
+    summary.run("cargo fmt --check", &cargo(&["fmt", "--all", "--check"]))
+}
+
+/// The lints that `cargo xtask check` waits for: those of the default features.
+pub fn default_clippy(summary: &mut Summary) -> Result<()> {
+    let (name, features) = FEATURE_SETS.first().expect("a constant that is not empty");
+    summary.run(name, &clippy(features))
+}
+
+fn clippy(features: &[&str]) -> Command {
+    cargo(&[&["clippy", "--quiet"], features, &["--", "--deny", "warnings"]].concat())
+}
+
 fn cargo(arguments: &[&str]) -> Command {
     let mut command = workspace::cargo();
     command.args(arguments);
@@ -69,11 +110,11 @@ fn cargo(arguments: &[&str]) -> Command {
 }
 
 /// The agent is in every pod: a Kubernetes client would be most of it.
-fn without_kubernetes(summary: &mut Summary, agent: &[&str]) -> Result<()> {
+fn without_kubernetes(summary: &mut Summary) -> Result<()> {
     // The rules bring times and schedules along; the linker leaves out what the agent does not call.
     const TOO_MUCH: &[&str] = &["kube", "kube-client", "k8s-openapi", "schemars", "rustls"];
     let stopwatch = Stopwatch::start();
-    let output = cargo(&[&["tree", "--edges", "normal", "--prefix", "none"], agent].concat())
+    let output = cargo(&[&["tree", "--edges", "normal", "--prefix", "none"], AGENT].concat())
         .output()
         .context("run cargo tree")?;
     let tree = String::from_utf8_lossy(&output.stdout);

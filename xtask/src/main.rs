@@ -3,6 +3,7 @@
 mod applications;
 mod bench;
 mod chart;
+mod check;
 mod client;
 mod cluster;
 mod controller;
@@ -44,9 +45,14 @@ struct Arguments {
 enum Command {
     /// Show on a real API server what Windlass does (half a minute, once everything is built).
     Demo(demo::Options),
+    /// Run what needs neither Go nor root: formatting, clippy, unit tests, generated files (3 minutes).
+    ///
+    /// For each commit. Properties and simulations are tried with few histories.
+    Check,
     /// Run every test (20 minutes on two cores, once everything is built).
     Test(test::Options),
-    /// Check formatting, lints and licences (about 1 minute, once everything is built).
+    /// Check formatting, lints with every set of features, documentation and licences (2 minutes, once
+    /// everything is built).
     Lint,
     /// Write the generated files, or check that they are up to date (seconds).
     Generate(generate::Options),
@@ -86,6 +92,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Demo(options) => demo::run(&options),
+        Command::Check => check::run(),
         Command::Test(options) => test::run(&options),
         Command::Lint => lint::run(),
         Command::Generate(options) => generate::run(&options),

@@ -46,7 +46,7 @@ const IN_CLUSTER: &str = "in_cluster::";
 const SCENARIOS: &[&str] = &["--workspace", "--test", "it"];
 
 /// All other test programs; a test compares with what cargo knows. Examples are only compiled.
-const UNIT_TESTS: &[&str] = &["--workspace", "--lib", "--bins", "--examples", "--test", "agent"];
+pub const UNIT_TESTS: &[&str] = &["--workspace", "--lib", "--bins", "--examples", "--test", "agent"];
 
 /// Examples in the documentation.
 const DOCUMENTATION: &[&str] = &["--workspace", "--doc"];
@@ -179,7 +179,7 @@ impl Suite<'_> {
 }
 
 /// Another command of ours.
-fn ours(arguments: &[&str]) -> Command {
+pub fn ours(arguments: &[&str]) -> Command {
     let mut command = Command::new(OURSELVES);
     command.args(arguments);
     command
