@@ -19,6 +19,8 @@ mod machine;
 mod process;
 mod say;
 mod test;
+#[cfg(test)]
+mod tests;
 mod tools;
 mod values;
 mod workloads;
