@@ -39,5 +39,5 @@ pub use volume::{Volume, VolumeBuilder, VolumeError, Watching};
 
 /// The code of the guide has to compile.
 #[cfg(all(doctest, feature = "json", feature = "yaml", feature = "kube"))]
-#[doc = include_str!("../../docs/live.md")]
+#[doc = include_str!("../../../docs/live.md")]
 struct Guide;
