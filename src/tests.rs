@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use windlass_core::reason::REASONS;
 
+mod links;
+
 /// What the rules must not know.
 const NOT_IN_CORE: &[&str] = &[
     "kube::",
