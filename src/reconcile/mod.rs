@@ -7,6 +7,7 @@ pub mod dry_run;
 pub mod gather;
 pub mod observe;
 pub mod outcome;
+mod slots;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,17 +50,6 @@ const REFUSED_PAUSE: Duration = Duration::from_mins(1);
 
 /// How long to wait for the event of our own write before the index is taken for true again.
 const OWN_EVENT: Duration = Duration::from_secs(30);
-
-/// What a workload's place depends on.
-#[derive(Default)]
-struct Place {
-    /// Until when it occupies one for a restart that is under way.
-    until: Option<Timestamp>,
-    /// How long that may take,
-    deadline: SignedDuration,
-    /// and how long it may keep everybody waiting.
-    of_cluster: SignedDuration,
-}
 
 /// How often one decision may ask for more: once for older baselines, once for pods, and the decision itself.
 const ROUNDS: usize = 3;
@@ -175,29 +165,6 @@ impl Reconciler {
         let error = ApiError::Unexpected("what was read does not decide it");
         self.observe(workload, decided, Outcome::Failed(error));
         self.release_unless_rolling(workload);
-    }
-
-    /// It was called for its turn, perhaps, and cannot take it now: others may. What rolls keeps its slot.
-    fn release_unless_rolling(&self, workload: &WorkloadRef) {
-        let now = self.context.clock.now();
-        let rolls = {
-            let index = self.context.index();
-            index.workload(workload).is_some_and(|entry| {
-                entry.expected.is_some() || entry.rolls_until(index.terms(entry).deadline, now).is_some()
-            })
-        };
-        if rolls {
-            return;
-        }
-        let turns = self.context.governor().release(workload);
-        self.call(turns);
-    }
-
-    /// Those whose turn it is decide again.
-    fn call(&self, turns: Vec<WorkloadRef>) {
-        for turn in turns {
-            self.queue.push(turn);
-        }
     }
 
     /// Comes back should the event of our own write never come.
@@ -344,19 +311,6 @@ impl Reconciler {
         }
     }
 
-    /// Asks whether it may roll now.
-    fn ask(&self, workload: &WorkloadRef, decided: &Decided) -> Turn {
-        let place = self.place(workload, self.context.clock.now());
-        let rolls = place.is_some_and(|place| place.until.is_some());
-        let (turns, turn) = {
-            let mut governor = self.context.governor();
-            let turns = if rolls { Vec::new() } else { governor.end(workload) };
-            (turns, governor.ask(workload, &decided.budgets))
-        };
-        self.call(turns);
-        turn
-    }
-
     /// Whether what it was decided on has changed since.
     fn is_outdated(&self, workload: &WorkloadRef, decided: &Decided) -> bool {
         let index = self.context.index();
@@ -365,69 +319,6 @@ impl Reconciler {
                 || entry.workload.version != decided.version
                 || entry.touches != decided.touches
         })
-    }
-
-    /// Gives its slot back when it does not roll, and calls whose turn it is then.
-    fn give_back(&self, workload: &WorkloadRef, decided: &Decided, outcome: &Outcome) {
-        let now = self.context.clock.now();
-        let place = self.place(workload, now).unwrap_or_default();
-        let turns = {
-            let mut governor = self.context.governor();
-            let is_over = |since: Option<Timestamp>, limit: SignedDuration| {
-                let until = since.and_then(|since| since.checked_add(limit).ok());
-                until.is_some_and(|until| now >= until)
-            };
-            match (outcome, &decided.plan.action) {
-                // One that failed may have been carried out all the same; the next decision will know.
-                (Outcome::Waiting { .. }, _)
-                | (
-                    Outcome::Written { .. }
-                    | Outcome::Failed(ApiError::Conflict | ApiError::Unavailable(_) | ApiError::Unexpected(_)),
-                    Action::Restart(_),
-                ) => return,
-                (Outcome::Nothing, _) if decided.plan.reason == Reason::Rolling => {
-                    governor.confirm(workload, &decided.budgets, now);
-                    if is_over(governor.last_since(workload), place.deadline) {
-                        governor.release(workload)
-                    } else if is_over(governor.rolls_since(workload), place.of_cluster) {
-                        governor.linger(workload)
-                    } else {
-                        return;
-                    }
-                }
-                (Outcome::Nothing, _) if decided.plan.reason == Reason::RollingLong => governor.linger(workload),
-                // Something else came while it rolls, and has to wait.
-                _ if place.until.is_some() => {
-                    governor.move_to(workload, &decided.budgets, now);
-                    if !is_over(governor.rolls_since(workload), place.of_cluster) {
-                        return;
-                    }
-                    governor.linger(workload)
-                }
-                _ => governor.release(workload),
-            }
-        };
-        self.call(turns);
-    }
-
-    /// What its place depends on.
-    fn place(&self, workload: &WorkloadRef, now: Timestamp) -> Option<Place> {
-        let index = self.context.index();
-        let entry = index.workload(workload)?;
-        let terms = index.terms(entry);
-        Some(Place {
-            until: entry.rolls_until(terms.deadline, now),
-            deadline: terms.deadline,
-            of_cluster: terms.cluster_deadline,
-        })
-    }
-
-    /// When it gives back a place that it has because it rolls: its own, or that of the cluster before.
-    fn gives_back_at(&self, workload: &WorkloadRef, now: Timestamp) -> Option<Timestamp> {
-        let place = self.place(workload, now)?;
-        let since = self.context.governor().rolls_since(workload);
-        let lingers = since.and_then(|since| since.checked_add(place.of_cluster).ok());
-        place.until.into_iter().chain(lingers.filter(|at| now < *at)).min()
     }
 
     /// Whether this very write was refused a moment ago, by a right or a rule.
