@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`watches`] | which watches feed it, and what their lists leave out |
 //! | [`namespaces`] | which namespaces belong to it at all |
+//! | [`seen`] | what is known of one source |
 //! | [`sources`] | sources coming, changing, going |
 //! | [`workloads`] | workloads the same, and who uses what |
 //! | [`failures`] | who failed, for the sake of those who wait for the same change |
@@ -44,6 +45,7 @@ mod matching;
 mod namespaces;
 mod policies;
 mod propagating;
+mod seen;
 mod sources;
 mod statuses;
 #[cfg(test)]
@@ -59,7 +61,7 @@ pub use self::namespaces::Stage;
 use self::policies::PolicyBook;
 pub use self::policies::Touched;
 pub use self::propagating::Propagating;
-use self::sources::{Content, SourceEntry};
+use self::seen::{Content, SourceEntry};
 pub use self::statuses::DueStatus;
 use self::texts::Texts;
 use self::verdicts::Numbers;
