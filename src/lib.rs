@@ -25,7 +25,8 @@
 //! | [`controller`] | starts all of it, in order; leader election |
 //! | [`agent`] | the sidecar |
 //! | [`ops`] | metrics, admin server, logs, notifications, signals |
-//! | [`cli`] | arguments to typed configuration |
+//! | [`cli`] | the commands |
+//! | `flags` | how flags read their values |
 //!
 //! What a folder may import is a table in a test, `tests/architecture/layers.rs`.
 
@@ -50,6 +51,7 @@ pub mod controller;
 mod election;
 #[cfg(all(test, feature = "controller"))]
 mod fixtures;
+mod flags;
 #[cfg(feature = "controller")]
 mod in_place;
 #[cfg(feature = "controller")]

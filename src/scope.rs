@@ -1,22 +1,41 @@
 //! What Windlass looks at: namespaces, and kinds of sources, workloads and policies.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use kube::core::Selector;
+use windlass_core::types::name::Namespace;
 use windlass_core::workload::kind::KindId;
+
+use crate::flags::{NotAccepted, list};
+use crate::k8s::names::{is_label, is_subdomain};
 
 /// What is watched.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scope {
     /// Namespaces to work in, sorted, each once. Empty: all.
-    pub namespaces: Vec<String>,
+    pub namespaces: Vec<Namespace>,
     /// Namespaces to leave alone, sorted, each once.
-    pub exclude_namespaces: Vec<String>,
+    pub exclude_namespaces: Vec<Namespace>,
     /// Labels of the namespaces to work in, as a label selector. `None`: whatever they bear.
-    pub namespace_selector: Option<String>,
+    pub namespace_selector: Option<Selector>,
     /// Whether policies of the cluster hold.
     pub cluster_policies: ClusterPolicies,
-    /// Kinds of sources whose changes count.
+    impl FromStr for ClusterPolicies {
+    type Err = NotAccepted;
+
+    fn from_str(text: &str) -> Result<Self, NotAccepted> {
+        match text {
+            "" => Ok(Self::IfPermitted),
+            "true" => Ok(Self::Required),
+            "false" => Ok(Self::Ignored),
+            _ => Err(NotAccepted),
+        }
+    }
+}
+
+/// Kinds of sources whose changes count.
     pub sources: Sources,
     /// Kinds of workloads to work on.
     pub workload_kinds: Vec<WorkloadKind>,
@@ -40,6 +59,23 @@ pub struct Sources {
     pub configmaps: bool,
     /// Secrets. Without them no request on any is made but for our own digest key.
     pub secrets: bool,
+}
+
+impl FromStr for Sources {
+    type Err = NotAccepted;
+
+    fn from_str(text: &str) -> Result<Self, NotAccepted> {
+        let words = list(|word| ["configmaps", "secrets"].into_iter().find(|known| *known == word))(text)?;
+        let sources = Self {
+            configmaps: words.contains(&"configmaps"),
+            secrets: words.contains(&"secrets"),
+        };
+        if words.is_empty() {
+            Err(NotAccepted)
+        } else {
+            Ok(sources)
+        }
+    }
 }
 
 /// A kind of workloads to work on.
@@ -88,6 +124,29 @@ impl Described {
             row: _,
         } = self;
         (group, version, kind, template)
+    }
+}
+
+/// `GROUP/VERSION/KIND=.PATH`, of the core group `VERSION/KIND=.PATH`.
+impl FromStr for Described {
+    type Err = NotAccepted;
+
+    fn from_str(text: &str) -> Result<Self, NotAccepted> {
+        let read = || {
+            let (name, path) = text.trim().split_once('=')?;
+            let parts: Vec<&str> = name.split('/').collect();
+            let (group, version, kind) = match parts.as_slice() {
+                [version, kind] => ("", *version, *kind),
+                [group, version, kind] if is_subdomain(group, 0) => (*group, *version, *kind),
+                _ => return None,
+            };
+            let is_word = |text: &str| !text.is_empty() && text.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_');
+            let fields: Vec<String> = path.strip_prefix('.')?.split('.').map(str::to_owned).collect();
+            let built_in = KindId::named(kind).is_some_and(|known| known.row().group == group);
+            let good = is_label(version) && is_word(kind) && !built_in && fields.iter().all(|field| is_word(field));
+            good.then(|| Self::new(group, version, kind, fields))
+        };
+        read().ok_or(NotAccepted)
     }
 }
 

@@ -1,144 +1,164 @@
-//! The command line: raw arguments, then a validated configuration, then the command itself.
+//! The command line: one file a command.
 //!
 //! Everything that a person or a manifest can get wrong is found here, before anything starts, and
 //! told in one line with exit code 2. What comes out has types that cannot hold a wrong value.
+//!
+//! The flags of a command are the fields of its configuration (`controller/config.rs`, `agent/config.rs`); clap
+//! reads them from the command line, else from the environment, else takes the default.
 
 use std::env;
-use std::ffi::OsString;
-use std::io::{self, Write as _};
+use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 
-use tokio::runtime::Builder;
-
-#[cfg(feature = "agent")]
-use crate::agent::AgentConfig;
-#[cfg(feature = "controller")]
-use crate::controller::ControllerConfig;
-use crate::ops::logging::{self, LogFormat, LogLevel};
+use clap::error::ErrorKind;
+use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 #[cfg(feature = "agent")]
 mod agent;
-mod args;
 #[cfg(feature = "controller")]
-mod config;
+mod controller;
 #[cfg(feature = "controller")]
-mod selector;
-mod setting;
+mod crds;
+#[cfg(feature = "controller")]
+mod metrics_reference;
+mod process;
+#[cfg(all(test, feature = "controller", feature = "agent"))]
+mod tests;
+mod usage;
+mod version;
 
-/// What the arguments ask for.
-#[derive(Debug)]
-enum Command {
-    #[cfg(feature = "controller")]
-    Controller(Box<ControllerConfig>),
-    #[cfg(feature = "agent")]
-    Agent(Box<AgentConfig>),
-    /// Help, version or definitions, for standard output.
-    Print(String),
+use self::usage::{Usage, UsageError};
+use crate::flags::Conflict;
+use crate::ops::VERSION;
+
+// As a constant and not as a doc comment, where the name of a kind needs marks that help would show.
+const ABOUT: &str = "\
+Rolls out workloads when the configuration they use changes.
+
+When a ConfigMap or Secret changes, Windlass rolls out every workload that uses it and opts in, once.";
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "windlass",
+    about = ABOUT,
+    disable_help_subcommand = true,
+    max_term_width = 100,
+    arg_required_else_help = false
+)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
 }
 
-/// The arguments or the environment are wrong. Always one line, which names the flag or the
-/// variable and what it accepts.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-struct UsageError(String);
+/// The commands. Each has a file of its name, with its help, its examples and what it does.
+#[derive(Debug, Subcommand)]
+enum Command {
+    #[cfg(feature = "agent")]
+    Agent(Box<agent::Agent>),
+    #[cfg(feature = "controller")]
+    Controller(Box<controller::Controller>),
+    #[cfg(feature = "controller")]
+    Crds(crds::Crds),
+    #[cfg(feature = "controller")]
+    MetricsReference(metrics_reference::MetricsReference),
+    Version(version::Version),
+}
+
+impl Command {
+    /// Checks the flags with each other.
+    fn check(&mut self) -> Result<(), Conflict> {
+        match self {
+            #[cfg(feature = "agent")]
+            Self::Agent(command) => command.config.check(),
+            #[cfg(feature = "controller")]
+            Self::Controller(command) => command.config.check(),
+            #[cfg(feature = "controller")]
+            Self::Crds(_) | Self::MetricsReference(_) => Ok(()),
+            Self::Version(_) => Ok(()),
+        }
+    }
+
+    fn run(self) -> ExitCode {
+        match self {
+            #[cfg(feature = "agent")]
+            Self::Agent(command) => command.run(),
+            #[cfg(feature = "controller")]
+            Self::Controller(command) => command.run(),
+            #[cfg(feature = "controller")]
+            Self::Crds(command) => command.run(),
+            #[cfg(feature = "controller")]
+            Self::MetricsReference(command) => command.run(),
+            Self::Version(command) => command.run(),
+        }
+    }
+}
+
+/// Why no command runs.
+#[derive(Debug, PartialEq, Eq)]
+enum Stop {
+    /// Help or the version was asked for: this text.
+    Print(String),
+    Wrong(UsageError),
+}
 
 /// Runs the program: exit code 0 when done, 1 after an error, 2 after a wrong argument.
 #[must_use]
 pub fn run() -> ExitCode {
-    match parse(env::args_os(), &|name| env::var_os(name)) {
-        Ok(Command::Print(text)) => {
-            // Whoever closed the pipe early has read what it wanted.
-            let _ = io::stdout().write_all(text.as_bytes());
-            ExitCode::SUCCESS
-        }
-        #[cfg(feature = "controller")]
-        Ok(Command::Controller(config)) => {
-            let (format, level) = (config.log_format, config.log_level.clone());
-            ended(
-                format,
-                start(format, &level, controller_runtime(), crate::controller::run(*config)),
-            )
-        }
-        #[cfg(feature = "agent")]
-        Ok(Command::Agent(config)) => {
-            let (format, level) = (config.log_format, config.log_level.clone());
-            ended(
-                format,
-                start(format, &level, agent_runtime(), crate::agent::run(*config)),
-            )
-        }
-        Err(error) => {
-            complain(&error.to_string());
+    match parse(env::args_os()) {
+        Ok(command) => command.run(),
+        Err(Stop::Print(text)) => process::print(&text),
+        Err(Stop::Wrong(error)) => {
+            process::complain(&error.to_string());
             ExitCode::from(2)
         }
     }
 }
 
-fn parse(
-    args: impl IntoIterator<Item = OsString>,
-    env: &dyn Fn(&str) -> Option<OsString>,
-) -> Result<Command, UsageError> {
-    Ok(match args::parse(args)? {
-        args::Parsed::Print(text) => Command::Print(text),
-        #[cfg(feature = "agent")]
-        args::Parsed::Agent(raw) => Command::Agent(Box::new(AgentConfig::new(*raw, env)?)),
-        #[cfg(feature = "controller")]
-        args::Parsed::Controller(raw) => Command::Controller(Box::new(ControllerConfig::new(*raw, env)?)),
-    })
-}
-
-/// One thread is enough, and faster than several: the API server's time is all that counts, and with two
-/// workers a change pays for waking the other one.
-#[cfg(feature = "controller")]
-fn controller_runtime() -> Builder {
-    Builder::new_current_thread()
-}
-
-/// Files are read on one more thread, which is given back when nothing is to be read: memory counts.
-#[cfg(feature = "agent")]
-fn agent_runtime() -> Builder {
-    let mut builder = Builder::new_current_thread();
-    builder.max_blocking_threads(2).thread_stack_size(256 * 1024);
-    builder
-}
-
-fn start(
-    format: LogFormat,
-    level: &LogLevel,
-    mut runtime: Builder,
-    work: impl Future<Output = anyhow::Result<()>>,
-) -> anyhow::Result<()> {
-    logging::init(format, level).map_err(anyhow::Error::from_boxed)?;
-    let runtime = runtime.enable_all().build()?;
-    let result = runtime.block_on(work);
-    // What hangs on a thread of its own, such as a name lookup, must not hold up the end.
-    runtime.shutdown_background();
-    result
-}
-
-fn ended(format: LogFormat, result: anyhow::Result<()>) -> ExitCode {
-    result.map_or_else(|error| failed(format, &error), |()| ExitCode::SUCCESS)
-}
-
-fn failed(format: LogFormat, error: &anyhow::Error) -> ExitCode {
-    let error = one_line(&format!("{error:#}"));
-    match format {
-        // A reader that expects JSON gets JSON to the last line.
-        LogFormat::Json => tracing::error!(%error, "windlass ended"),
-        LogFormat::Text => complain(&error),
+/// Reads the command line, program name first.
+fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Stop> {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let known = known();
+    let usage = Usage::new(&known, &args);
+    let parsed = known
+        .clone()
+        .try_get_matches_from(&args)
+        .and_then(|matches| Args::from_arg_matches(&matches));
+    match parsed {
+        Ok(Args { mut command }) => match command.check() {
+            Ok(()) => Ok(command),
+            Err(conflict) => Err(Stop::Wrong(usage.conflict(&conflict))),
+        },
+        Err(error) => Err(match error.kind() {
+            ErrorKind::DisplayVersion => Stop::Print(version::text()),
+            ErrorKind::DisplayHelp => Stop::Print(error.render().to_string()),
+            _ => Stop::Wrong(usage.error(&error)),
+        }),
     }
-    ExitCode::FAILURE
 }
 
-fn complain(text: &str) {
-    // With standard error closed there is nobody left to tell.
-    let _ = writeln!(io::stderr(), "windlass: {}", one_line(text));
+/// The commands and flags, with what all flags have in common.
+fn known() -> clap::Command {
+    let commands = Args::command().version(VERSION);
+    commands.mut_subcommands(|command| command.mut_args(common))
 }
 
-/// Line breaks from deep inside an error would tear one message into several log lines.
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+fn common(arg: Arg) -> Arg {
+    // "-1" is a bad value and not an unknown flag. A variable may hold a secret, which help must not show.
+    let mut arg = arg.allow_negative_numbers(true).hide_env_values(true);
+    if arg.get_value_names().is_some_and(|names| names == ["BOOL"]) {
+        arg = arg
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("true")
+            .hide_possible_values(true);
+    }
+    if arg.get_default_values() == [OsStr::new("")] {
+        arg = arg.hide_default_value(true);
+    }
+    // An empty variable counts as not set: charts like to set all of them.
+    let empty = arg
+        .get_env()
+        .and_then(env::var_os)
+        .is_some_and(|value| value.is_empty());
+    if empty { arg.env(None::<&'static str>) } else { arg }
 }
-
-#[cfg(all(test, feature = "controller"))]
-mod tests;

@@ -49,9 +49,9 @@ pub(crate) fn begin(
     host: &str,
     last_watched: Option<Second>,
 ) -> anyhow::Result<(Leading, Option<Second>)> {
-    match config.election {
+    match config.lease.times {
         // Whoever only reports leaves it to nobody else.
-        Some(times) if !config.observe_only => {
+        Some(times) if !config.rollouts.observe_only => {
             let leading = Leading::elected(election::identity(host)?, times);
             Ok((leading, last_watched.and_then(|last| dealt_with(last, config))))
         }
@@ -85,7 +85,7 @@ pub(crate) async fn take_part(election: Election, mut work: Work<'_>) -> anyhow:
 /// Up to when what a leader has seen is dealt with or on record, given when it renewed the lease last: what
 /// it knew besides, a replica that begins while it leads does not.
 fn dealt_with(last: Second, config: &ControllerConfig) -> Option<Second> {
-    let settle = SignedDuration::try_from(config.settle).ok()?;
+    let settle = SignedDuration::try_from(config.rollouts.settle).ok()?;
     let unrecorded = settle.checked_add(UNRECORDED)?;
     Some(Second::new(last.unix().saturating_sub(unrecorded.as_secs())))
 }
@@ -141,13 +141,13 @@ impl Work<'_> {
         let reconciler = reconciler(context, queue, reading.clone(), &propagator, observer, config);
         let mut background = JoinSet::new();
         // Its first round decides everything.
-        background.spawn(resync(context.clone(), queue.clone(), config.resync));
+        background.spawn(resync(context.clone(), queue.clone(), config.rollouts.resync));
         background.spawn(policy_status::write(context.clone(), metrics.clone()));
-        let beats = !config.observe_only && context.leading.is_alone();
+        let beats = !config.rollouts.observe_only && context.leading.is_alone();
         if beats {
             background.spawn(beat(context.clone(), heart.clone(), metrics.clone()));
         }
-        let workers = start_workers(reconciler, config.write_concurrency, stop);
+        let workers = start_workers(reconciler, config.rollouts.write_concurrency, stop);
         let propagating = propagator.start(stop);
         let event_writer = tokio::spawn(events::write(
             queued_events,
@@ -202,8 +202,8 @@ fn reconciler(
         rehearsals: dry_run::Rehearsals::default(),
         propagator: Some(propagator.clone()),
         observer,
-        observe_only: config.observe_only,
-        resync: config.resync,
+        observe_only: config.rollouts.observe_only,
+        resync: config.rollouts.resync,
     }
 }
 

@@ -16,7 +16,7 @@ use windlass_core::content::digest::KeyRing;
 use windlass_core::decide::Settings;
 use windlass_core::governor::Governor;
 use windlass_core::policy::terms::BuiltIn;
-use windlass_core::types::name::{SourceKind, WorkloadRef};
+use windlass_core::types::name::{Namespace, SourceKind, WorkloadRef};
 use windlass_core::workload::optin::Reading;
 
 pub(crate) mod leader;
@@ -81,7 +81,7 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
     let readiness = Readiness::new(&[KEYS_READY, SYNC_READY, HEARD_READY]);
     readiness.set(HEARD_READY, true);
     let liveness = Liveness::new(LIVENESS_DEADLINE);
-    let admin = Admin::bind(config.admin_address).await?;
+    let admin = Admin::bind(config.observability.admin_address).await?;
     let mut background = JoinSet::new();
     background.spawn(admin.serve(
         readiness.clone(),
@@ -90,13 +90,13 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
         stop.clone().cancelled_owned(),
     ));
 
-    let kube_config = client::config(config.kubeconfig.clone(), config.context.clone()).await?;
+    let kube_config = client::config(config.connection.kubeconfig.clone(), config.connection.context.clone()).await?;
     let pulses = Pulses::default();
     let client = client::client(&kube_config, request_counter(metrics.clone()), pulses.clone())?;
     let namespace = own_namespace(&config, &kube_config);
-    let installation = format!("{namespace}/{}", config.lease_name);
+    let installation = format!("{namespace}/{}", config.lease.name);
     let holder = std::env::var("HOSTNAME").unwrap_or_else(|_| "windlass".into());
-    let heart = Heartbeat::new(&namespace, &config.lease_name, &holder, REQUEST_TIMEOUT);
+    let heart = Heartbeat::new(&namespace, &config.lease.name, &holder, REQUEST_TIMEOUT);
     announce(&config, &kube_config, &installation);
     let notifier = Notifier::start(&config.notifications, &installation, &metrics)?;
     let journeys = Journeys::start(&config, &installation)?;
@@ -108,8 +108,8 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
         heart: &heart,
         clock,
         namespace: &namespace,
-        lease_name: &config.lease_name,
-        keys_in: keys_in(config.sources),
+        lease_name: &config.lease.name,
+        keys_in: keys_in(config.watch.sources),
         timeout: REQUEST_TIMEOUT,
     };
     background.spawn(tick_liveness(liveness.clone()));
@@ -133,13 +133,13 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
     background.spawn(report_silences(pulses.clone(), metrics.clone(), readiness.clone()));
     let feed = feed(&config, &context, &queue, &reading, &metrics, pulses);
     let Some(watches) = stop
-        .run_until_cancelled(watch::open(&config.scope(), &feed, last_watched))
+        .run_until_cancelled(watch::open(&config.watch.scope(), &feed, last_watched))
         .await
     else {
         return finish(background).await;
     };
     if stop
-        .run_until_cancelled(baselines::recover(&context, &config.namespaces))
+        .run_until_cancelled(baselines::recover(&context, &config.watch.namespaces))
         .await
         .is_none()
     {
@@ -152,7 +152,7 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
     // Not before: its renewals say that we have watched up to then.
     let election = Election {
         leading: leading.clone(),
-        lease: Lease::new(&namespace, &config.lease_name),
+        lease: Lease::new(&namespace, &config.lease.name),
         client: client.clone(),
         metrics: metrics.clone(),
         clock,
@@ -176,17 +176,18 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
 }
 
 fn announce(config: &ControllerConfig, cluster: &kube::Config, installation: &str) {
-    let namespaces = if config.namespaces.is_empty() {
+    let namespaces = if config.watch.namespaces.is_empty() {
         "all".to_owned()
     } else {
-        config.namespaces.join(",")
+        let names: Vec<&str> = config.watch.namespaces.iter().map(Namespace::as_str).collect();
+        names.join(",")
     };
     info!(version = crate::ops::VERSION, server = %cluster.cluster_url, installation, namespaces, "starting");
 }
 
 fn own_namespace(config: &ControllerConfig, cluster: &kube::Config) -> String {
-    let given = config.lease_namespace.as_ref();
-    given.unwrap_or(&cluster.default_namespace).clone()
+    let given = config.lease.namespace.as_ref().map(Namespace::as_str);
+    given.unwrap_or(&cluster.default_namespace).to_owned()
 }
 
 /// Without Secrets none of ours either: then no right on any is needed.
@@ -219,21 +220,21 @@ fn context(
     let reader = Reader {
         index: std::sync::Mutex::new(Index::new(Rules {
             reading: Reading {
-                compat: config.compat,
-                cross_namespace: config.allow_cross_namespace,
+                compat: config.watch.compat,
+                cross_namespace: config.watch.allow_cross_namespace,
             },
-            sources: config.sources,
-            selected_sources: config.source_selector.is_some(),
-            observe_only: config.observe_only,
+            sources: config.watch.sources,
+            selected_sources: config.watch.source_selector.is_some(),
+            observe_only: config.rollouts.observe_only,
             built_in: BuiltIn {
-                settle: SignedDuration::try_from(config.settle).context("settle")?,
+                settle: SignedDuration::try_from(config.rollouts.settle).context("settle")?,
                 deadline: ROLLOUT_DEADLINE,
-                flap_limit: (config.flap_limit > 0).then_some(config.flap_limit),
+                flap_limit: (config.rollouts.flap_limit > 0).then_some(config.rollouts.flap_limit),
             },
         })),
         settings: Settings {
             installation: installation.into(),
-            presence: config.presence,
+            presence: config.watch.presence(),
         },
         ring,
         client,
@@ -242,7 +243,7 @@ fn context(
     };
     Ok(Context {
         reader: Arc::new(reader),
-        governor: std::sync::Mutex::new(Governor::new(config.max_parallel)),
+        governor: std::sync::Mutex::new(Governor::new(config.rollouts.max_parallel)),
         leading,
     })
 }
@@ -270,8 +271,8 @@ fn feed(
         observer: Arc::new(metrics.clone()),
         progress: Arc::default(),
         pulses,
-        excluded: watch::excluded(&config.exclude_namespaces),
-        source_labels: config.source_selector.clone(),
+        excluded: watch::excluded(&config.watch.exclude_namespaces),
+        source_labels: config.watch.source_selector.as_ref().map(ToString::to_string),
     }
 }
 

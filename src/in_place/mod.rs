@@ -71,8 +71,8 @@ impl Propagator {
             decisions,
             due: Queue::default(),
             tokens: Tokens::default(),
-            agents: Agents::new(config.agent_concurrency, metrics),
-            writes: Semaphore::new(config.write_concurrency),
+            agents: Agents::new(config.in_place.agent_concurrency, metrics),
+            writes: Semaphore::new(config.rollouts.write_concurrency),
         })
     }
 

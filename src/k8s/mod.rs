@@ -14,9 +14,11 @@ pub mod lease;
 mod lenient;
 #[cfg(test)]
 pub mod mock;
+pub(crate) mod names;
 pub mod patch;
 pub mod pods;
 pub mod policy_status;
 pub mod pulse;
 pub mod read;
+pub(crate) mod selector;
 pub mod watch;

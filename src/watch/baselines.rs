@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use tracing::{info, warn};
-use windlass_core::types::name::Uid;
+use windlass_core::types::name::{Namespace, Uid};
 use windlass_core::workload::kind::{DEPLOYMENT, History};
 
 use crate::k8s::error::ApiError;
@@ -21,7 +21,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// Workloads may have lost their baseline while nobody watched; their `ReplicaSet`s and
 /// `ControllerRevision`s have kept a copy. One LIST of these answers for all of them, and none is
 /// made when no workload lacks one.
-pub async fn recover(reader: &Reader, namespaces: &[String]) {
+pub async fn recover(reader: &Reader, namespaces: &[Namespace]) {
     let lacking: HashSet<History> = reader
         .index()
         .workloads()

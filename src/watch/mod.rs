@@ -35,12 +35,8 @@ pub async fn open(scope: &Scope, feed: &Feed, last_watched: Option<Second>) -> J
         feed.reader.index().select_namespaces();
         let places = Places {
             feed: feed.clone(),
-            selector: selector.clone(),
-            excluded: scope
-                .exclude_namespaces
-                .iter()
-                .map(|name| Namespace::from(name.as_str()))
-                .collect(),
+            selector: selector.to_string(),
+            excluded: scope.exclude_namespaces.iter().cloned().collect(),
             gained: gained.clone(),
         };
         watches.spawn(places.watch());
@@ -49,8 +45,7 @@ pub async fn open(scope: &Scope, feed: &Feed, last_watched: Option<Second>) -> J
     let scopes: Vec<Option<Namespace>> = if scope.namespaces.is_empty() {
         vec![None]
     } else {
-        let names = scope.namespaces.iter();
-        names.map(|name| Some(Namespace::from(name.as_str()))).collect()
+        scope.namespaces.iter().cloned().map(Some).collect()
     };
     let kinds = Kinds {
         feed: feed.clone(),
@@ -111,7 +106,7 @@ pub(crate) async fn until(feed: &Feed, holds: impl Fn(&Index) -> bool) {
 }
 
 /// Namespaces that the server leaves out of every list and watch.
-pub fn excluded(namespaces: &[String]) -> Option<String> {
+pub fn excluded(namespaces: &[Namespace]) -> Option<String> {
     let each: Vec<String> = namespaces
         .iter()
         .map(|name| format!("metadata.namespace!={name}"))

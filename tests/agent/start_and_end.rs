@@ -1,6 +1,6 @@
 //! Wrong arguments, a start before there is anything to read, and the end.
 
-use std::{fs, net::TcpListener, process::Output};
+use std::{ffi::OsStr, fs, net::TcpListener, os::unix::ffi::OsStrExt as _, process::Output};
 
 use rustix::process::Signal;
 use windlass_core::agent_protocol::challenge::VolumeState::{Applied, Pending};
@@ -42,6 +42,29 @@ fn wrong_arguments_are_one_line_and_exit_code_2() {
             &[("WINDLASS_AGENT_TIMEOUT", "soon")],
             "WINDLASS_AGENT_TIMEOUT: \"soon\" is not valid; accepts a duration",
         ),
+        // An empty variable counts as not set.
+        (
+            &[],
+            &[("WINDLASS_AGENT_VOLUME", "/a,/a"), ("WINDLASS_AGENT_TIMEOUT", "")],
+            "WINDLASS_AGENT_VOLUME: \"/a\" is given twice; accepts absolute paths",
+        ),
+        (
+            &["--volume", "/a", "--notify-http", "http://localhost"],
+            &[("WINDLASS_AGENT_NOTIFY_EXEC", "x")],
+            "WINDLASS_AGENT_NOTIFY_EXEC: not together with --notify-http;",
+        ),
+        // The flag wins, and is named.
+        (
+            &["--volume", "/a", "--timeout", "later"],
+            &[("WINDLASS_AGENT_TIMEOUT", "soon")],
+            "--timeout: \"later\" is not valid;",
+        ),
+        // The controller's variable.
+        (
+            &["--volume", "/a", "--retries", "many"],
+            &[("WINDLASS_LOG_FORMAT", "xml")],
+            "--retries: \"many\" is not valid;",
+        ),
         (&["--volum", "/a"], &[], "unknown flag --volum; did you mean --volume?"),
     ] {
         let output = run(words, variables);
@@ -49,6 +72,32 @@ fn wrong_arguments_are_one_line_and_exit_code_2() {
         assert_eq!(output.status.code(), Some(2), "{text}");
         assert_eq!(text.lines().count(), 1, "{text}");
         assert!(text.starts_with(&format!("windlass: {said}")), "{text}");
+    }
+}
+
+#[test]
+fn a_value_that_is_no_text_is_an_error_of_its_variable() {
+    let mut command = windlass();
+    command.args(["agent", "--volume", "/a"]);
+    command.env("WINDLASS_AGENT_RETRIES", OsStr::from_bytes(&[0xff]));
+    let output = command.output().expect("it runs");
+    let text = String::from_utf8(output.stderr).expect("text");
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(
+        text.starts_with("windlass: WINDLASS_AGENT_RETRIES: its value is not text; accepts a whole number"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_bad_variable_does_not_keep_people_from_what_is_only_printed() {
+    for words in [&["--help"][..], &["agent", "--help"], &["version"]] {
+        let mut command = windlass();
+        let output = command.args(words).env("WINDLASS_AGENT_RETRIES", "s3cret").output();
+        let output = output.expect("it runs");
+        assert!(output.status.success() && !output.stdout.is_empty(), "{words:?}");
+        let text = String::from_utf8(output.stdout).expect("text");
+        assert!(!text.contains("s3cret"), "{text}");
     }
 }
 

@@ -12,9 +12,10 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
-use windlass_core::notice::{Batch, Gathering, Occasions, Standing, Taken};
+use windlass_core::notice::{Batch, Gathering, Occasion, Occasions, Standing, Taken};
 
 use super::metrics::{Metrics, NotificationResult, Sink};
+use crate::flags::{NotAccepted, Optional, SecretNotAccepted, duration, list, optional, path};
 
 mod cloudevents;
 mod courier;
@@ -36,23 +37,67 @@ pub use self::post::TlsError;
 /// for as long as its tries take; a batch of the largest size is about a MiB.
 const BATCHES_QUEUED: usize = 4;
 
-/// Where to tell, and what.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Where to send notifications, and which: one field a flag.
+#[expect(
+    clippy::doc_markdown,
+    reason = "the comments are what --help shows, where backticks are noise"
+)]
+#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
+#[command(next_help_heading = "Notifications")]
 pub struct Notifications {
-    /// A receiver of CloudEvents.
-    pub cloudevents: Option<Endpoint>,
-    /// An incoming webhook of Slack.
-    pub slack: Option<Endpoint>,
-    /// A webhook of a Teams workflow.
-    pub teams: Option<Endpoint>,
-    /// What is told.
+    /// Send CloudEvents about restarts and problems to this URL. Keep it secret: prefer the variable.
+    ///
+    /// Accepts a URL http(s)://HOST[:PORT][/PATH] without a user.
+    #[arg(long = "notify-cloudevents", env = "WINDLASS_NOTIFY_CLOUDEVENTS", value_name = "URL", default_value = "", value_parser = endpoint)]
+    pub cloudevents: Optional<Endpoint>,
+    /// Send messages to this incoming webhook of Slack. Keep it secret: prefer the variable.
+    ///
+    /// Accepts a URL http(s)://HOST[:PORT][/PATH] without a user.
+    #[arg(long = "notify-slack", env = "WINDLASS_NOTIFY_SLACK", value_name = "URL", default_value = "", value_parser = endpoint)]
+    pub slack: Optional<Endpoint>,
+    /// Send messages to this webhook of a Teams workflow. Keep it secret: prefer the variable.
+    ///
+    /// Accepts a URL http(s)://HOST[:PORT][/PATH] without a user.
+    #[arg(long = "notify-teams", env = "WINDLASS_NOTIFY_TEAMS", value_name = "URL", default_value = "", value_parser = endpoint)]
+    pub teams: Optional<Endpoint>,
+    /// Events to send notifications for.
+    ///
+    /// Accepts some of Restarted, Held, Failed, Halted and Recovered, separated by commas; Recovered with one of
+    /// the three before it.
+    #[arg(long = "notify-on", env = "WINDLASS_NOTIFY_ON", value_name = "EVENT,...", default_value = "Restarted,Held,Failed,Halted,Recovered", value_parser = occasions)]
     pub on: Occasions,
-    /// How long is gathered for one message. 1 s to 1 h.
+    /// Collect notifications for this long, then send them in one message.
+    ///
+    /// Accepts a duration from 1s to 1h, such as 10s or 5m.
+    #[arg(long = "notify-interval", env = "WINDLASS_NOTIFY_INTERVAL", value_name = "DURATION", default_value = "10s", value_parser = duration(Duration::from_secs(1)..=Duration::from_hours(1)))]
     pub interval: Duration,
-    /// What people call this cluster.
-    pub cluster: Option<String>,
-    /// Further certificates to trust, in PEM.
-    pub ca_file: Option<PathBuf>,
+    /// Name of this cluster in notifications; empty means none.
+    ///
+    /// Accepts at most 63 letters, digits, -, _ and . characters.
+    #[arg(long = "notify-cluster", env = "WINDLASS_NOTIFY_CLUSTER", value_name = "NAME", default_value = "", value_parser = optional(cluster_name))]
+    pub cluster: Optional<String>,
+    /// PEM file of certificate authorities to trust for notifications, besides the public ones.
+    ///
+    /// Accepts a path.
+    #[arg(long = "notify-ca-file", env = "WINDLASS_NOTIFY_CA_FILE", value_name = "PATH", default_value = "", value_parser = path())]
+    pub ca_file: Optional<PathBuf>,
+}
+
+fn endpoint(text: &str) -> Result<Option<Endpoint>, SecretNotAccepted> {
+    match text {
+        "" => Ok(None),
+        text => text.parse().map(Some).map_err(|_| SecretNotAccepted),
+    }
+}
+
+fn occasions(text: &str) -> Result<Occasions, NotAccepted> {
+    Occasions::new(&list(Occasion::named)(text)?).ok_or(NotAccepted)
+}
+
+/// Nothing that a URL or a message would act upon.
+fn cluster_name(text: &str) -> Option<String> {
+    let good = text.len() <= 63 && text.bytes().all(|c| c.is_ascii_alphanumeric() || b"-_.".contains(&c));
+    good.then(|| text.to_owned())
 }
 
 /// Who tells.

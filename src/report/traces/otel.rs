@@ -44,7 +44,7 @@ impl Journeys {
     /// # Errors
     /// When TLS cannot be set up.
     pub fn start(config: &ControllerConfig, installation: &str) -> anyhow::Result<Self> {
-        let Some(collector) = &config.otlp_endpoint else {
+        let Some(collector) = &config.observability.otlp_endpoint else {
             return Ok(Self::off());
         };
         let tracer = Tracer::start(collector.clone(), installation)?;

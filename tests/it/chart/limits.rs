@@ -182,6 +182,23 @@ fn what_is_within_its_limits_is_taken_by_the_chart_and_by_the_program() {
 }
 
 #[test]
+fn a_variable_has_the_limits_of_its_flag_and_is_named() {
+    for limit in limits() {
+        let &[argument] = limit.arguments else { continue };
+        let (flag, value) = argument
+            .strip_prefix("--")
+            .and_then(|it| it.split_once('='))
+            .expect("a flag");
+        let variable = format!("WINDLASS_{}", flag.to_uppercase().replace('-', "_"));
+        let output = windlass().arg("controller").env(&variable, value).output();
+        let output = output.expect("it starts");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{variable}={value}: {said}");
+        assert!(said.starts_with(&format!("windlass: {variable}: ")), "{said}");
+    }
+}
+
+#[test]
 fn what_the_program_refuses_is_refused_by_the_chart() {
     for limit in limits() {
         let given = [&["controller"], limit.arguments].concat();

@@ -1,17 +1,17 @@
-//! Label selectors, checked before the API server sees one: a typing mistake would otherwise show only
-//! as a watch that never begins.
+//! Label selectors as people write them, read before the API server sees one: a typing mistake would otherwise
+//! show only as a watch that never begins.
+//!
+//! kube's `Selector` prints this syntax and reads none of it.
+
+use kube::core::{Expression, Selector};
 
 #[cfg(test)]
 mod tests;
 
-/// Gives the selector back if it is one
+/// Reads a selector
 /// (<https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#label-selectors>).
-pub(super) fn selector(text: &str) -> Option<String> {
-    let text = text.trim();
-    requirements(text)?
-        .into_iter()
-        .all(is_requirement)
-        .then(|| text.to_owned())
+pub fn parse(text: &str) -> Option<Selector> {
+    requirements(text)?.into_iter().map(requirement).collect()
 }
 
 /// Split at the commas that are not within parentheses.
@@ -34,26 +34,36 @@ fn requirements(text: &str) -> Option<Vec<&str>> {
     (!inside).then_some(parts)
 }
 
-fn is_requirement(text: &str) -> bool {
+fn requirement(text: &str) -> Option<Expression> {
     let text = text.trim();
     if let Some((head, values)) = text.strip_suffix(')').and_then(|text| text.split_once('(')) {
-        let mut words = head.split_whitespace();
-        let key = words.next().is_some_and(is_key);
-        return key
-            && matches!(words.next(), Some("in" | "notin"))
-            && words.next().is_none()
-            && values.split(',').map(str::trim).all(is_value);
+        let words: Vec<&str> = head.split_whitespace().collect();
+        let &[name, operator] = words.as_slice() else {
+            return None;
+        };
+        let key = key(name)?;
+        let values = values.split(',').map(value).collect::<Option<_>>()?;
+        return match operator {
+            "in" => Some(Expression::In(key, values)),
+            "notin" => Some(Expression::NotIn(key, values)),
+            _ => None,
+        };
     }
-    for operator in ["!=", "==", "="] {
-        if let Some((key, value)) = text.split_once(operator) {
-            return is_key(key.trim()) && is_value(value.trim());
-        }
+    if let Some((left, right)) = text.split_once("!=") {
+        return Some(Expression::NotEqual(key(left)?, value(right)?));
     }
-    is_key(text.strip_prefix('!').unwrap_or(text).trim())
+    if let Some((left, right)) = text.split_once("==").or_else(|| text.split_once('=')) {
+        return Some(Expression::Equal(key(left)?, value(right)?));
+    }
+    match text.strip_prefix('!') {
+        Some(name) => Some(Expression::DoesNotExist(key(name)?)),
+        None => Some(Expression::Exists(key(text)?)),
+    }
 }
 
 /// `NAME` or `PREFIX/NAME`.
-fn is_key(text: &str) -> bool {
+fn key(text: &str) -> Option<String> {
+    let text = text.trim();
     let (prefix, name) = match text.split_once('/') {
         Some((prefix, name)) => (Some(prefix), name),
         None => (None, text),
@@ -62,7 +72,13 @@ fn is_key(text: &str) -> bool {
         let allowed = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || b"-.".contains(&c);
         !text.is_empty() && text.len() <= 253 && text.bytes().all(allowed)
     };
-    prefix.is_none_or(is_prefix) && !name.is_empty() && is_value(name)
+    let good = prefix.is_none_or(is_prefix) && !name.is_empty() && is_value(name);
+    good.then(|| text.to_owned())
+}
+
+fn value(text: &str) -> Option<String> {
+    let text = text.trim();
+    is_value(text).then(|| text.to_owned())
 }
 
 /// Empty, or up to 63 letters, digits, `-`, `_` and `.`, a letter or a digit at both ends.

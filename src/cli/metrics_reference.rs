@@ -1,0 +1,16 @@
+//! `windlass metrics-reference`, of which `cargo xtask generate` makes a part of `docs/metrics.md`.
+
+use std::process::ExitCode;
+
+use super::process::print;
+
+/// Print the generated parts of the reference of the metrics
+#[derive(Debug, clap::Args)]
+#[command(hide = true)]
+pub(super) struct MetricsReference;
+
+impl MetricsReference {
+    pub(super) fn run(self) -> ExitCode {
+        print(&crate::controller::metrics_reference())
+    }
+}
