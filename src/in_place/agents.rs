@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use hyper::body::Bytes;
 use hyper::header::{AUTHORIZATION, HeaderName};
 use hyper::{Method, StatusCode};
 use tokio::sync::Semaphore;
@@ -11,7 +12,7 @@ use windlass_core::agent_protocol::propagation::{RunningPod, Verdict, Wanted, cl
 use windlass_core::policy::in_place::{self, NotifyHttp};
 
 use crate::context::Context;
-use crate::ops::fetch::{Fetch, FetchError, Fetched};
+use crate::ops::http::{HttpError, Peer, Request, Response};
 use crate::ops::{AgentResult, Metrics};
 
 /// An agent reads some files and answers; who takes longer is asked again in the next round.
@@ -63,18 +64,18 @@ impl Agents {
             time: context.clock.calendar().as_second(),
         };
         let path = challenge.path_and_query();
-        let authorization = [(AUTHORIZATION, challenge.authorization(token))];
-        let fetch = Fetch {
-            address: SocketAddr::new(address, port),
+        let address = SocketAddr::new(address, port);
+        let request = Request {
             method: Method::GET,
             path: &path,
-            headers: &authorization,
+            host: &address.to_string(),
+            headers: &[(AUTHORIZATION, &challenge.authorization(token))],
+            body: Bytes::new(),
             timeout: AGENT_TIMEOUT,
-            limit: MAX_ANSWER,
+            limit: Some(MAX_ANSWER),
         };
-        let fetched = self.send(&fetch).await;
-        let answer = match fetched {
-            Ok(fetched) => read(&challenge, token, &fetched),
+        let answer = match self.send(&request, address).await {
+            Ok(response) => read(&challenge, token, &response),
             Err(why) => Err((AgentResult::Unreachable, format!("its agent does not answer: {why}"))),
         };
         match answer {
@@ -106,30 +107,36 @@ impl Agents {
         if address.is_loopback() || is_no_pods(address) {
             return Err(format!("{address} is no address of a pod"));
         }
-        let fetch = Fetch {
-            address: SocketAddr::new(address, *port),
+        let address = SocketAddr::new(address, *port);
+        let request = Request {
             method: match method {
                 in_place::Method::Post => Method::POST,
                 in_place::Method::Put => Method::PUT,
                 in_place::Method::Get => Method::GET,
             },
             path,
+            host: &address.to_string(),
             headers: &[],
+            body: Bytes::new(),
             timeout: NOTIFY_TIMEOUT,
-            limit: MAX_ANSWER,
+            limit: Some(MAX_ANSWER),
         };
-        match self.send(&fetch).await {
-            Ok(fetched) if fetched.status.is_success() => Ok(()),
+        match self.send(&request, address).await {
+            Ok(response) if response.status.is_success() => Ok(()),
             // What it says besides is not for everybody who may read Events.
-            Ok(fetched) => Err(format!("{} {path} answers {}", fetch.method, fetched.status.as_u16())),
-            Err(why) => Err(clean(&format!("{} {path}: {why}", fetch.method))),
+            Ok(response) => Err(format!(
+                "{} {path} answers {}",
+                request.method,
+                response.status.as_u16()
+            )),
+            Err(why) => Err(clean(&format!("{} {path}: {why}", request.method))),
         }
     }
 
-    async fn send(&self, fetch: &Fetch<'_>) -> Result<Fetched, FetchError> {
+    async fn send(&self, request: &Request<'_>, address: SocketAddr) -> Result<Response, HttpError> {
         // Never closed.
         let _turn = self.turns.acquire().await;
-        fetch.send().await
+        request.send(Peer::Addresses(&[address])).await
     }
 }
 
@@ -143,26 +150,26 @@ fn is_no_pods(address: IpAddr) -> bool {
 }
 
 /// What an answer holds, if it is one and the agent's own.
-fn read(challenge: &Challenge, token: &Token, fetched: &Fetched) -> Result<Answer, (AgentResult, String)> {
+fn read(challenge: &Challenge, token: &Token, response: &Response) -> Result<Answer, (AgentResult, String)> {
     let refused = |why: &str| Err((AgentResult::Refused, format!("its agent {why}")));
-    match fetched.status {
+    match response.status {
         StatusCode::OK => {}
         StatusCode::UNAUTHORIZED => return refused("has another token, or is none"),
         StatusCode::SERVICE_UNAVAILABLE => return refused("has no token"),
         StatusCode::TOO_MANY_REQUESTS => return refused("is asked too often"),
         // An agent's own words, and bounded; whoever answers in its place could say no more than that.
         status => {
-            let said: String = String::from_utf8_lossy(&fetched.body).chars().take(200).collect();
+            let said: String = String::from_utf8_lossy(&response.body).chars().take(200).collect();
             return refused(&format!("answers {}: {said}", status.as_u16()));
         }
     }
     let invalid = |why: &str| (AgentResult::Invalid, format!("its agent {why}"));
-    let seal = fetched.headers.get(HeaderName::from_static(SEAL_HEADER));
+    let seal = response.headers.get(HeaderName::from_static(SEAL_HEADER));
     let seal = seal.and_then(|seal| seal.to_str().ok()).unwrap_or_default();
-    if !challenge.answer_key(token).verify_seal(&fetched.body, seal) {
+    if !challenge.answer_key(token).verify_seal(&response.body, seal) {
         return Err(invalid("did not seal its answer"));
     }
-    let answer: Answer = serde_json::from_slice(&fetched.body).map_err(|_| invalid("gives an unreadable answer"))?;
+    let answer: Answer = serde_json::from_slice(&response.body).map_err(|_| invalid("gives an unreadable answer"))?;
     if answer.format == FORMAT {
         Ok(answer)
     } else {

@@ -5,9 +5,8 @@
 
 #[cfg(feature = "controller")]
 pub mod admin;
-#[cfg(feature = "controller")]
-pub mod fetch;
 pub mod health;
+pub mod http;
 pub mod logging;
 #[cfg(feature = "controller")]
 pub mod metrics;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use http::Uri;
-use http::uri::Scheme;
+use http::uri::{PathAndQuery, Scheme};
 
 /// An `http` or `https` URL that only its host is ever shown of.
 #[derive(Clone, PartialEq, Eq)]
@@ -16,8 +16,17 @@ pub struct Endpoint(Uri);
 pub struct EndpointError;
 
 impl Endpoint {
-    pub(super) fn uri(&self) -> &Uri {
-        &self.0
+    /// Path and query.
+    pub(super) fn path(&self) -> &str {
+        self.0.path_and_query().map_or("/", PathAndQuery::as_str)
+    }
+
+    /// The host without the brackets of an IPv6 address, and the port that is meant if none is named.
+    pub(super) fn name_and_port(&self) -> (&str, u16) {
+        let host = self.0.host().unwrap_or_default();
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let usual = if self.is_encrypted() { 443 } else { 80 };
+        (bare.unwrap_or(host), self.0.port_u16().unwrap_or(usual))
     }
 
     /// Whether it is asked for by TLS.

@@ -1,28 +1,24 @@
-//! One POST: no redirect is followed, no proxy asked, nothing kept open, and the answer's body not read.
+//! One POST to a receiver, and what its answer means.
 
-use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
-use http::{HeaderMap, Request, StatusCode};
-use http_body_util::Full;
+use http::{HeaderMap, Method, StatusCode};
 use hyper::body::Bytes;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::TlsConnector;
+use windlass_core::types::text::one_line;
 
 use super::Endpoint;
-use crate::ops::VERSION;
+use crate::ops::http::{HttpError, Peer, Request};
 
 /// Sends to whatever endpoint.
 #[derive(Clone)]
-pub struct Poster(Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
+pub struct Poster(TlsConnector);
 
 /// Certificates to trust that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +40,7 @@ pub enum PostError {
         retry_after: Option<Duration>,
     },
     /// None in time.
-    #[error("no answer within {} s", .0.as_secs_f64())]
+    #[error("no answer within {0:?}")]
     Timeout(Duration),
     /// No connection, no TLS, no HTTP.
     #[error("{0}")]
@@ -81,19 +77,7 @@ impl Poster {
             .expect("ring has suites for each version")
             .with_root_certificates(roots(ca_file)?)
             .with_no_client_auth();
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(tcp);
-        // Messages are further apart than receivers keep connections.
-        let client = Client::builder(TokioExecutor::new())
-            .pool_max_idle_per_host(0)
-            .build(connector);
-        Ok(Self(client))
+        Ok(Self(TlsConnector::from(Arc::new(tls))))
     }
 
     /// Sends it. Ok: the receiver has it.
@@ -104,21 +88,34 @@ impl Poster {
         body: Bytes,
         timeout: Duration,
     ) -> Result<(), PostError> {
-        let request = Request::post(endpoint.uri().clone())
-            .header(CONTENT_TYPE, content_type)
-            .header(USER_AGENT, format!("windlass/{VERSION}"))
-            .body(Full::new(body))
-            .map_err(|_| PostError::Broken("no such request".to_owned()))?;
-        let response = tokio::time::timeout(timeout, self.0.request(request))
+        let request = Request {
+            method: Method::POST,
+            path: endpoint.path(),
+            host: &endpoint.to_string(),
+            headers: &[
+                (CONTENT_TYPE, content_type),
+                (USER_AGENT, concat!("windlass/", env!("CARGO_PKG_VERSION"))),
+            ],
+            body,
+            timeout,
+            // The status says all.
+            limit: None,
+        };
+        let (name, port) = endpoint.name_and_port();
+        let tls = endpoint.is_encrypted().then_some(&self.0);
+        let response = request
+            .send(Peer::Host { name, port, tls })
             .await
-            .map_err(|_| PostError::Timeout(timeout))?
-            .map_err(|error| PostError::Broken(causes(&error)))?;
-        if response.status().is_success() {
+            .map_err(|error| match error {
+                HttpError::Timeout(limit) => PostError::Timeout(limit),
+                error => PostError::Broken(one_line(&error.to_string())),
+            })?;
+        if response.status.is_success() {
             return Ok(());
         }
         Err(PostError::Status {
-            status: response.status(),
-            retry_after: retry_after(response.headers()),
+            status: response.status,
+            retry_after: retry_after(&response.headers),
         })
     }
 }
@@ -149,20 +146,4 @@ pub(super) fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, TlsError> {
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))
-}
-
-/// What the client says is that it could not send; why, its causes.
-fn causes(error: &dyn Error) -> String {
-    let mut words: Vec<String> = Vec::new();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        words.push(error.to_string());
-        cause = error.source();
-    }
-    // Some repeat their cause in their own words.
-    words.dedup();
-    if words.is_empty() {
-        words.push(error.to_string());
-    }
-    windlass_core::types::text::one_line(&words.join(": "))
 }
