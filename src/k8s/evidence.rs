@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::Client;
 use kube::api::{ApiResource, DynamicObject, ListParams};
-use kube::core::{Request, Resource as _};
+use kube::core::{Request, Resource as _, Selector};
 use serde::Deserialize;
 use serde_json::Value;
 use windlass_core::annotation;
@@ -220,15 +221,14 @@ fn selector_of(workload: &WorkloadRef, object: &Value) -> Option<String> {
     let template = path.iter().try_fold(object, |value, field| value.get(field));
     let named = object
         .pointer("/spec/selector")
-        .and_then(|selector| Selector::deserialize(selector).ok());
+        .and_then(|selector| LabelSelector::deserialize(selector).ok())
+        .and_then(|selector| Selector::try_from(selector).ok());
     let labels = || {
         let labels = template?.pointer("/metadata/labels")?;
-        Some(Selector {
-            match_labels: BTreeMap::deserialize(labels).ok()?,
-            match_expressions: Vec::new(),
-        })
+        let labels = BTreeMap::<String, String>::deserialize(labels).ok()?;
+        Some(labels.into_iter().collect())
     };
-    let printed = |selector: Selector| Some(selector.print()).filter(|text| !text.is_empty());
+    let printed = |selector: Selector| (!selector.selects_all()).then(|| selector.to_string());
     named.and_then(printed).or_else(|| labels().and_then(printed))
 }
 
@@ -416,49 +416,6 @@ impl Meta {
 
     fn annotation(&self, name: &str) -> Option<&str> {
         self.annotations.get()?.get(name).map(String::as_str)
-    }
-}
-
-/// `null` is as good as nothing.
-fn or_default<'de, D: serde::Deserializer<'de>, T: Default + Deserialize<'de>>(from: D) -> Result<T, D::Error> {
-    Option::deserialize(from).map(Option::unwrap_or_default)
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Selector {
-    #[serde(deserialize_with = "or_default")]
-    match_labels: BTreeMap<String, String>,
-    #[serde(deserialize_with = "or_default")]
-    match_expressions: Vec<Expression>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Expression {
-    key: String,
-    operator: String,
-    #[serde(deserialize_with = "or_default")]
-    values: Vec<String>,
-}
-
-impl Selector {
-    /// In the syntax of the `labelSelector` parameter.
-    fn print(&self) -> String {
-        let labels = self.match_labels.iter().map(|(key, value)| format!("{key}={value}"));
-        let expressions = self
-            .match_expressions
-            .iter()
-            .map(|Expression { key, operator, values }| {
-                let values = values.join(",");
-                match operator.as_str() {
-                    "In" => format!("{key} in ({values})"),
-                    "NotIn" => format!("{key} notin ({values})"),
-                    "DoesNotExist" => format!("!{key}"),
-                    _ => key.clone(),
-                }
-            });
-        labels.chain(expressions).collect::<Vec<_>>().join(",")
     }
 }
 

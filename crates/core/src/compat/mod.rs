@@ -8,6 +8,7 @@ pub mod marks;
 use jiff::SignedDuration;
 
 use super::annotation::{reloader, wave};
+use crate::types::duration;
 use crate::types::name::{Namespace, SourceKind};
 use crate::workload::kind::{DEPLOYMENT, KindId};
 use crate::workload::optin::{
@@ -145,8 +146,8 @@ fn reloader(annotations: &Annotations<'_>, kind: KindId, all: bool) -> Option<Op
 
 /// A Go duration. The bound keeps a mistyped one from stopping all rollouts for years.
 fn pause_period(text: &str) -> Option<SignedDuration> {
-    let period: SignedDuration = text.parse().ok()?;
-    (period.is_positive() && period <= SignedDuration::from_hours(24)).then_some(period)
+    let period = SignedDuration::try_from(duration::parse(text)?).ok()?;
+    (!period.is_zero() && period <= SignedDuration::from_hours(24)).then_some(period)
 }
 
 /// The metadata's words count, all of them, as soon as one of them is there; else the template's.

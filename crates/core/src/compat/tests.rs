@@ -955,7 +955,7 @@ fn what_can_be_read_is_not_complained_about() {
 
 #[test]
 fn a_pause_is_a_go_duration() {
-    let table: [(Words, Option<SignedDuration>); 10] = [
+    let table: [(Words, Option<SignedDuration>); 11] = [
         (&[(reloader::PAUSE_PERIOD, "30s")], Some(SignedDuration::from_secs(30))),
         (&[(reloader::PAUSE_PERIOD, "5m")], Some(SignedDuration::from_mins(5))),
         (
@@ -972,6 +972,7 @@ fn a_pause_is_a_go_duration() {
         (&[(reloader::PAUSE_PERIOD, "0s")], None),
         (&[(reloader::PAUSE_PERIOD, "-5m")], None),
         (&[(reloader::PAUSE_PERIOD, "5")], None),
+        (&[(reloader::PAUSE_PERIOD, "5 minutes")], None),
     ];
     for (pause, expected) in table {
         let workload = bears([&[(AUTO, "true")], pause].concat().leak());
