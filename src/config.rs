@@ -72,6 +72,7 @@ pub struct ControllerConfig {
 }
 
 /// What to watch.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Clone, Debug, PartialEq, Args)]
 #[command(next_help_heading = "What to watch")]
 pub struct Watch {
@@ -209,8 +210,8 @@ pub struct LeaderElection {
     /// Elect one of several replicas to write; the others watch and stand by.
     ///
     /// Accepts true or false.
-    #[arg(long, env = "WINDLASS_LEADER_ELECTION", value_name = "BOOL", action = ArgAction::Set, default_value_t = false)]
-    leader_election: bool,
+    #[arg(long = "leader-election", env = "WINDLASS_LEADER_ELECTION", value_name = "BOOL", action = ArgAction::Set, default_value_t = false)]
+    enabled: bool,
     /// Name of the Lease of this installation; two installations need two names.
     ///
     /// Accepts a DNS subdomain of at most 242 characters (a-z, 0-9, - and .).
@@ -375,7 +376,7 @@ impl LeaderElection {
         let Some(times) = fits(retry) else {
             return wrong("lease-retry-period", retry, "--lease-renew-deadline");
         };
-        self.times = self.leader_election.then_some(times);
+        self.times = self.enabled.then_some(times);
         Ok(())
     }
 }

@@ -1,5 +1,10 @@
 //! How the agent runs: one field a flag, as in the controller's configuration.
 
+#![expect(
+    clippy::doc_markdown,
+    reason = "the comments are what --help shows, where backticks are noise"
+)]
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -136,7 +141,10 @@ impl AgentConfig {
         let volumes = self.volumes.iter().enumerate();
         for (at, volume) in volumes {
             if self.volumes.iter().take(at).any(|it| it == volume) {
-                return Err(Conflict::new("volume", format!("{volume:?} is given twice")));
+                return Err(Conflict::new(
+                    "volume",
+                    format!("\"{}\" is given twice", volume.display()),
+                ));
             }
         }
         self.notify = self.ways.chosen()?;

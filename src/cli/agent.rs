@@ -4,8 +4,10 @@ use std::process::ExitCode;
 
 use tokio::runtime::Builder;
 
+use super::Run;
 use super::process::run;
 use crate::agent::AgentConfig;
+use crate::flags::Conflict;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -26,8 +28,12 @@ pub(super) struct Agent {
     pub(super) config: AgentConfig,
 }
 
-impl Agent {
-    pub(super) fn run(self) -> ExitCode {
+impl Run for Agent {
+    fn check(&mut self) -> Result<(), Conflict> {
+        self.config.check()
+    }
+
+    fn run(self) -> ExitCode {
         let Self { config } = self;
         // Files are read on one more thread, which is given back when nothing is to be read: memory counts.
         let mut runtime = Builder::new_current_thread();

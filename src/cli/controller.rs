@@ -4,8 +4,10 @@ use std::process::ExitCode;
 
 use tokio::runtime::Builder;
 
+use super::Run;
 use super::process::run;
 use crate::controller::ControllerConfig;
+use crate::flags::Conflict;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -28,8 +30,12 @@ pub(super) struct Controller {
     pub(super) config: ControllerConfig,
 }
 
-impl Controller {
-    pub(super) fn run(self) -> ExitCode {
+impl Run for Controller {
+    fn check(&mut self) -> Result<(), Conflict> {
+        self.config.check()
+    }
+
+    fn run(self) -> ExitCode {
         let Self { config } = self;
         // One thread is enough, and faster than several: the API server's time is all that counts, and with two
         // workers a change pays for waking the other one.

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use super::Run;
 use super::process::print;
 
 const EXAMPLES: &str = "\
@@ -11,13 +12,13 @@ Examples:
 
 /// Print the custom resource definitions
 ///
-/// The output has two YAML documents: RolloutPolicy, then ClusterRolloutPolicy.
+/// The output has two YAML documents: policies of a namespace, then policies of the cluster.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Crds;
 
-impl Crds {
-    pub(super) fn run(self) -> ExitCode {
+impl Run for Crds {
+    fn run(self) -> ExitCode {
         print(&crate::api::definitions())
     }
 }

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use super::Run;
 use super::process::print;
 
 /// Print the generated parts of the reference of the metrics
@@ -9,8 +10,8 @@ use super::process::print;
 #[command(hide = true)]
 pub(super) struct MetricsReference;
 
-impl MetricsReference {
-    pub(super) fn run(self) -> ExitCode {
+impl Run for MetricsReference {
+    fn run(self) -> ExitCode {
         print(&crate::controller::metrics_reference())
     }
 }

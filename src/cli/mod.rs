@@ -64,17 +64,28 @@ enum Command {
     Version(version::Version),
 }
 
-impl Command {
+/// What a command is besides its flags.
+trait Run {
     /// Checks the flags with each other.
+    fn check(&mut self) -> Result<(), Conflict> {
+        Ok(())
+    }
+
+    fn run(self) -> ExitCode;
+}
+
+impl Command {
     fn check(&mut self) -> Result<(), Conflict> {
         match self {
             #[cfg(feature = "agent")]
-            Self::Agent(command) => command.config.check(),
+            Self::Agent(command) => command.check(),
             #[cfg(feature = "controller")]
-            Self::Controller(command) => command.config.check(),
+            Self::Controller(command) => command.check(),
             #[cfg(feature = "controller")]
-            Self::Crds(_) | Self::MetricsReference(_) => Ok(()),
-            Self::Version(_) => Ok(()),
+            Self::Crds(command) => command.check(),
+            #[cfg(feature = "controller")]
+            Self::MetricsReference(command) => command.check(),
+            Self::Version(command) => command.check(),
         }
     }
 

@@ -1,3 +1,5 @@
+use windlass_core::types::name::Namespace;
+
 use super::*;
 use crate::agent::Notify;
 use crate::controller::ControllerConfig;
@@ -148,7 +150,7 @@ fn flags_reach_the_configuration_in_either_spelling() {
     ] {
         let config = controller(line);
         assert_eq!(config.rollouts.settle, std::time::Duration::ZERO);
-        let namespaces: Vec<&str> = config.watch.namespaces.iter().map(|it| it.as_str()).collect();
+        let namespaces: Vec<&str> = config.watch.namespaces.iter().map(Namespace::as_str).collect();
         assert_eq!(namespaces, ["blog", "shop"]);
         assert!(config.rollouts.observe_only);
     }

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use super::Run;
 use super::process::print;
 use crate::ops::{REVISION, VERSION};
 
@@ -9,8 +10,8 @@ use crate::ops::{REVISION, VERSION};
 #[derive(Debug, clap::Args)]
 pub(super) struct Version;
 
-impl Version {
-    pub(super) fn run(self) -> ExitCode {
+impl Run for Version {
+    fn run(self) -> ExitCode {
         print(&text())
     }
 }

@@ -38,10 +38,6 @@ pub use self::post::TlsError;
 const BATCHES_QUEUED: usize = 4;
 
 /// Where to send notifications, and which: one field a flag.
-#[expect(
-    clippy::doc_markdown,
-    reason = "the comments are what --help shows, where backticks are noise"
-)]
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
 #[command(next_help_heading = "Notifications")]
 pub struct Notifications {
