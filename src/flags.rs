@@ -18,6 +18,7 @@ use windlass_core::types::duration;
 pub type Optional<T> = Option<T>;
 
 /// Values in one text, separated by commas. The alias hides the `Vec`, which would mean a flag to repeat.
+#[cfg(feature = "controller")]
 pub type List<T> = Vec<T>;
 
 /// The value is not accepted.
@@ -63,6 +64,7 @@ pub fn optional<T>(
 }
 
 /// Reads entries between commas, each with `read`. A blank text has none.
+#[cfg(feature = "controller")]
 pub fn list<T: Ord>(
     read: impl Fn(&str) -> Option<T> + Clone + Send + Sync + 'static,
 ) -> impl Fn(&str) -> Result<Vec<T>, NotAccepted> + Clone + Send + Sync + 'static {
@@ -112,6 +114,7 @@ mod tests {
         (!text.is_empty() && text != "bad").then(|| text.to_owned())
     }
 
+    #[cfg(feature = "controller")]
     #[test]
     fn a_list_is_sorted_without_repetition_and_may_be_empty() {
         let read = list(word);
