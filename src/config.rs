@@ -249,7 +249,7 @@ pub struct Observability {
     /// Base URL of an OpenTelemetry collector, which receives one trace for each change.
     #[cfg_attr(
         feature = "otel",
-        doc = "\n\nAccepts a URL http(s)://HOST[:PORT][/PATH] without a user, to which /v1/traces is added."
+        doc = "\n\nAccepts a URL http(s)://HOST[:PORT]/PATH without a user, to which /v1/traces is added."
     )]
     #[cfg_attr(
         not(feature = "otel"),

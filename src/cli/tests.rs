@@ -284,7 +284,7 @@ fn a_bad_url_to_notify_is_named_and_not_shown() {
             "https://hooks.example.org/s3 cret",
         ] {
             let said = format!(
-                "{flag}: its value, not shown here, is not valid; accepts a URL http(s)://HOST[:PORT][/PATH] without a user"
+                "{flag}: its value, not shown here, is not valid; accepts a URL http(s)://HOST[:PORT]/PATH without a user"
             );
             assert_eq!(wrong(&["controller", flag, bad]), said);
         }

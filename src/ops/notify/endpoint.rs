@@ -12,7 +12,7 @@ pub struct Endpoint(Uri);
 
 /// Not an address that can be told to. Says nothing of what was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a URL http(s)://HOST[:PORT][/PATH] without a user")]
+#[error("not a URL http(s)://HOST[:PORT]/PATH without a user")]
 pub struct EndpointError;
 
 impl Endpoint {

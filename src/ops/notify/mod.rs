@@ -43,17 +43,17 @@ const BATCHES_QUEUED: usize = 4;
 pub struct Notifications {
     /// Send CloudEvents about restarts and problems to this URL. Keep it secret: prefer the variable.
     ///
-    /// Accepts a URL http(s)://HOST[:PORT][/PATH] without a user.
+    /// Accepts a URL http(s)://HOST[:PORT]/PATH without a user.
     #[arg(long = "notify-cloudevents", env = "WINDLASS_NOTIFY_CLOUDEVENTS", value_name = "URL", default_value = "", value_parser = endpoint)]
     pub cloudevents: Optional<Endpoint>,
     /// Send messages to this incoming webhook of Slack. Keep it secret: prefer the variable.
     ///
-    /// Accepts a URL http(s)://HOST[:PORT][/PATH] without a user.
+    /// Accepts a URL http(s)://HOST[:PORT]/PATH without a user.
     #[arg(long = "notify-slack", env = "WINDLASS_NOTIFY_SLACK", value_name = "URL", default_value = "", value_parser = endpoint)]
     pub slack: Optional<Endpoint>,
     /// Send messages to this webhook of a Teams workflow. Keep it secret: prefer the variable.
     ///
-    /// Accepts a URL http(s)://HOST[:PORT][/PATH] without a user.
+    /// Accepts a URL http(s)://HOST[:PORT]/PATH without a user.
     #[arg(long = "notify-teams", env = "WINDLASS_NOTIFY_TEAMS", value_name = "URL", default_value = "", value_parser = endpoint)]
     pub teams: Optional<Endpoint>,
     /// Events to send notifications for.
