@@ -17,12 +17,15 @@
 //! | [`windlass_core`] | the pure rules, a crate of its own: the decision is [`windlass_core::decide`] |
 //! | [`api`] | the types of the policies, and their schema |
 //! | [`k8s`] | adapters: what is on the wire, patches, Events, pods, the Lease |
-//! | `watch` | fills the index from the API server |
+//! | `scope`, `config` | what is watched; how the controller runs |
 //! | `index` | what is known of the cluster |
+//! | `reader` | what watching and deciding share: nothing of it writes |
+//! | `watch` | fills the index from the API server |
 //! | `reconcile` | gather, decide, write, observe: one workload at a time |
+//! | `election`, `context` | who may write; what writing shares |
 //! | `in_place` | brings files of running pods up to date |
 //! | `report` | what people and tools see: Events, metrics, traces, the status of policies |
-//! | [`controller`] | starts all of it, in order; leader election |
+//! | [`controller`] | starts all of it, in order |
 //! | [`agent`] | the sidecar |
 //! | [`ops`] | metrics, admin server, logs, notifications, signals |
 //! | [`cli`] | the commands |
