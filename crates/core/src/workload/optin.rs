@@ -294,7 +294,7 @@ pub(super) fn own(
 /// What a workload's annotations ask for should a policy select it, which they do not do themselves.
 ///
 /// # Errors
-/// As [`read`].
+/// As [`read`](super::asked::read).
 pub fn if_selected(
     annotations: &Annotations<'_>,
     namespace: &Namespace,
