@@ -22,20 +22,7 @@ pub struct Scope {
     pub namespace_selector: Option<Selector>,
     /// Whether policies of the cluster hold.
     pub cluster_policies: ClusterPolicies,
-    impl FromStr for ClusterPolicies {
-    type Err = NotAccepted;
-
-    fn from_str(text: &str) -> Result<Self, NotAccepted> {
-        match text {
-            "" => Ok(Self::IfPermitted),
-            "true" => Ok(Self::Required),
-            "false" => Ok(Self::Ignored),
-            _ => Err(NotAccepted),
-        }
-    }
-}
-
-/// Kinds of sources whose changes count.
+    /// Kinds of sources whose changes count.
     pub sources: Sources,
     /// Kinds of workloads to work on.
     pub workload_kinds: Vec<WorkloadKind>,
@@ -50,6 +37,19 @@ pub enum ClusterPolicies {
     IfPermitted,
     /// They do not, and are not asked for.
     Ignored,
+}
+
+impl FromStr for ClusterPolicies {
+    type Err = NotAccepted;
+
+    fn from_str(text: &str) -> Result<Self, NotAccepted> {
+        match text {
+            "" => Ok(Self::IfPermitted),
+            "true" => Ok(Self::Required),
+            "false" => Ok(Self::Ignored),
+            _ => Err(NotAccepted),
+        }
+    }
 }
 
 /// Kinds of sources whose changes count; at least one.

@@ -92,7 +92,10 @@ const BINARY: &[Row] = &[
             "windlass_core::workload",
         ],
     ),
-    ("config", &["flags", "k8s::names", "k8s::selector", "ops", "scope", "windlass_core"]),
+    (
+        "config",
+        &["flags", "k8s::names", "k8s::selector", "ops", "scope", "windlass_core"],
+    ),
     ("election", &["clock", "k8s", "ops", "windlass_core"]),
     ("context", &["election", "reader", "windlass_core"]),
     (
