@@ -3,7 +3,7 @@
 //! Everything that a person or a manifest can get wrong is found here, before anything starts, and
 //! told in one line with exit code 2. What comes out has types that cannot hold a wrong value.
 //!
-//! The flags of a command are the fields of its configuration (`controller/config.rs`, `agent/config.rs`); clap
+//! The flags of a command are the fields of its configuration (`config.rs`, `agent/config.rs`); clap
 //! reads them from the command line, else from the environment, else takes the default.
 
 use std::env;
