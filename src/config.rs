@@ -18,8 +18,8 @@ use clap::{ArgAction, Args};
 use kube::core::Selector;
 use windlass_core::compat::Compat;
 use windlass_core::content::baseline::RESTARTS_KEPT;
-use windlass_core::decide::Presence;
-use windlass_core::lease::Times;
+use windlass_core::decide::PresencePolicy;
+use windlass_core::lease::LeaseTimes;
 use windlass_core::types::duration::format;
 use windlass_core::types::name::Namespace;
 use windlass_core::workload::kind::KindId;
@@ -28,7 +28,7 @@ use crate::flags::{Conflict, List, NotAccepted, Optional, SecretNotAccepted, dur
 use crate::k8s::names::{is_label, is_subdomain};
 use crate::k8s::selector;
 use crate::ops::{Endpoint, LogFormat, LogLevel, Notifications};
-use crate::scope::{ClusterPolicies, Described, Scope, Sources, WorkloadKind};
+use crate::scope::{ClusterPolicies, CustomKind, Scope, SourceKinds, WorkloadKind};
 
 #[cfg(test)]
 mod tests;
@@ -107,7 +107,7 @@ pub struct Watch {
         value_name = "KIND,...",
         default_value = "configmaps,secrets"
     )]
-    pub sources: Sources,
+    pub sources: SourceKinds,
     /// Watch only ConfigMaps and Secrets with these labels; empty means all.
     ///
     /// Accepts a label selector, such as team=web or env in (dev,test).
@@ -128,7 +128,7 @@ pub struct Watch {
         value_name = "GROUP/VERSION/KIND=.PATH",
         value_delimiter = ','
     )]
-    pub workload_kind: Vec<Described>,
+    pub workload_kind: Vec<CustomKind>,
     /// Other controllers whose annotations to obey as well.
     ///
     /// Accepts reloader, wave or both, separated by commas.
@@ -230,16 +230,16 @@ pub struct LeaderElection {
     /// Time after which a leader that cannot renew the Lease stops.
     ///
     /// Accepts a duration of at most 15/16 of --lease-duration.
-    #[arg(long = "lease-renew-deadline", env = "WINDLASS_LEASE_RENEW_DEADLINE", value_name = "DURATION", default_value = "10s", value_parser = duration(Duration::ZERO..=*Times::DURATION.end()))]
+    #[arg(long = "lease-renew-deadline", env = "WINDLASS_LEASE_RENEW_DEADLINE", value_name = "DURATION", default_value = "10s", value_parser = duration(Duration::ZERO..=*LeaseTimes::DURATION.end()))]
     renew_deadline: Duration,
     /// Interval at which the leader renews the Lease.
     ///
     /// Accepts a duration of more than 0s and at most half of --lease-renew-deadline.
-    #[arg(long = "lease-retry-period", env = "WINDLASS_LEASE_RETRY_PERIOD", value_name = "DURATION", default_value = "2s", value_parser = duration(Duration::ZERO..=*Times::DURATION.end()))]
+    #[arg(long = "lease-retry-period", env = "WINDLASS_LEASE_RETRY_PERIOD", value_name = "DURATION", default_value = "2s", value_parser = duration(Duration::ZERO..=*LeaseTimes::DURATION.end()))]
     retry_period: Duration,
     /// How long the election's lease lasts. `None`: there is one replica.
     #[arg(skip)]
-    pub times: Option<Times>,
+    pub times: Option<LeaseTimes>,
 }
 
 /// What the process shows of itself.
@@ -334,7 +334,7 @@ impl Watch {
     /// The kinds of workloads, built in and described.
     fn kinds(&self) -> Vec<WorkloadKind> {
         let built_in = self.workload_kinds.iter().copied().map(WorkloadKind::BuiltIn);
-        let described = self.workload_kind.iter().cloned().map(WorkloadKind::Described);
+        let described = self.workload_kind.iter().cloned().map(WorkloadKind::Custom);
         built_in.chain(described).collect()
     }
 
@@ -353,8 +353,8 @@ impl Watch {
 
     /// Whether creation and deletion of sources count.
     #[must_use]
-    pub fn presence(&self) -> Presence {
-        Presence {
+    pub fn presence(&self) -> PresencePolicy {
+        PresencePolicy {
             on_create: self.on_create,
             on_delete: self.on_delete,
         }
@@ -364,7 +364,7 @@ impl Watch {
 impl LeaderElection {
     fn check(&mut self) -> Result<(), Conflict> {
         let (lease, deadline, retry) = (self.duration, self.renew_deadline, self.retry_period);
-        let fits = |retry| Times::new(lease, deadline, retry, REQUEST_TIMEOUT).ok();
+        let fits = |retry| LeaseTimes::new(lease, deadline, retry, REQUEST_TIMEOUT).ok();
         let wrong = |flag, given: Duration, whose| {
             let given = format(given);
             Err(Conflict::new(flag, format!("{given} does not fit to {whose}")))
@@ -392,7 +392,7 @@ fn lease_name(text: &str) -> Result<String, NotAccepted> {
 
 fn lease_duration(text: &str) -> Result<Duration, NotAccepted> {
     let whole = |it: &Duration| it.subsec_nanos() == 0;
-    duration(Times::DURATION)(text).and_then(|it| whole(&it).then_some(it).ok_or(NotAccepted))
+    duration(LeaseTimes::DURATION)(text).and_then(|it| whole(&it).then_some(it).ok_or(NotAccepted))
 }
 
 fn compat(text: &str) -> Result<Compat, NotAccepted> {

@@ -3,9 +3,9 @@
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use windlass_core::governor::Governor;
+use windlass_core::rollout_slots::RolloutSlots;
 
-use crate::election::Leading;
+use crate::election::WriteGate;
 use crate::reader::Reader;
 
 /// What every write shares.
@@ -13,15 +13,15 @@ pub struct Context {
     /// What decisions are made with. Whoever writes may read as well: see [`Deref`].
     pub reader: Arc<Reader>,
     /// How many workloads roll at a time. Locked for the length of a question.
-    pub governor: Mutex<Governor>,
+    pub rollout_slots: Mutex<RolloutSlots>,
     /// Whether we may write.
-    pub leading: Leading,
+    pub write_gate: WriteGate,
 }
 
 impl Context {
     /// The governor.
-    pub fn governor(&self) -> MutexGuard<'_, Governor> {
-        self.governor.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn rollout_slots(&self) -> MutexGuard<'_, RolloutSlots> {
+        self.rollout_slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

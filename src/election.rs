@@ -10,7 +10,7 @@ use kube::Client;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::Notify;
 use tracing::{debug, info, warn};
-use windlass_core::lease::{Elector, Holder, Monotonic, Step, Times};
+use windlass_core::lease::{Elector, Holder, LeaseTimes, Monotonic, Step};
 
 use crate::clock::Clock;
 use crate::k8s::error::ApiError;
@@ -19,9 +19,9 @@ use crate::ops::Metrics;
 
 /// Whether this process may write.
 #[derive(Clone)]
-pub struct Leading(Option<Arc<Elected>>);
+pub struct WriteGate(Option<Arc<SharedElector>>);
 
-struct Elected {
+struct SharedElector {
     elector: Mutex<Elector>,
     /// Something was decided outside of the election's own turns.
     poked: Notify,
@@ -29,7 +29,7 @@ struct Elected {
 
 /// How an election ended for us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub enum ElectionEnd {
     /// We led, and do not any more: nothing of ours may go on.
     Lost,
     /// We gave it up, or had nothing to give up.
@@ -39,7 +39,7 @@ pub enum Ended {
 /// The election, to be run beside everything else.
 pub struct Election {
     /// What is decided by it.
-    pub leading: Leading,
+    pub write_gate: WriteGate,
     /// The Lease.
     pub lease: Lease,
     /// The way to it.
@@ -69,7 +69,7 @@ fn monotonic() -> Monotonic {
     Monotonic::new(Duration::new(seconds, nanos))
 }
 
-impl Leading {
+impl WriteGate {
     /// There are no others.
     #[must_use]
     pub fn alone() -> Self {
@@ -78,8 +78,8 @@ impl Leading {
 
     /// One of several.
     #[must_use]
-    pub fn elected(me: Holder, times: Times) -> Self {
-        Self(Some(Arc::new(Elected {
+    pub fn elected(me: Holder, times: LeaseTimes) -> Self {
+        Self(Some(Arc::new(SharedElector {
             elector: Mutex::new(Elector::new(me, times, monotonic())),
             poked: Notify::new(),
         })))
@@ -153,7 +153,7 @@ impl Leading {
     }
 }
 
-impl Elected {
+impl SharedElector {
     fn lock(&self) -> MutexGuard<'_, Elector> {
         self.elector.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -161,8 +161,8 @@ impl Elected {
 
 impl Election {
     /// Takes part until it is over for us.
-    pub async fn run(self) -> Ended {
-        let Leading(Some(elected)) = &self.leading else {
+    pub async fn run(self) -> ElectionEnd {
+        let WriteGate(Some(elected)) = &self.write_gate else {
             return std::future::pending().await;
         };
         let mut led = false;
@@ -185,13 +185,13 @@ impl Election {
                 }
                 Step::Lost => {
                     warn!("the lease is lost");
-                    return Ended::Lost;
+                    return ElectionEnd::Lost;
                 }
                 Step::Released => {
                     if led {
                         info!("the lease is released");
                     }
-                    return Ended::Released;
+                    return ElectionEnd::Released;
                 }
             }
             let elector = elected.lock();
@@ -215,7 +215,7 @@ impl Election {
             // Somebody else was faster, which is what the version is for.
             ApiError::Conflict => debug!("the lease was written meanwhile"),
             error => {
-                self.metrics.error(error.word());
+                self.metrics.error(error.as_str());
                 warn!(%error, "no answer about the lease");
             }
         }

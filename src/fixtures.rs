@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use kube::Client;
 use windlass_core::content::digest::KeyRing;
-use windlass_core::decide::{Presence, Settings};
-use windlass_core::governor::Governor;
+use windlass_core::decide::{DecisionSettings, PresencePolicy};
+use windlass_core::rollout_slots::RolloutSlots;
 
 use super::clock::Clock;
 use super::index::Index;
 use crate::context::Context;
-use crate::election::Leading;
+use crate::election::WriteGate;
 use crate::ops::{Metrics, Vocabulary};
 use crate::reader::Reader;
 
@@ -19,8 +19,8 @@ use crate::reader::Reader;
 pub fn context(index: Index, client: Client) -> Context {
     Context {
         reader: Arc::new(reader(index, client)),
-        governor: std::sync::Mutex::new(Governor::new(20)),
-        leading: Leading::alone(),
+        rollout_slots: std::sync::Mutex::new(RolloutSlots::new(20)),
+        write_gate: WriteGate::alone(),
     }
 }
 
@@ -28,9 +28,9 @@ pub fn context(index: Index, client: Client) -> Context {
 pub fn reader(index: Index, client: Client) -> Reader {
     Reader {
         index: std::sync::Mutex::new(index),
-        settings: Settings {
+        settings: DecisionSettings {
             installation: "ops/windlass".into(),
-            presence: Presence::default(),
+            presence: PresencePolicy::default(),
         },
         ring: KeyRing::new([("k1".into(), [1; 32])]).expect("one key"),
         client,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kube::Client;
 use windlass_core::content::digest::KeyRing;
-use windlass_core::decide::Settings;
+use windlass_core::decide::DecisionSettings;
 
 use crate::clock::Clock;
 use crate::index::Index;
@@ -16,7 +16,7 @@ pub struct Reader {
     /// What is known of the cluster. Locked for the length of one decision, microseconds.
     pub index: Mutex<Index>,
     /// What holds for all.
-    pub settings: Settings,
+    pub settings: DecisionSettings,
     /// The digest keys.
     pub ring: KeyRing,
     /// The way to the API server.

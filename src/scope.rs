@@ -23,7 +23,7 @@ pub struct Scope {
     /// Whether policies of the cluster hold.
     pub cluster_policies: ClusterPolicies,
     /// Kinds of sources whose changes count.
-    pub sources: Sources,
+    pub sources: SourceKinds,
     /// Kinds of workloads to work on.
     pub workload_kinds: Vec<WorkloadKind>,
 }
@@ -54,14 +54,14 @@ impl FromStr for ClusterPolicies {
 
 /// Kinds of sources whose changes count; at least one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sources {
+pub struct SourceKinds {
     /// `ConfigMap`s.
     pub configmaps: bool,
     /// Secrets. Without them no request on any is made but for our own digest key.
     pub secrets: bool,
 }
 
-impl FromStr for Sources {
+impl FromStr for SourceKinds {
     type Err = NotAccepted;
 
     fn from_str(text: &str) -> Result<Self, NotAccepted> {
@@ -84,12 +84,12 @@ pub enum WorkloadKind {
     /// One that we know.
     BuiltIn(KindId),
     /// One that an operator described.
-    Described(Described),
+    Custom(CustomKind),
 }
 
 /// A kind by `GROUP/VERSION/KIND=.PATH`.
 #[derive(Clone, Debug)]
-pub struct Described {
+pub struct CustomKind {
     /// API group; empty: the core group.
     pub group: String,
     /// API version.
@@ -102,7 +102,7 @@ pub struct Described {
     row: Arc<Mutex<Option<(String, KindId)>>>,
 }
 
-impl Described {
+impl CustomKind {
     /// A description.
     #[must_use]
     pub fn new(group: &str, version: &str, kind: &str, template: Vec<String>) -> Self {
@@ -128,7 +128,7 @@ impl Described {
 }
 
 /// `GROUP/VERSION/KIND=.PATH`, of the core group `VERSION/KIND=.PATH`.
-impl FromStr for Described {
+impl FromStr for CustomKind {
     type Err = NotAccepted;
 
     fn from_str(text: &str) -> Result<Self, NotAccepted> {
@@ -150,7 +150,7 @@ impl FromStr for Described {
     }
 }
 
-impl PartialEq for Described {
+impl PartialEq for CustomKind {
     fn eq(&self, other: &Self) -> bool {
         self.identity() == other.identity()
     }
@@ -162,7 +162,7 @@ impl WorkloadKind {
     pub fn row(&self, plural: &str) -> KindId {
         let described = match self {
             Self::BuiltIn(kind) => return *kind,
-            Self::Described(described) => described,
+            Self::Custom(described) => described,
         };
         let mut row = described.row.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((known, kind)) = &*row
@@ -170,7 +170,7 @@ impl WorkloadKind {
         {
             return *kind;
         }
-        let Described {
+        let CustomKind {
             group,
             version,
             kind,
@@ -187,7 +187,7 @@ impl WorkloadKind {
     pub fn custom_group(&self) -> Option<String> {
         let group = match self {
             Self::BuiltIn(kind) => kind.row().group,
-            Self::Described(described) => &described.group,
+            Self::Custom(described) => &described.group,
         };
         group.contains('.').then(|| group.to_owned())
     }
@@ -197,7 +197,7 @@ impl fmt::Display for WorkloadKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BuiltIn(kind) => f.write_str(kind.row().kind),
-            Self::Described(described) => f.write_str(&described.kind),
+            Self::Custom(described) => f.write_str(&described.kind),
         }
     }
 }

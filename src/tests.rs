@@ -56,9 +56,9 @@ fn every_reason_is_explained_in_the_operations_guide() {
     let guide = fs::read_to_string(root().join("docs/operations.md")).expect("docs/operations.md");
     for reason in REASONS {
         assert!(
-            guide.contains(&format!("`{}`", reason.word())),
+            guide.contains(&format!("`{}`", reason.as_str())),
             "docs/operations.md does not explain {}",
-            reason.word()
+            reason.as_str()
         );
     }
 }

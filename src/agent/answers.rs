@@ -17,9 +17,9 @@ use windlass_core::agent_protocol::challenge::{
 };
 use windlass_live::{Snapshot, Volume};
 
-use super::board::Board;
 use super::files::{Fingerprint, digest};
 use super::token;
+use super::volume_status::VolumeStatuses;
 use crate::ops::server::plain;
 
 #[cfg(test)]
@@ -31,17 +31,17 @@ const NONCES: usize = 4096;
 /// What the answers are made of.
 pub struct Answers {
     token_file: Option<PathBuf>,
-    board: Arc<Board>,
-    seen: Mutex<Seen>,
+    statuses: Arc<VolumeStatuses>,
+    seen: Mutex<UsedNonces>,
     /// What was wrong with the token last, so that it is said once.
     said: Mutex<Option<String>>,
 }
 
 impl Answers {
-    pub(super) fn new(token_file: Option<PathBuf>, board: Arc<Board>) -> Self {
+    pub(super) fn new(token_file: Option<PathBuf>, statuses: Arc<VolumeStatuses>) -> Self {
         Self {
             token_file,
-            board,
+            statuses,
             seen: Mutex::default(),
             said: Mutex::default(),
         }
@@ -81,8 +81,8 @@ impl Answers {
             .unwrap_or_else(PoisonError::into_inner)
             .take(challenge, now);
         match fresh {
-            Err(Stale::Seen) => return plain(StatusCode::CONFLICT, "this nonce was used before\n"),
-            Err(Stale::Full) => return plain(StatusCode::TOO_MANY_REQUESTS, "too many questions\n"),
+            Err(NonceError::Seen) => return plain(StatusCode::CONFLICT, "this nonce was used before\n"),
+            Err(NonceError::Full) => return plain(StatusCode::TOO_MANY_REQUESTS, "too many questions\n"),
             Ok(()) => {}
         }
         self.sealed(&challenge.answer_key(&token)).await
@@ -90,7 +90,7 @@ impl Answers {
 
     async fn sealed(&self, key: &AnswerKey) -> Response<String> {
         let mut volumes = Vec::new();
-        for (number, (path, volume)) in self.board.all().into_iter().enumerate() {
+        for (number, (path, volume)) in self.statuses.all().into_iter().enumerate() {
             volumes.push(self.volume(number, path, volume, key).await);
         }
         let answer = Answer {
@@ -120,7 +120,7 @@ impl Answers {
             unreadable: Vec::new(),
         };
         let Some(volume) = volume else {
-            answer.message = self.board.status(number).message;
+            answer.message = self.statuses.status(number).message;
             return answer;
         };
         let snapshot = match volume.read().await {
@@ -131,7 +131,7 @@ impl Answers {
             }
         };
         // Asked after reading: what was handled meanwhile counts, and what was written meanwhile does not.
-        let status = self.board.status(number);
+        let status = self.statuses.status(number);
         if status.files == Some(Fingerprint::of(&snapshot)) {
             answer.state = status.state;
             answer.message = status.message;
@@ -164,7 +164,7 @@ fn describe(snapshot: &Snapshot, key: &AnswerKey, answer: &mut VolumeAnswer) {
 
 /// The nonces that were used, each for as long as its time would be accepted.
 #[derive(Default)]
-struct Seen {
+struct UsedNonces {
     nonces: HashMap<Nonce, i64>,
     /// The latest time of a question whose nonce was forgotten. Nothing as old is accepted any more: a
     /// clock that was set back would open the window again.
@@ -172,16 +172,16 @@ struct Seen {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Stale {
+enum NonceError {
     Seen,
     Full,
 }
 
-impl Seen {
-    fn take(&mut self, challenge: Challenge, now: i64) -> Result<(), Stale> {
+impl UsedNonces {
+    fn take(&mut self, challenge: Challenge, now: i64) -> Result<(), NonceError> {
         let Challenge { nonce, time } = challenge;
         if self.nonces.contains_key(&nonce) || self.forgotten.is_some_and(|forgotten| time <= forgotten) {
-            return Err(Stale::Seen);
+            return Err(NonceError::Seen);
         }
         if self.nonces.len() >= NONCES {
             let forgotten = &mut self.forgotten;
@@ -194,7 +194,7 @@ impl Seen {
             });
         }
         if self.nonces.len() >= NONCES {
-            return Err(Stale::Full);
+            return Err(NonceError::Full);
         }
         self.nonces.insert(nonce, time);
         Ok(())

@@ -12,7 +12,7 @@ use tokio::net::unix::pipe::Receiver;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use super::config::Words;
+use super::config::CommandLine;
 use super::text::clean;
 
 /// What is kept of the words of a command: the first half of it of the first ones, the rest of the last. What is
@@ -26,7 +26,7 @@ const REMEMBERED: usize = 64;
 
 /// How a command ended.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(super) enum CommandEnd {
     /// By itself, with 0.
     Good,
     /// By itself, otherwise; what it said.
@@ -36,10 +36,10 @@ pub(super) enum End {
 }
 
 /// Runs it to its end. Dropping the future kills it, and what it started.
-pub(super) async fn run(words: &Words, volume: &Path, limit: Duration) -> End {
+pub(super) async fn run(words: &CommandLine, volume: &Path, limit: Duration) -> CommandEnd {
     let (mut child, mut output) = match start(words, volume) {
         Ok(started) => started,
-        Err(error) => return End::Broken(format!("{} cannot be started: {error}", words.program)),
+        Err(error) => return CommandEnd::Broken(format!("{} cannot be started: {error}", words.program)),
     };
     let group = Group(child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)));
     let mut said = Vec::new();
@@ -49,7 +49,7 @@ pub(super) async fn run(words: &Words, volume: &Path, limit: Duration) -> End {
             group.ended();
             of(status, &said)
         }
-        Ok(Err(error)) => End::Broken(format!("{} was lost: {error}", words.program)),
+        Ok(Err(error)) => CommandEnd::Broken(format!("{} was lost: {error}", words.program)),
         Err(_) => {
             let number = group.0;
             drop(group);
@@ -57,12 +57,12 @@ pub(super) async fn run(words: &Words, volume: &Path, limit: Duration) -> End {
             if let Some(number) = number {
                 reap(number);
             }
-            End::Broken(format!("{} did not end within {limit:?} and was killed", words.program))
+            CommandEnd::Broken(format!("{} did not end within {limit:?} and was killed", words.program))
         }
     }
 }
 
-fn start(words: &Words, volume: &Path) -> io::Result<(Child, Receiver)> {
+fn start(words: &CommandLine, volume: &Path) -> io::Result<(Child, Receiver)> {
     let (reader, writer) = io::pipe()?;
     let child = Command::new(&words.program)
         .args(&words.arguments)
@@ -122,18 +122,18 @@ fn piece(output: &Receiver, said: &mut Vec<u8>) -> Piece {
     }
 }
 
-fn of(status: ExitStatus, said: &[u8]) -> End {
+fn of(status: ExitStatus, said: &[u8]) -> CommandEnd {
     match status.code() {
-        Some(0) => End::Good,
+        Some(0) => CommandEnd::Good,
         Some(code) => {
             let said = clean(said);
-            End::Bad(if said.is_empty() {
+            CommandEnd::Bad(if said.is_empty() {
                 format!("it ended with {code} and said nothing")
             } else {
                 said
             })
         }
-        None => End::Broken(status.to_string()),
+        None => CommandEnd::Broken(status.to_string()),
     }
 }
 

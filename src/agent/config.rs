@@ -43,7 +43,7 @@ pub struct AgentConfig {
     ///
     /// Accepts a command and its arguments, as a shell would split them.
     #[arg(long, env = "WINDLASS_AGENT_VALIDATE", value_name = "COMMAND", default_value = "", value_parser = optional(words), help_heading = "Validation and retries")]
-    pub validate: Optional<Words>,
+    pub validate: Optional<CommandLine>,
     /// Time limit of each validation and of each notification.
     ///
     /// Accepts a duration from 10ms to 1h, such as 500ms, 10s or 1m30s.
@@ -129,7 +129,7 @@ struct Ways {
     ///
     /// Accepts a command and its arguments, as a shell would split them.
     #[arg(long = "notify-exec", env = "WINDLASS_AGENT_NOTIFY_EXEC", value_name = "COMMAND", default_value = "", value_parser = optional(words))]
-    exec: Optional<Words>,
+    exec: Optional<CommandLine>,
 }
 
 impl AgentConfig {
@@ -190,13 +190,13 @@ impl Ways {
         let Some(signal) = *signal else {
             return Ok(exec.clone().map_or(Notify::Nobody, Notify::Exec));
         };
-        let whom = match (process.clone(), pid_file.clone()) {
+        let target = match (process.clone(), pid_file.clone()) {
             (Some(_), Some(_)) => return Err(Conflict::new("pid-file", "not together with --process")),
-            (Some(name), None) => Whom::Named(name),
-            (None, Some(file)) => Whom::PidFile(file),
+            (Some(name), None) => SignalTarget::Named(name),
+            (None, Some(file)) => SignalTarget::PidFile(file),
             (None, None) => return Err(Conflict::new("notify-signal", "needs a process to send it to")),
         };
-        Ok(Notify::Signal { signal, whom })
+        Ok(Notify::Signal { signal, target })
     }
 }
 
@@ -209,12 +209,12 @@ fn process(text: &str) -> Option<String> {
     (!text.contains('/')).then(|| text.to_owned())
 }
 
-fn words(text: &str) -> Option<Words> {
+fn words(text: &str) -> Option<CommandLine> {
     let mut words = shell_words::split(text).ok()?.into_iter();
     let program = words
         .next()
         .filter(|program| !program.is_empty() && !text.contains('\0'))?;
-    Some(Words {
+    Some(CommandLine {
         program,
         arguments: words.collect(),
     })
@@ -272,10 +272,10 @@ pub enum Notify {
         /// Which one.
         signal: Signal,
         /// Who gets it.
-        whom: Whom,
+        target: SignalTarget,
     },
     /// By a command that ends with 0.
-    Exec(Words),
+    Exec(CommandLine),
 }
 
 /// An http URL without any name that would have to be looked up.
@@ -291,7 +291,7 @@ pub struct Endpoint {
 
 /// Who gets the signal.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Whom {
+pub enum SignalTarget {
     /// Processes of this name; of several that started each other, the first.
     Named(String),
     /// The process whose number is in this file.
@@ -300,7 +300,7 @@ pub enum Whom {
 
 /// A program and its arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Words {
+pub struct CommandLine {
     /// A path, or a name that is looked for in `PATH`.
     pub program: String,
     /// Its arguments, as they are.

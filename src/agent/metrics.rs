@@ -89,10 +89,10 @@ impl Metrics {
             let _ = inner.applied.with_label_values(&[&label]);
         }
         for result in [Validation::Accepted, Validation::Refused, Validation::Failed] {
-            let _ = inner.validations.with_label_values(&[result.word()]);
+            let _ = inner.validations.with_label_values(&[result.as_str()]);
         }
         for result in [Notification::Told, Notification::Failed, Notification::Absent] {
-            let _ = inner.notifications.with_label_values(&[result.word()]);
+            let _ = inner.notifications.with_label_values(&[result.as_str()]);
         }
         let metrics = Self(Arc::new(inner));
         for number in 0..volumes {
@@ -106,17 +106,17 @@ impl Metrics {
     }
 
     pub(super) fn validation(&self, result: Validation) {
-        self.0.validations.with_label_values(&[result.word()]).inc();
+        self.0.validations.with_label_values(&[result.as_str()]).inc();
     }
 
     pub(super) fn notification(&self, result: Notification) {
-        self.0.notifications.with_label_values(&[result.word()]).inc();
+        self.0.notifications.with_label_values(&[result.as_str()]).inc();
     }
 
     pub(super) fn state(&self, volume: usize, state: VolumeState) {
         let label = volume.to_string();
         for known in VolumeState::ALL {
-            let gauge = self.0.state.with_label_values(&[&*label, known.word()]);
+            let gauge = self.0.state.with_label_values(&[&*label, known.as_str()]);
             gauge.set(i64::from(known == state));
         }
     }
@@ -134,7 +134,7 @@ impl Metrics {
 }
 
 impl Validation {
-    fn word(self) -> &'static str {
+    fn as_str(self) -> &'static str {
         match self {
             Self::Accepted => "accepted",
             Self::Refused => "refused",
@@ -144,7 +144,7 @@ impl Validation {
 }
 
 impl Notification {
-    fn word(self) -> &'static str {
+    fn as_str(self) -> &'static str {
         match self {
             Self::Told => "told",
             Self::Failed => "failed",

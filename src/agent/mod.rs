@@ -12,11 +12,9 @@
 //! It is in every pod, so it is one thread and a few MiB.
 
 pub mod answers;
-pub mod board;
 mod command;
 pub mod config;
 mod files;
-mod handling;
 mod http;
 mod metrics;
 mod notify;
@@ -25,6 +23,8 @@ mod process;
 mod serve;
 mod text;
 mod token;
+pub mod volume_status;
+mod volume_worker;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,11 +34,11 @@ use tokio::time::interval;
 use tracing::info;
 
 use self::answers::Answers;
-use self::board::Board;
-pub use self::config::{AgentConfig, Endpoint, Method, Notify, Signal, Whom, Words};
-use self::handling::Handling;
+pub use self::config::{AgentConfig, CommandLine, Endpoint, Method, Notify, Signal, SignalTarget};
 use self::metrics::Metrics;
 use self::serve::Service;
+use self::volume_status::VolumeStatuses;
+use self::volume_worker::VolumeWorker;
 use crate::ops::{Liveness, REVISION, Readiness, Server, Shutdown, VERSION};
 
 /// The condition of readiness.
@@ -66,8 +66,8 @@ pub async fn run(config: AgentConfig) -> anyhow::Result<()> {
     let readiness = Readiness::new(&[READ]);
     let liveness = Liveness::default();
     let metrics = Metrics::new(config.volumes.len());
-    let board = Arc::new(Board::new(&config.volumes, metrics.clone()));
-    let answers = Answers::new(config.token_file.clone(), Arc::clone(&board));
+    let statuses = Arc::new(VolumeStatuses::new(&config.volumes, metrics.clone()));
+    let answers = Answers::new(config.token_file.clone(), Arc::clone(&statuses));
     let service = Service {
         readiness: readiness.clone(),
         liveness: liveness.clone(),
@@ -80,16 +80,16 @@ pub async fn run(config: AgentConfig) -> anyhow::Result<()> {
     let applied = Arc::new(tokio::sync::watch::Sender::new(0));
     let mut volumes = JoinSet::new();
     for number in 0..config.volumes.len() {
-        let handling = Handling::new(
+        let handling = VolumeWorker::new(
             number,
             Arc::clone(&config),
-            Arc::clone(&board),
+            Arc::clone(&statuses),
             metrics.clone(),
             Arc::clone(&turn),
             Arc::clone(&applied),
         );
-        let (readiness, board) = (readiness.clone(), Arc::clone(&board));
-        volumes.spawn(handling.run(move || readiness.set(READ, board.all_read())));
+        let (readiness, statuses) = (readiness.clone(), Arc::clone(&statuses));
+        volumes.spawn(handling.run(move || readiness.set(READ, statuses.all_read())));
     }
     let beat = async {
         let mut beat = interval(BEAT);

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::command::{self, End};
+use super::command::{self, CommandEnd};
 use super::config::Notify;
 use crate::agent::http;
 use crate::agent::outcome::Outcome;
@@ -14,10 +14,10 @@ pub(super) async fn tell(notify: &Notify, volume: &Path, since: Option<Duration>
     match notify {
         Notify::Nobody => Outcome::Knows,
         Notify::Http { method, endpoint } => http::tell(method, endpoint, limit).await,
-        Notify::Signal { signal, whom } => process::tell(*signal, whom, since),
+        Notify::Signal { signal, target } => process::tell(*signal, target, since),
         Notify::Exec(words) => match command::run(words, volume, limit).await {
-            End::Good => Outcome::Told,
-            End::Bad(text) | End::Broken(text) => Outcome::Failed(text),
+            CommandEnd::Good => Outcome::Told,
+            CommandEnd::Bad(text) | CommandEnd::Broken(text) => Outcome::Failed(text),
         },
     }
 }

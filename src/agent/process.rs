@@ -9,7 +9,7 @@ use rustix::param::clock_ticks_per_second;
 use rustix::process::{Pid, PidfdFlags, Signal as Number, getpid, kill_process, pidfd_open, pidfd_send_signal};
 use rustix::time::{ClockId, clock_gettime};
 
-use super::config::{Signal, Whom};
+use super::config::{Signal, SignalTarget};
 use super::outcome::Outcome;
 
 #[cfg(test)]
@@ -34,8 +34,8 @@ struct Process {
 
 /// Sends the signal to those who are meant. Who started after `since` has read the files by itself and
 /// needs no signal; `None`: everybody does.
-pub(super) fn tell(signal: Signal, whom: &Whom, since: Option<Duration>) -> Outcome {
-    let found = match find(whom) {
+pub(super) fn tell(signal: Signal, target: &SignalTarget, since: Option<Duration>) -> Outcome {
+    let found = match find(target) {
         Ok(found) => found,
         Err(outcome) => return outcome,
     };
@@ -52,16 +52,16 @@ pub(super) fn tell(signal: Signal, whom: &Whom, since: Option<Duration>) -> Outc
     Outcome::Told
 }
 
-fn find(whom: &Whom) -> Result<Vec<Process>, Outcome> {
-    match whom {
-        Whom::Named(name) => {
+fn find(target: &SignalTarget) -> Result<Vec<Process>, Outcome> {
+    match target {
+        SignalTarget::Named(name) => {
             let found = named(name);
             if found.is_empty() {
                 return Err(Outcome::Absent(format!("no process {name:?} is seen: {SHARE}")));
             }
             Ok(found)
         }
-        Whom::PidFile(path) => from_file(path).map(|process| vec![process]),
+        SignalTarget::PidFile(path) => from_file(path).map(|process| vec![process]),
     }
 }
 
@@ -214,8 +214,8 @@ fn number(signal: Signal) -> Number {
 }
 
 /// Whether somebody is there, and all who are meant started after that time.
-pub(super) fn all_started_after(whom: &Whom, since: Duration) -> bool {
-    find(whom).is_ok_and(|found| found.iter().all(|process| is_after(process, since)))
+pub(super) fn all_started_after(target: &SignalTarget, since: Duration) -> bool {
+    find(target).is_ok_and(|found| found.iter().all(|process| is_after(process, since)))
 }
 
 fn is_after(process: &Process, since: Duration) -> bool {

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use windlass_core::policy::in_place;
 use windlass_core::policy::window::Schedule;
-use windlass_core::policy::{self, Says, Selects};
+use windlass_core::policy::{self, PolicySettings, WorkloadSelector};
 use windlass_core::types::glob::is_pattern;
-use windlass_core::types::labels::{Must, Requirement, Selector};
+use windlass_core::types::labels::{Operator, Requirement, Selector};
 use windlass_core::types::name::SourceKind;
-use windlass_core::workload::class::{self, RuleSet};
-use windlass_core::workload::optin;
+use windlass_core::workload::key_strategy::{self, RuleSet};
+use windlass_core::workload::opt_in;
 use windlass_core::workload::pattern::{Pattern, is_key_or_glob};
 
 use super::policy::{
@@ -59,7 +59,7 @@ impl Invalid {
 impl RolloutPolicySpec {
     /// Which workloads it selects. `None`: only those that name it.
     #[must_use]
-    pub fn selects(&self) -> Option<Selects> {
+    pub fn selector(&self) -> Option<WorkloadSelector> {
         self.workloads.as_ref().map(Workloads::selects)
     }
 }
@@ -67,12 +67,12 @@ impl RolloutPolicySpec {
 impl ClusterRolloutPolicySpec {
     /// Which workloads it selects.
     #[must_use]
-    pub fn selects(&self) -> Selects {
+    pub fn selects(&self) -> WorkloadSelector {
         let ClusterWorkloads {
             workloads,
             namespace_selector,
         } = &self.workloads;
-        Selects {
+        WorkloadSelector {
             namespaces: namespace_selector.as_ref().map(LabelSelector::compile),
             ..workloads.selects()
         }
@@ -80,11 +80,11 @@ impl ClusterRolloutPolicySpec {
 }
 
 impl Workloads {
-    fn selects(&self) -> Selects {
+    fn selects(&self) -> WorkloadSelector {
         let Self { kinds, selector } = self;
-        Selects {
+        WorkloadSelector {
             kinds: kinds.iter().map(|kind| kind.as_str().into()).collect(),
-            selector: selector.compile(),
+            labels: selector.compile(),
             namespaces: None,
         }
     }
@@ -98,7 +98,7 @@ impl LabelSelector {
         } = self;
         let labels = match_labels.iter().map(|(key, value)| Requirement {
             key: key.as_str().into(),
-            must: Must::BeIn([value.as_str().into()].into()),
+            operator: Operator::In([value.as_str().into()].into()),
         });
         Selector(
             labels
@@ -114,17 +114,17 @@ impl LabelRequirement {
         let values = || values.iter().map(|value| value.as_str().into()).collect();
         Requirement {
             key: key.as_str().into(),
-            must: match operator {
-                LabelOperator::In => Must::BeIn(values()),
-                LabelOperator::NotIn => Must::NotBeIn(values()),
-                LabelOperator::Exists => Must::Exist,
-                LabelOperator::DoesNotExist => Must::NotExist,
+            operator: match operator {
+                LabelOperator::In => Operator::In(values()),
+                LabelOperator::NotIn => Operator::NotIn(values()),
+                LabelOperator::Exists => Operator::Exists,
+                LabelOperator::DoesNotExist => Operator::DoesNotExist,
             },
         }
     }
 }
 
-impl From<Strategy> for optin::Strategy {
+impl From<Strategy> for opt_in::Strategy {
     fn from(strategy: Strategy) -> Self {
         match strategy {
             Strategy::Auto => Self::Auto,
@@ -140,7 +140,7 @@ impl PolicySpec {
     ///
     /// # Errors
     /// The first field that makes no sense.
-    pub fn says(&self) -> Result<Says, Invalid> {
+    pub fn settings(&self) -> Result<PolicySettings, Invalid> {
         let Self {
             priority: _,
             sources,
@@ -151,7 +151,7 @@ impl PolicySpec {
             mode,
             suspend,
         } = self;
-        let default = Says::default();
+        let default = PolicySettings::default();
         let in_place = in_place.clone().unwrap_or_default();
         let restart = restart.clone().unwrap_or_default();
         let Restart {
@@ -164,7 +164,7 @@ impl PolicySpec {
             deadline,
             waves,
         } = &restart;
-        Ok(Says {
+        Ok(PolicySettings {
             sources: sources.as_ref().map(Sources::compile).transpose()?.unwrap_or_default(),
             strategy: strategy.map(Into::into),
             rules: compiled(rules)?,
@@ -272,7 +272,7 @@ fn at_most(limit: usize, given: usize, field: &str, what: &str) -> Result<(), In
 }
 
 impl Rule {
-    fn compile(&self, field: &str) -> Result<class::Rule, Invalid> {
+    fn compile(&self, field: &str) -> Result<key_strategy::Rule, Invalid> {
         let Self {
             kind,
             name,
@@ -285,7 +285,7 @@ impl Rule {
         if let Some(at) = keys.iter().position(|key| !is_key_or_glob(key)) {
             return Err(Invalid::new(format!("{field}.keys[{at}]"), NO_SUCH_KEY));
         }
-        Ok(class::Rule {
+        Ok(key_strategy::Rule {
             kind: kind.map(Into::into),
             name: name.as_str().into(),
             keys: keys.iter().map(|key| key.as_str().into()).collect(),
@@ -295,7 +295,7 @@ impl Rule {
 }
 
 impl Sources {
-    fn compile(&self) -> Result<policy::Sources, Invalid> {
+    fn compile(&self) -> Result<policy::SourceFilter, Invalid> {
         let Self {
             include,
             exclude,
@@ -308,7 +308,7 @@ impl Sources {
         let names = lists.iter().flat_map(|(_, patterns)| patterns.iter());
         let given = wildcard_bytes(names.map(|pattern| &pattern.name));
         at_most(WILDCARD_BYTES, given, "sources", "bytes of names with wildcards")?;
-        Ok(policy::Sources {
+        Ok(policy::SourceFilter {
             include: patterns("include", include)?,
             exclude: patterns("exclude", exclude)?,
             extra: patterns("extra", extra)?,

@@ -162,7 +162,7 @@ fn what_can_match_nothing_is_named_and_every_name_and_wildcard_is_taken() {
         let fits = json!({ "keys": ["*"], "strategy": "Restart" });
         let spec = json!({ "rules": [fits, rule] });
         let spec: RolloutPolicySpec = serde_json::from_value(spec).expect("a valid spec");
-        let error = spec.policy.says().err()?.to_string();
+        let error = spec.policy.settings().err()?.to_string();
         Some(error.split_once(';').expect("and what is accepted").0.to_owned())
     };
     for name in [
@@ -193,7 +193,7 @@ fn what_can_match_nothing_is_named_and_every_name_and_wildcard_is_taken() {
 fn patterns_that_would_take_too_much_work_are_named_with_the_bound_and_what_was_given() {
     let said = |spec: Value| {
         let spec: RolloutPolicySpec = serde_json::from_value(spec).expect("a valid spec");
-        spec.policy.says().err().map(|error| error.to_string())
+        spec.policy.settings().err().map(|error| error.to_string())
     };
     let rules = |count: usize, keys: usize, key: &str| {
         let rule = json!({ "name": "w", "keys": vec![key; keys], "strategy": "Ignore" });

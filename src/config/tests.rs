@@ -1,5 +1,5 @@
 use clap::FromArgMatches as _;
-use windlass_core::notice::{OCCASIONS, Occasions};
+use windlass_core::notice::{NOTICE_KINDS, NoticeKinds};
 
 use super::*;
 
@@ -43,7 +43,7 @@ fn the_defaults_are_the_documented_ones() {
             exclude_namespaces: Vec::new(),
             namespace_selector: None,
             cluster_policies: ClusterPolicies::Required,
-            sources: Sources {
+            sources: SourceKinds {
                 configmaps: true,
                 secrets: true,
             },
@@ -57,7 +57,7 @@ fn the_defaults_are_the_documented_ones() {
             allow_cross_namespace: false,
         }
     );
-    assert_eq!(watch.presence(), Presence::default());
+    assert_eq!(watch.presence(), PresencePolicy::default());
     assert_eq!(
         rollouts,
         Rollouts {
@@ -78,7 +78,7 @@ fn the_defaults_are_the_documented_ones() {
             cloudevents: None,
             slack: None,
             teams: None,
-            on: Occasions::new(&OCCASIONS).expect("all of them make sense"),
+            on: NoticeKinds::new(&NOTICE_KINDS).expect("all of them make sense"),
             interval: Duration::from_secs(10),
             cluster: None,
             ca_file: None,
@@ -149,7 +149,7 @@ fn kinds_are_built_in_or_described() {
 #[test]
 fn an_election_has_times_that_fit_together() {
     let seconds = Duration::from_secs;
-    let times = Times::new(seconds(20), seconds(10), seconds(2), REQUEST_TIMEOUT).expect("they fit");
+    let times = LeaseTimes::new(seconds(20), seconds(10), seconds(2), REQUEST_TIMEOUT).expect("they fit");
     let flags = ["--leader-election=true", "--lease-duration=20s"];
     assert_eq!(config(&flags).expect("they fit").lease.times, Some(times));
     for (line, said) in [
@@ -318,7 +318,7 @@ fn the_help_names_every_kind_and_the_limits_that_hold() {
     }
     assert!(help("lease-name").contains(&(253 - LONGEST_SUFFIX.len()).to_string()));
     assert!(help("flap-limit").contains(&RESTARTS_KEPT.to_string()));
-    for occasion in OCCASIONS {
-        assert!(help("notify-on").contains(occasion.word()));
+    for kind in NOTICE_KINDS {
+        assert!(help("notify-on").contains(kind.as_str()));
     }
 }

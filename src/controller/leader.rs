@@ -17,9 +17,9 @@ use super::work;
 use crate::config::ControllerConfig;
 use crate::context::Context;
 use crate::controller::startup;
-use crate::election::{self, Election, Leading};
+use crate::election::{self, Election, WriteGate};
 use crate::in_place::Propagator;
-use crate::index::Wanted;
+use crate::index::FetchRequest;
 use crate::k8s::heartbeat::{self, Heartbeat};
 use crate::ops::{Metrics, Notifier};
 use crate::queue::Queue;
@@ -28,7 +28,7 @@ use crate::reconcile::dry_run;
 use crate::reconcile::observe::Observer;
 use crate::report::events::{self, EVENTS_QUEUED, EventBacklog};
 use crate::report::policy_status;
-use crate::report::traces::Journeys;
+use crate::report::traces::ChangeTraces;
 
 /// How long a stop waits for the lease to be released. Without that the others take it when it expires.
 const RELEASE: Duration = Duration::from_millis(900);
@@ -48,20 +48,20 @@ pub(crate) fn begin(
     config: &ControllerConfig,
     host: &str,
     last_watched: Option<Second>,
-) -> anyhow::Result<(Leading, Option<Second>)> {
+) -> anyhow::Result<(WriteGate, Option<Second>)> {
     match config.lease.times {
         // Whoever only reports leaves it to nobody else.
         Some(times) if !config.rollouts.observe_only => {
-            let leading = Leading::elected(election::identity(host)?, times);
-            Ok((leading, last_watched.and_then(|last| dealt_with(last, config))))
+            let leading = WriteGate::elected(election::identity(host)?, times);
+            Ok((leading, last_watched.and_then(|last| last_watched_before(last, config))))
         }
-        Some(_) | None => Ok((Leading::alone(), last_watched)),
+        Some(_) | None => Ok((WriteGate::alone(), last_watched)),
     }
 }
 
 /// Takes part in the election and leads when it is our turn, until the stop. Fails when the lease is lost.
-pub(crate) async fn take_part(election: Election, mut work: Work<'_>) -> anyhow::Result<()> {
-    let leading = election.leading.clone();
+pub(crate) async fn take_part(election: Election, mut work: LeaderDuties<'_>) -> anyhow::Result<()> {
+    let leading = election.write_gate.clone();
     let mut election = tokio::spawn(election.run());
     let lost = tokio::select! {
         biased;
@@ -84,27 +84,27 @@ pub(crate) async fn take_part(election: Election, mut work: Work<'_>) -> anyhow:
 
 /// Up to when what a leader has seen is dealt with or on record, given when it renewed the lease last: what
 /// it knew besides, a replica that begins while it leads does not.
-fn dealt_with(last: Second, config: &ControllerConfig) -> Option<Second> {
+fn last_watched_before(last: Second, config: &ControllerConfig) -> Option<Second> {
     let settle = SignedDuration::try_from(config.rollouts.settle).ok()?;
     let unrecorded = settle.checked_add(UNRECORDED)?;
     Some(Second::new(last.unix().saturating_sub(unrecorded.as_secs())))
 }
 
 /// Everything that only one replica does.
-pub(crate) struct Work<'a> {
+pub(crate) struct LeaderDuties<'a> {
     pub(crate) config: &'a ControllerConfig,
     pub(crate) context: &'a Arc<Context>,
     pub(crate) queue: &'a Arc<Queue<WorkloadRef>>,
-    pub(crate) reading: Arc<Queue<Wanted>>,
+    pub(crate) fetch_queue: Arc<Queue<FetchRequest>>,
     pub(crate) metrics: &'a Metrics,
     pub(crate) stop: &'a CancellationToken,
     pub(crate) heart: &'a Heartbeat,
     pub(crate) holder: String,
     pub(crate) notifier: Option<Arc<Notifier>>,
-    pub(crate) journeys: Journeys,
+    pub(crate) traces: ChangeTraces,
 }
 
-impl Work<'_> {
+impl LeaderDuties<'_> {
     /// Stands by, then leads, until the stop; then nothing is under way any more.
     async fn run(&mut self) {
         let stood_by = self.stop.run_until_cancelled(stand_by(self.context, self.queue)).await;
@@ -118,13 +118,13 @@ impl Work<'_> {
             config,
             context,
             queue,
-            reading,
+            fetch_queue: reading,
             metrics,
             stop,
             heart,
             holder,
             notifier,
-            journeys,
+            traces,
         } = self;
         metrics.leader(true);
         startup::find_rolling(context);
@@ -133,8 +133,8 @@ impl Work<'_> {
         let backlog = EventBacklog::new(metrics.clone());
         let observer = Arc::new(
             Observer::new(metrics.clone(), events)
-                .notifying(notifier.clone())
-                .tracing(journeys.clone())
+                .with_notifier(notifier.clone())
+                .with_traces(traces.clone())
                 .with_backlog(backlog.clone()),
         );
         let propagator = Propagator::new(context.clone(), queue.clone(), metrics.clone(), config);
@@ -143,7 +143,7 @@ impl Work<'_> {
         // Its first round decides everything.
         background.spawn(resync(context.clone(), queue.clone(), config.rollouts.resync));
         background.spawn(policy_status::write(context.clone(), metrics.clone()));
-        let beats = !config.rollouts.observe_only && context.leading.is_alone();
+        let beats = !config.rollouts.observe_only && context.write_gate.is_alone();
         if beats {
             background.spawn(beat(context.clone(), heart.clone(), metrics.clone()));
         }
@@ -182,7 +182,7 @@ async fn stand_by(context: &Context, queue: &Queue<WorkloadRef>) {
     };
     tokio::select! {
         biased;
-        () = context.leading.may_write() => {}
+        () = context.write_gate.may_write() => {}
         () = forget => {}
     }
 }
@@ -190,7 +190,7 @@ async fn stand_by(context: &Context, queue: &Queue<WorkloadRef>) {
 fn reconciler(
     context: &Arc<Context>,
     queue: &Arc<Queue<WorkloadRef>>,
-    reading: Arc<Queue<Wanted>>,
+    reading: Arc<Queue<FetchRequest>>,
     propagator: &Arc<Propagator>,
     observer: Arc<Observer>,
     config: &ControllerConfig,
@@ -198,8 +198,8 @@ fn reconciler(
     Reconciler {
         context: context.clone(),
         queue: queue.clone(),
-        reading,
-        rehearsals: dry_run::Rehearsals::default(),
+        fetch_queue: reading,
+        dry_runs: dry_run::DryRuns::default(),
         propagator: Some(propagator.clone()),
         observer,
         observe_only: config.rollouts.observe_only,
@@ -257,7 +257,7 @@ async fn beat(context: Arc<Context>, heart: Heartbeat, metrics: Metrics) {
     loop {
         period.tick().await;
         if let Err(error) = heart.beat(&context.client, context.clock.now()).await {
-            metrics.error(error.word());
+            metrics.error(error.as_str());
             warn!(%error, "the heartbeat could not be written");
         }
     }

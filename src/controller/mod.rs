@@ -13,20 +13,20 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 use windlass_core::content::digest::KeyRing;
-use windlass_core::decide::Settings;
-use windlass_core::governor::Governor;
-use windlass_core::policy::terms::BuiltIn;
+use windlass_core::decide::DecisionSettings;
+use windlass_core::policy::effective_policy::PolicyDefaults;
+use windlass_core::rollout_slots::RolloutSlots;
 use windlass_core::types::name::{Namespace, SourceKind, WorkloadRef};
-use windlass_core::workload::optin::Reading;
+use windlass_core::workload::opt_in::AnnotationOptions;
 
 pub(crate) mod leader;
 pub(crate) mod startup;
 
 use crate::k8s::client;
 use crate::k8s::heartbeat::Heartbeat;
-use crate::k8s::keyring::KeptIn;
+use crate::k8s::keyring::KeyStore;
 use crate::k8s::lease::Lease;
-use crate::k8s::pulse::Pulses;
+use crate::k8s::watch_activity::WatchActivity;
 use crate::ops::{Admin, Liveness, Metrics, Notifier, Readiness, Shutdown};
 use crate::report::gauges;
 use crate::watch::{self, baselines, fetch};
@@ -34,16 +34,16 @@ use crate::watch::{self, baselines, fetch};
 use crate::clock::Clock;
 pub use crate::config::{ControllerConfig, REQUEST_TIMEOUT};
 use crate::context::Context;
-use crate::election::{Election, Leading};
-use crate::index::{Index, Rules, Wanted};
+use crate::election::{Election, WriteGate};
+use crate::index::{FetchRequest, Index, IndexSettings};
 use crate::queue::Queue;
 use crate::reader::Reader;
 use crate::reconcile::Reconciler;
 pub use crate::report::labels::metrics_reference;
 use crate::report::labels::{metrics, request_counter};
-use crate::report::traces::Journeys;
-pub use crate::scope::{ClusterPolicies, Described, Sources, WorkloadKind};
-use crate::watch::ingest::Feed;
+use crate::report::traces::ChangeTraces;
+pub use crate::scope::{ClusterPolicies, CustomKind, SourceKinds, WorkloadKind};
+use crate::watch::ingest::Ingest;
 
 /// The API server is deaf for longer only if it hangs.
 pub(crate) const LIVENESS_DEADLINE: Duration = Duration::from_mins(1);
@@ -91,7 +91,7 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
     ));
 
     let kube_config = client::config(config.connection.kubeconfig.clone(), config.connection.context.clone()).await?;
-    let pulses = Pulses::default();
+    let pulses = WatchActivity::default();
     let client = client::client(&kube_config, request_counter(metrics.clone()), pulses.clone())?;
     let namespace = own_namespace(&config, &kube_config);
     let installation = format!("{namespace}/{}", config.lease.name);
@@ -99,10 +99,10 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
     let heart = Heartbeat::new(&namespace, &config.lease.name, &holder, REQUEST_TIMEOUT);
     announce(&config, &kube_config, &installation);
     let notifier = Notifier::start(&config.notifications, &installation, &metrics)?;
-    let journeys = Journeys::start(&config, &installation)?;
+    let traces = ChangeTraces::start(&config, &installation)?;
 
     let clock = Clock::start();
-    let begin = startup::Begin {
+    let begin = startup::Bootstrap {
         client: &client,
         metrics: &metrics,
         heart: &heart,
@@ -118,22 +118,22 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
     };
     readiness.set(KEYS_READY, true);
 
-    let (leading, last_watched) = leader::begin(&config, &holder, last_watched)?;
+    let (write_gate, last_watched) = leader::begin(&config, &holder, last_watched)?;
     let context = Arc::new(context(
         &config,
         installation,
         ring,
         client.clone(),
         clock,
-        leading.clone(),
+        write_gate.clone(),
     )?);
     let queue: Arc<Queue<WorkloadRef>> = Arc::default();
-    let reading: Arc<Queue<Wanted>> = Arc::default();
+    let reading: Arc<Queue<FetchRequest>> = Arc::default();
     // Before the first lists: one that is never complete is to be seen.
     background.spawn(report_silences(pulses.clone(), metrics.clone(), readiness.clone()));
-    let feed = feed(&config, &context, &queue, &reading, &metrics, pulses);
+    let ingest = ingest(&config, &context, &queue, &reading, &metrics, pulses);
     let Some(watches) = stop
-        .run_until_cancelled(watch::open(&config.watch.scope(), &feed, last_watched))
+        .run_until_cancelled(watch::open(&config.watch.scope(), &ingest, last_watched))
         .await
     else {
         return finish(background).await;
@@ -147,31 +147,31 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
     }
     readiness.set(SYNC_READY, true);
     announce_sync(&context);
-    fetch::start(feed, &mut background);
+    fetch::start(ingest, &mut background);
     background.spawn(report(context.clone(), queue.clone(), metrics.clone()));
     // Not before: its renewals say that we have watched up to then.
     let election = Election {
-        leading: leading.clone(),
+        write_gate: write_gate.clone(),
         lease: Lease::new(&namespace, &config.lease.name),
         client: client.clone(),
         metrics: metrics.clone(),
         clock,
     };
-    let work = leader::Work {
+    let work = leader::LeaderDuties {
         config: &config,
         context: &context,
         queue: &queue,
-        reading,
+        fetch_queue: reading,
         metrics: &metrics,
         stop: &stop,
         heart: &heart,
         holder,
         notifier: notifier.clone(),
-        journeys: journeys.clone(),
+        traces: traces.clone(),
     };
     leader::take_part(election, work).await?;
     drop(watches);
-    tell_the_rest(notifier, journeys).await;
+    flush_reports(notifier, traces).await;
     finish(background).await
 }
 
@@ -191,8 +191,8 @@ fn own_namespace(config: &ControllerConfig, cluster: &kube::Config) -> String {
 }
 
 /// Without Secrets none of ours either: then no right on any is needed.
-fn keys_in(sources: Sources) -> KeptIn {
-    KeptIn(if sources.secrets {
+fn keys_in(sources: SourceKinds) -> KeyStore {
+    KeyStore(if sources.secrets {
         SourceKind::Secret
     } else {
         SourceKind::ConfigMap
@@ -215,24 +215,24 @@ fn context(
     ring: KeyRing,
     client: kube::Client,
     clock: Clock,
-    leading: Leading,
+    write_gate: WriteGate,
 ) -> anyhow::Result<Context> {
     let reader = Reader {
-        index: std::sync::Mutex::new(Index::new(Rules {
-            reading: Reading {
+        index: std::sync::Mutex::new(Index::new(IndexSettings {
+            annotation_options: AnnotationOptions {
                 compat: config.watch.compat,
                 cross_namespace: config.watch.allow_cross_namespace,
             },
             sources: config.watch.sources,
             selected_sources: config.watch.source_selector.is_some(),
             observe_only: config.rollouts.observe_only,
-            built_in: BuiltIn {
+            policy_defaults: PolicyDefaults {
                 settle: SignedDuration::try_from(config.rollouts.settle).context("settle")?,
                 deadline: ROLLOUT_DEADLINE,
                 flap_limit: (config.rollouts.flap_limit > 0).then_some(config.rollouts.flap_limit),
             },
         })),
-        settings: Settings {
+        settings: DecisionSettings {
             installation: installation.into(),
             presence: config.watch.presence(),
         },
@@ -243,35 +243,35 @@ fn context(
     };
     Ok(Context {
         reader: Arc::new(reader),
-        governor: std::sync::Mutex::new(Governor::new(config.rollouts.max_parallel)),
-        leading,
+        rollout_slots: std::sync::Mutex::new(RolloutSlots::new(config.rollouts.max_parallel)),
+        write_gate,
     })
 }
 
 /// Another replica leads by now: nobody waits for this.
-async fn tell_the_rest(notifier: Option<Arc<Notifier>>, journeys: Journeys) {
-    journeys.finish(TRACES_AT_STOP).await;
+async fn flush_reports(notifier: Option<Arc<Notifier>>, traces: ChangeTraces) {
+    traces.finish(TRACES_AT_STOP).await;
     if let Some(notifier) = notifier {
         notifier.finish(NOTIFICATIONS_AT_STOP).await;
     }
 }
 
-fn feed(
+fn ingest(
     config: &ControllerConfig,
     context: &Arc<Context>,
     queue: &Arc<Queue<WorkloadRef>>,
-    reading: &Arc<Queue<Wanted>>,
+    reading: &Arc<Queue<FetchRequest>>,
     metrics: &Metrics,
-    pulses: Pulses,
-) -> Feed {
-    Feed {
+    pulses: WatchActivity,
+) -> Ingest {
+    Ingest {
         reader: context.reader.clone(),
         queue: queue.clone(),
-        reading: reading.clone(),
+        fetch_queue: reading.clone(),
         observer: Arc::new(metrics.clone()),
         progress: Arc::default(),
-        pulses,
-        excluded: watch::excluded(&config.watch.exclude_namespaces),
+        watch_activity: pulses,
+        excluded: watch::exclusion_selector(&config.watch.exclude_namespaces),
         source_labels: config.watch.source_selector.as_ref().map(ToString::to_string),
     }
 }
@@ -303,21 +303,23 @@ async fn report(context: Arc<Context>, queue: Arc<Queue<WorkloadRef>>, metrics: 
         round.tick().await;
         let now = context.clock.now();
         let index = context.index();
-        let turns = context.governor().retain(|workload| index.workload(workload).is_some());
+        let turns = context
+            .rollout_slots()
+            .retain(|workload| index.workload(workload).is_some());
         for turn in turns {
             queue.push(turn);
         }
-        gauges::of_all_kinds(&metrics, &index);
+        gauges::update_all_kinds(&metrics, &index);
         for kind in [SourceKind::ConfigMap, SourceKind::Secret] {
-            metrics.sources(kind.word(), index.source_count(kind));
+            metrics.sources(kind.as_str(), index.source_count(kind));
         }
-        metrics.write_queue_depth(queue.depth());
-        gauges::ages(&metrics, &index, now);
+        metrics.workqueue_depth(queue.depth());
+        gauges::update_ages(&metrics, &index, now);
     }
 }
 
 /// What the watches bring, or no more.
-async fn report_silences(pulses: Pulses, metrics: Metrics, readiness: Readiness) {
+async fn report_silences(pulses: WatchActivity, metrics: Metrics, readiness: Readiness) {
     let mut round = tokio::time::interval(REPORT);
     let mut known = BTreeMap::new();
     loop {

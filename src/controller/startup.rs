@@ -5,16 +5,16 @@ use std::time::Duration;
 use kube::Client;
 use tracing::error;
 use windlass_core::content::digest::KeyRing;
-use windlass_core::policy::terms::Terms;
+use windlass_core::policy::effective_policy::EffectivePolicy;
 use windlass_core::reason::{Reason, State};
 use windlass_core::types::time::Second;
-use windlass_core::workload::kind::Progress;
+use windlass_core::workload::kind::RolloutProgress;
 
 use crate::clock::Clock;
 use crate::context::Context;
 use crate::index::entry::WorkloadEntry;
 use crate::k8s::heartbeat::Heartbeat;
-use crate::k8s::keyring::{self, KeptIn, KeyError};
+use crate::k8s::keyring::{self, KeyError, KeyStore};
 use crate::ops::Metrics;
 
 /// Between two tries at the start: an API server that is away, a right that is missing.
@@ -22,7 +22,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// What the first requests need.
-pub struct Begin<'a> {
+pub struct Bootstrap<'a> {
     /// The way to the API server.
     pub client: &'a Client,
     /// Failures are counted here.
@@ -36,12 +36,12 @@ pub struct Begin<'a> {
     /// What our objects there are called after.
     pub lease_name: &'a str,
     /// Where the digest keys are kept.
-    pub keys_in: KeptIn,
+    pub keys_in: KeyStore,
     /// How long one request may take.
     pub timeout: Duration,
 }
 
-impl Begin<'_> {
+impl Bootstrap<'_> {
     /// The digest keys, and when a Windlass last watched.
     pub async fn keys_and_last_watched(&self) -> (KeyRing, Option<Second>) {
         let name = format!("{}-digest-key", self.lease_name);
@@ -59,7 +59,7 @@ impl Begin<'_> {
                 Ok(ring) => break ring,
                 Err(problem) => {
                     if let KeyError::Api { source, .. } = &problem {
-                        self.metrics.error(source.word());
+                        self.metrics.error(source.as_str());
                     }
                     error!(error = %problem, retry_in = ?pause, "waiting for the digest keys");
                 }
@@ -72,7 +72,7 @@ impl Begin<'_> {
             match self.heart.last(self.client).await {
                 Ok(last) => return (ring, last.map(Second::from)),
                 Err(problem) => {
-                    self.metrics.error(problem.word());
+                    self.metrics.error(problem.as_str());
                     error!(error = %problem, retry_in = ?pause, "waiting for the Lease with the last heartbeat");
                 }
             }
@@ -87,15 +87,15 @@ impl Begin<'_> {
 pub fn find_rolling(context: &Context) {
     let now = context.clock.now();
     let index = context.index();
-    let mut governor = context.governor();
+    let mut rollout_slots = context.rollout_slots();
     for (reference, entry) in index.workloads() {
-        let terms = index.terms(entry);
+        let terms = index.effective_policy(entry);
         if let Some(until) = entry.rolls_until(terms.deadline, now) {
             let since = until.checked_sub(terms.deadline).unwrap_or(now);
-            governor.occupy(reference, &terms.budgets, since);
+            rollout_slots.restore(reference, &terms.budgets, since);
         }
     }
-    drop((governor, index));
+    drop((rollout_slots, index));
     find_failed(context);
 }
 
@@ -105,16 +105,16 @@ pub fn find_rolling(context: &Context) {
 fn find_failed(context: &Context) {
     let now = context.clock.now();
     let mut index = context.index();
-    let late = |entry: &WorkloadEntry, terms: &Terms| {
+    let late = |entry: &WorkloadEntry, terms: &EffectivePolicy| {
         let deadline = terms.deadline.as_secs();
         let last = entry.restarted_at();
         last.is_some_and(|last| now.as_second() >= last.saturating_add(deadline))
     };
-    let failed = |entry: &WorkloadEntry| match entry.workload.evidence.progress {
+    let failed = |entry: &WorkloadEntry| match entry.workload.rollout_status.progress {
         _ if entry.workload.cause().is_none() => false,
-        Progress::Failed => entry.has_failed(),
-        Progress::Progressing => late(entry, index.terms(entry)),
-        Progress::Complete | Progress::Waiting(_) => false,
+        RolloutProgress::Failed => entry.has_failed(),
+        RolloutProgress::Progressing => late(entry, index.effective_policy(entry)),
+        RolloutProgress::Complete | RolloutProgress::Waiting(_) => false,
     };
     let (mut given_up, mut undone) = (Vec::new(), Vec::new());
     for (reference, entry) in index.workloads() {

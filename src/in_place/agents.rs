@@ -8,7 +8,7 @@ use hyper::header::{AUTHORIZATION, HeaderName};
 use hyper::{Method, StatusCode};
 use tokio::sync::Semaphore;
 use windlass_core::agent_protocol::challenge::{Answer, Challenge, FORMAT, Nonce, SEAL_HEADER, Token};
-use windlass_core::agent_protocol::propagation::{RunningPod, Verdict, Wanted, clean, expected, judge};
+use windlass_core::agent_protocol::propagation::{AnswerVerdict, ExpectedSource, RunningPod, clean, expected, judge};
 use windlass_core::policy::in_place::{self, NotifyHttp};
 
 use crate::context::Context;
@@ -23,12 +23,12 @@ const NOTIFY_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_ANSWER: usize = 512 * 1024;
 
 /// Asks pods, a bounded number at a time.
-pub(crate) struct Agents {
+pub(crate) struct AgentClient {
     turns: Semaphore,
     metrics: Metrics,
 }
 
-impl Agents {
+impl AgentClient {
     pub(crate) fn new(concurrency: usize, metrics: Metrics) -> Self {
         Self {
             turns: Semaphore::new(concurrency),
@@ -43,21 +43,21 @@ impl Agents {
         pod: &RunningPod,
         port: u16,
         token: &Token,
-        wanted: &[Wanted],
-    ) -> Verdict {
+        wanted: &[ExpectedSource],
+    ) -> AnswerVerdict {
         let expected = match expected(pod, port, wanted) {
             Ok(expected) => expected,
-            Err(why) => return Verdict::NotYet(why),
+            Err(why) => return AnswerVerdict::NotYet(why),
         };
         let Some(address) = pod.address else {
-            return Verdict::NotYet("it has no address yet".to_owned());
+            return AnswerVerdict::NotYet("it has no address yet".to_owned());
         };
         if is_no_pods(address) {
-            return Verdict::NotYet(format!("{address} is no address of a pod"));
+            return AnswerVerdict::NotYet(format!("{address} is no address of a pod"));
         }
         let mut bytes = [0; 16];
         if getrandom::fill(&mut bytes).is_err() {
-            return Verdict::NotYet("no random numbers are to be had".to_owned());
+            return AnswerVerdict::NotYet("no random numbers are to be had".to_owned());
         }
         let challenge = Challenge {
             nonce: Nonce::from_bytes(bytes),
@@ -85,7 +85,7 @@ impl Agents {
             }
             Err((result, why)) => {
                 self.metrics.agent_request(result);
-                Verdict::NotYet(clean(&why))
+                AnswerVerdict::NotYet(clean(&why))
             }
         }
     }

@@ -12,17 +12,19 @@ use futures::StreamExt as _;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use windlass_core::agent_protocol::propagation::{Progress, RunningPod, Takes, Verdict, Wanted, clean, takes};
-use windlass_core::decide::Files;
+use windlass_core::agent_protocol::propagation::{
+    AnswerVerdict, ExpectedSource, FileDelivery, PropagationProgress, RunningPod, clean, file_delivery,
+};
+use windlass_core::decide::PodFiles;
 use windlass_core::types::name::{Version, WorkloadRef};
-use windlass_core::workload::class::Class;
+use windlass_core::workload::key_strategy::KeyStrategy;
 
 use super::queue::Queue;
 use crate::config::ControllerConfig;
 use crate::context::Context;
-use crate::index::Propagating;
+use crate::index::PropagationState;
 use crate::k8s::error::ApiError;
-use crate::k8s::pods;
+use crate::k8s::pod_history::running;
 use crate::ops::Metrics;
 use crate::reader::Reader;
 
@@ -30,8 +32,8 @@ mod agents;
 mod round;
 mod tokens;
 
-use self::agents::Agents;
-use self::round::{Came, Round};
+use self::agents::AgentClient;
+use self::round::{Round, RoundResult};
 use self::tokens::Tokens;
 
 /// When the agents of one round are asked, each time so many milliseconds later: a kubelet that was
@@ -52,7 +54,7 @@ pub struct Propagator {
     /// Workloads whose next round is due.
     due: Queue<WorkloadRef>,
     tokens: Tokens,
-    agents: Agents,
+    agents: AgentClient,
     /// As many writes at a time as there are workers that write.
     writes: Semaphore,
 }
@@ -71,13 +73,13 @@ impl Propagator {
             decisions,
             due: Queue::default(),
             tokens: Tokens::default(),
-            agents: Agents::new(config.in_place.agent_concurrency, metrics),
+            agents: AgentClient::new(config.in_place.agent_concurrency, metrics),
             writes: Semaphore::new(config.rollouts.write_concurrency),
         })
     }
 
     /// Sees to it that these files are brought up to date, if that is not under way.
-    pub fn ensure(&self, workload: &WorkloadRef, files: &Files, version: Version) {
+    pub fn ensure(&self, workload: &WorkloadRef, files: &PodFiles, version: Version) {
         let now = self.context.clock.now();
         let mut index = self.context.index();
         let Some(entry) = index.workload_mut(workload) else {
@@ -99,8 +101,8 @@ impl Propagator {
                     .cloned(),
             );
         }
-        entry.propagation = Some(Box::new(Propagating {
-            files: Files {
+        entry.propagation = Some(Box::new(PropagationState {
+            files: PodFiles {
                 since: files.since,
                 sources,
             },
@@ -135,7 +137,7 @@ impl Propagator {
         let Some(round) = self.begin(workload) else {
             return;
         };
-        let found = pods::running(
+        let found = running::running(
             &self.context.client,
             &round.template,
             &round.template_uid,
@@ -157,15 +159,15 @@ impl Propagator {
         let index = self.context.index();
         let entry = index.workload(workload)?;
         let job = entry.propagation.as_ref()?;
-        let counted = index.counted(entry);
+        let counted = index.counted_sources(entry);
         if counted.excess.is_some() {
             return None;
         }
         let views = index.views(&counted, entry.verified);
         let wanted = views
             .iter()
-            .filter(|view| view.used.class == Class::InPlace && job.files.sources.contains(view.reference))
-            .map(|view| Wanted {
+            .filter(|view| view.used.key_strategy == KeyStrategy::InPlace && job.files.sources.contains(view.reference))
+            .map(|view| ExpectedSource {
                 used: view.used.clone(),
                 contents: view.source.map(|source| source.contents.clone()),
             })
@@ -177,59 +179,64 @@ impl Propagator {
             begun: job.begun,
             number: job.rounds,
             done: job.done.clone(),
-            in_place: index.terms(entry).in_place.clone(),
-            wanted,
+            in_place: index.effective_policy(entry).in_place.clone(),
+            expected: wanted,
             template,
             template_uid,
         })
     }
 
     /// One round over the pods.
-    async fn bring(&self, workload: &WorkloadRef, round: &Round, pods: Vec<RunningPod>) -> Came {
-        let mut came = Came {
+    async fn bring(&self, workload: &WorkloadRef, round: &Round, pods: Vec<RunningPod>) -> RoundResult {
+        let mut round_result = RoundResult {
             done: round.done.clone(),
-            ..Came::default()
+            ..RoundResult::default()
         };
         let mut takers = Vec::new();
         for pod in pods {
-            match takes(&pod, &round.wanted) {
-                Takes::Nothing => {}
-                Takes::Never => came.lacks(&pod, "it has the files through a subPath, which never changes"),
-                Takes::Unclear => came.lacks(&pod, "its volumes cannot be read"),
-                Takes::Live if !pod.node_ready => came.lacks(&pod, "its node is not ready"),
-                Takes::Live => takers.push(pod),
+            match file_delivery(&pod, &round.expected) {
+                FileDelivery::Nothing => {}
+                FileDelivery::Never => {
+                    round_result.lacks(&pod, "it has the files through a subPath, which never changes")
+                }
+                FileDelivery::Unclear => round_result.lacks(&pod, "its volumes cannot be read"),
+                FileDelivery::Live if !pod.node_ready => round_result.lacks(&pod, "its node is not ready"),
+                FileDelivery::Live => takers.push(pod),
             }
         }
-        let unasked = !round.in_place.is_told() || round.since.is_none();
-        came.done.retain(|uid| takers.iter().any(|pod| pod.uid == *uid));
+        let unasked = !round.in_place.notifies_app() || round.since.is_none();
+        round_result.done.retain(|uid| takers.iter().any(|pod| pod.uid == *uid));
         for pod in &takers {
             // One that came later started with the present content; an agent is asked all the same.
             if round.in_place.agent.is_none() && round.came_before(pod) {
-                came.done.insert(pod.uid.clone());
+                round_result.done.insert(pod.uid.clone());
             }
         }
-        let left: Vec<&RunningPod> = takers.iter().filter(|pod| !came.done.contains(&pod.uid)).collect();
+        let left: Vec<&RunningPod> = takers
+            .iter()
+            .filter(|pod| !round_result.done.contains(&pod.uid))
+            .collect();
         if round.in_place.nudge && round.number < round.nudges() {
             let last = round.number + 1 == round.nudges();
             for (pod, result) in self.nudge(workload, &left).await {
                 match result {
                     Ok(()) if unasked && last => {
-                        came.done.insert(pod.uid.clone());
+                        round_result.done.insert(pod.uid.clone());
                     }
                     // Another one took its place, with files of its own.
                     Ok(()) | Err(ApiError::NotFound | ApiError::Replaced) => {}
-                    Err(error) => came.lacks(pod, &clean(&format!("it cannot be touched: {error}"))),
+                    Err(error) => round_result.lacks(pod, &clean(&format!("it cannot be touched: {error}"))),
                 }
             }
         }
-        came.pods = takers.len()
-            + came
+        round_result.pods = takers.len()
+            + round_result
                 .problems
                 .iter()
                 .filter(|it| !takers.iter().any(|pod| pod.name == it.pod))
                 .count();
         if unasked {
-            return came;
+            return round_result;
         }
         if let Some(agent) = &round.in_place.agent {
             match self
@@ -237,8 +244,8 @@ impl Propagator {
                 .get(&self.context, &workload.namespace, &agent.token_secret)
                 .await
             {
-                Ok(token) => self.ask(round, agent.port, &token, left, &mut came).await,
-                Err(why) => came.trouble = Some(why),
+                Ok(token) => self.ask(round, agent.port, &token, left, &mut round_result).await,
+                Err(why) => round_result.trouble = Some(why),
             }
         } else if let Some(notify) = &round.in_place.notify
             && round.elapsed(&self.context) >= round.notify_after(notify.delay)
@@ -247,7 +254,7 @@ impl Propagator {
                 .into_iter()
                 .map(|pod| async move {
                     // Whoever leads tells it.
-                    if self.context.leading.permit(self.context.timeout).is_none() {
+                    if self.context.write_gate.permit(self.context.timeout).is_none() {
                         return (pod, Err("the lease is not held".to_owned()));
                     }
                     (pod, self.agents.notify(pod, notify).await)
@@ -255,12 +262,12 @@ impl Propagator {
                 .collect();
             for (pod, told) in some_at_a_time(calls).await {
                 match told {
-                    Ok(()) => _ = came.done.insert(pod.uid.clone()),
-                    Err(why) => came.lacks(pod, &why),
+                    Ok(()) => _ = round_result.done.insert(pod.uid.clone()),
+                    Err(why) => round_result.lacks(pod, &why),
                 }
             }
         }
-        came
+        round_result
     }
 
     async fn nudge<'a>(
@@ -275,11 +282,15 @@ impl Propagator {
             .map(|pod| async move {
                 // Never closed.
                 let _turn = self.writes.acquire().await;
-                let Context { reader, leading, .. } = &*self.context;
+                let Context {
+                    reader,
+                    write_gate: leading,
+                    ..
+                } = &*self.context;
                 let Reader { client, timeout, .. } = &**reader;
                 // One that is late does no harm, so none of them holds up a release.
                 let touched = match leading.permit(*timeout) {
-                    Some(timeout) => pods::nudge(client, &workload.namespace, pod, mark, timeout).await,
+                    Some(timeout) => running::nudge(client, &workload.namespace, pod, mark, timeout).await,
                     None => Err(ApiError::Unavailable("the lease is not held".to_owned())),
                 };
                 (*pod, touched)
@@ -295,7 +306,7 @@ impl Propagator {
         port: u16,
         token: &windlass_core::agent_protocol::challenge::Token,
         mut left: Vec<&RunningPod>,
-        came: &mut Came,
+        round_result: &mut RoundResult,
     ) {
         let mut open = Vec::new();
         for wait in ASKED {
@@ -303,17 +314,17 @@ impl Propagator {
             let questions = left
                 .into_iter()
                 .map(|pod| async move {
-                    let verdict = self.agents.ask(&self.context, pod, port, token, &round.wanted).await;
+                    let verdict = self.agents.ask(&self.context, pod, port, token, &round.expected).await;
                     (pod, verdict)
                 })
                 .collect();
             open.clear();
             for (pod, verdict) in some_at_a_time(questions).await {
                 match verdict {
-                    Verdict::Current => {
-                        came.done.insert(pod.uid.clone());
+                    AnswerVerdict::Current => {
+                        round_result.done.insert(pod.uid.clone());
                     }
-                    Verdict::NotYet(why) | Verdict::Refused(why) => open.push((pod, why)),
+                    AnswerVerdict::NotYet(why) | AnswerVerdict::Refused(why) => open.push((pod, why)),
                 }
             }
             left = open.iter().map(|(pod, _)| *pod).collect();
@@ -322,18 +333,18 @@ impl Propagator {
             }
         }
         for (pod, why) in open {
-            came.lacks(pod, &why);
+            round_result.lacks(pod, &why);
         }
     }
 
     /// Notes what came of a round, and arranges for the next one.
-    fn end(&self, workload: &WorkloadRef, round: Round, came: Came) {
-        let Came {
+    fn end(&self, workload: &WorkloadRef, round: Round, round_result: RoundResult) {
+        let RoundResult {
             pods,
             done,
             trouble,
             mut problems,
-        } = came;
+        } = round_result;
         problems.sort();
         problems.dedup_by(|one, other| one.pod == other.pod);
         let complete = trouble.is_none() && problems.is_empty() && done.len() >= pods && round.says_enough();
@@ -349,7 +360,7 @@ impl Propagator {
             return;
         }
         job.rounds += 1;
-        let progress = round.since.map(|since| Progress {
+        let progress = round.since.map(|since| PropagationProgress {
             since,
             pods,
             done: done.len(),

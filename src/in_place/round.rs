@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use windlass_core::agent_protocol::propagation::{Problem, RunningPod, Wanted};
+use windlass_core::agent_protocol::propagation::{ExpectedSource, PodProblem, RunningPod};
 use windlass_core::policy::in_place::InPlace;
 use windlass_core::types::name::{Uid, Version, WorkloadRef};
 use windlass_core::types::time::Second;
@@ -28,7 +28,7 @@ pub(crate) struct Round {
     pub(crate) number: usize,
     pub(crate) done: HashSet<Uid>,
     pub(crate) in_place: Arc<InPlace>,
-    pub(crate) wanted: Vec<Wanted>,
+    pub(crate) expected: Vec<ExpectedSource>,
     /// Who has the pods.
     pub(crate) template: WorkloadRef,
     pub(crate) template_uid: Uid,
@@ -36,8 +36,8 @@ pub(crate) struct Round {
 
 impl Round {
     /// Nothing came of it, and nothing of what came before is lost.
-    pub(crate) fn without_pods(&self, why: String) -> Came {
-        Came {
+    pub(crate) fn without_pods(&self, why: String) -> RoundResult {
+        RoundResult {
             done: self.done.clone(),
             pods: self.done.len(),
             trouble: Some(why),
@@ -61,7 +61,7 @@ impl Round {
 
     /// Whether nothing more will be done once every pod is done with.
     pub(crate) fn says_enough(&self) -> bool {
-        self.in_place.is_told() || (self.in_place.nudge && self.number + 1 >= self.nudges())
+        self.in_place.notifies_app() || (self.in_place.nudge && self.number + 1 >= self.nudges())
     }
 
     pub(crate) fn elapsed(&self, context: &Context) -> SignedDuration {
@@ -98,16 +98,16 @@ impl Round {
 
 /// What came of a round.
 #[derive(Default)]
-pub(crate) struct Came {
+pub(crate) struct RoundResult {
     pub(crate) pods: usize,
     pub(crate) done: HashSet<Uid>,
     pub(crate) trouble: Option<String>,
-    pub(crate) problems: Vec<Problem>,
+    pub(crate) problems: Vec<PodProblem>,
 }
 
-impl Came {
+impl RoundResult {
     pub(crate) fn lacks(&mut self, pod: &RunningPod, why: &str) {
-        self.problems.push(Problem {
+        self.problems.push(PodProblem {
             pod: pod.name.clone(),
             why: why.to_owned(),
         });

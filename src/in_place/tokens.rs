@@ -17,11 +17,11 @@ use crate::k8s::read;
 /// share a change, short enough for one that is replaced.
 const KEPT: Duration = Duration::from_secs(5);
 
-type Known = (Instant, Result<Arc<Token>, String>);
+type CachedToken = (Instant, Result<Arc<Token>, String>);
 
 /// What was read of late.
 #[derive(Default)]
-pub(crate) struct Tokens(Mutex<HashMap<(Namespace, Name), Known>>);
+pub(crate) struct Tokens(Mutex<HashMap<(Namespace, Name), CachedToken>>);
 
 impl Tokens {
     /// The token of that Secret, or why there is none, in words.
@@ -49,7 +49,7 @@ impl Tokens {
     }
 
     /// Without what is too old.
-    fn fresh(&self) -> std::sync::MutexGuard<'_, HashMap<(Namespace, Name), Known>> {
+    fn fresh(&self) -> std::sync::MutexGuard<'_, HashMap<(Namespace, Name), CachedToken>> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|_, (at, _)| at.elapsed() < KEPT);
         known

@@ -4,8 +4,8 @@
 use windlass_core::types::name::{Uid, WorkloadRef};
 use windlass_core::workload::Workload;
 
-use super::{Delegated, Index, Wanted, WatchId};
-use crate::k8s::lean::Delegation;
+use super::{DelegationEntry, FetchRequest, Index, WatchId};
+use crate::k8s::wire::Delegation;
 
 impl Index {
     /// A Rollout that runs another object's template. Gives the workload to be decided again.
@@ -28,19 +28,19 @@ impl Index {
             .delegations
             .get(&target)
             .is_some_and(|known| known.delegation.opt_in == delegation.opt_in);
-        let (by, evidence) = (delegation.by.clone(), delegation.evidence);
+        let (by, rollout_status) = (delegation.by.clone(), delegation.rollout_status);
         self.delegations
-            .insert(target.clone(), Box::new(Delegated { delegation, generation }));
+            .insert(target.clone(), Box::new(DelegationEntry { delegation, generation }));
         match self.workloads.get_mut(&target) {
             Some(entry) if asked_before || !asks => {
-                let consequence = entry.workload.evidence != evidence || entry.expected.is_some();
-                entry.workload.evidence = evidence;
-                entry.workload.rare.get_or_insert_default().runs_for = Some(by);
+                let consequence = entry.workload.rollout_status != rollout_status || entry.expected.is_some();
+                entry.workload.rollout_status = rollout_status;
+                entry.workload.extras.get_or_insert_default().delegate = Some(by);
                 consequence.then_some(target)
             }
             Some(_) | None => {
                 if asks {
-                    self.wanted.push(Wanted::Workload(target));
+                    self.wanted.push(FetchRequest::Workload(target));
                 }
                 None
             }
@@ -58,20 +58,20 @@ impl Index {
             version: _,
             target: _,
             opt_in,
-            evidence,
+            rollout_status,
         } = &known.delegation;
         if matches!(workload.opt_in, Ok(None)) {
             workload.opt_in.clone_from(opt_in);
         }
-        workload.evidence = *evidence;
-        workload.rare.get_or_insert_default().runs_for = Some(by.clone());
+        workload.rollout_status = *rollout_status;
+        workload.extras.get_or_insert_default().delegate = Some(by.clone());
     }
 
     /// Who runs a workload's pods: a Rollout in its stead, or itself.
     #[must_use]
     pub fn runs_pods_of(&self, workload: &WorkloadRef, uid: &Uid) -> (WorkloadRef, Uid) {
         let entry = self.workload(workload);
-        match entry.and_then(|entry| entry.workload.runs_for()) {
+        match entry.and_then(|entry| entry.workload.delegate()) {
             Some(by) => (by.reference.clone(), by.uid.clone()),
             None => (workload.clone(), uid.clone()),
         }
@@ -88,7 +88,7 @@ impl Index {
         self.delegations.remove(&target);
         if self.workloads.contains_key(&target) {
             self.forget(&target);
-            self.wanted.push(Wanted::Workload(target));
+            self.wanted.push(FetchRequest::Workload(target));
         }
     }
 }

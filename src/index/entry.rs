@@ -5,20 +5,20 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use windlass_core::annotation;
-use windlass_core::compat::marks::{Marks, Rival};
-use windlass_core::content::baseline::{Baseline, Unsure};
-use windlass_core::decide::{Change, Foreign, Trusted};
-use windlass_core::policy::terms::Terms;
+use windlass_core::compat::marks::{CompetingController, ControllerMarks};
+use windlass_core::content::baseline::{Baseline, Uncertainty};
+use windlass_core::decide::{ForeignChange, LastCurrent, PendingChange};
+use windlass_core::policy::effective_policy::EffectivePolicy;
 use windlass_core::reason::{Reason, State};
 use windlass_core::types::name::{Key, Namespace, SourceKind, SourceRef, Version};
 use windlass_core::types::time::Second;
 use windlass_core::workload::Workload;
-use windlass_core::workload::kind::{Progress, RevisionFrom};
-use windlass_core::workload::optin::{OptIn, Referenced};
+use windlass_core::workload::kind::{RevisionSource, RolloutProgress};
+use windlass_core::workload::opt_in::{OptIn, ReferenceFilter};
 use windlass_core::workload::pattern::Pattern;
 use windlass_core::workload::reference::{Use, Uses};
 
-use crate::index::{How, Propagating, Rules, Verdicts};
+use crate::index::{IndexSettings, Observation, PatternCache, PropagationState};
 
 /// Names of changed keys that are kept for one workload until it is decided.
 const KEYS_KEPT: usize = 64;
@@ -35,17 +35,17 @@ pub struct WorkloadEntry {
     /// used.
     pub opt_in: Option<Arc<OptIn>>,
     /// What its policies make of it; `None`: no policy holds for it.
-    pub under: Option<Box<Under>>,
+    pub policy_binding: Option<Box<PolicyBinding>>,
     /// The last baseline of ours that was seen or written.
-    pub remembered: Option<Arc<str>>,
+    pub last_baseline: Option<Arc<str>>,
     /// Whether older revisions were searched for a baseline.
-    pub searched: bool,
+    pub revisions_searched: bool,
     /// A change not dealt with yet.
-    pub change: Option<Box<Change>>,
+    pub change: Option<Box<PendingChange>>,
     /// A foreign template change.
-    pub foreign: Option<Box<Foreign>>,
+    pub foreign_change: Option<Box<ForeignChange>>,
     /// When it was last seen to be current.
-    pub trusted: Option<Trusted>,
+    pub last_current: Option<LastCurrent>,
     /// Up to which version of sources an unseen while was looked into.
     pub verified: Version,
     /// The version that our last write led to: until it is seen, the entry is out of date.
@@ -53,11 +53,11 @@ pub struct WorkloadEntry {
     /// Where it stands.
     pub status: Option<(State, Reason)>,
     /// What was last said about it.
-    pub said: Option<(Reason, u64)>,
+    pub last_event: Option<(Reason, u64)>,
     /// What was last said of its annotations besides.
-    pub complained: u64,
+    pub last_warning_hash: u64,
     /// Who else was seen to restart it, and when.
-    pub rival: Option<Box<(Rival, Timestamp)>>,
+    pub competing_controller: Option<Box<(CompetingController, Timestamp)>>,
     /// Since when it is not current.
     pub stale_since: Option<Timestamp>,
     /// Failed writes in a row.
@@ -68,21 +68,21 @@ pub struct WorkloadEntry {
     #[allow(clippy::option_option)] // Not reported, or reported at a revision that may not be known.
     pub would_restart: Option<Option<u64>>,
     /// When pods were last read for it.
-    pub proved_at: Option<Timestamp>,
+    pub history_read_at: Option<Timestamp>,
     /// Files of its running pods that are being brought up to date.
-    pub propagation: Option<Box<Propagating>>,
+    pub propagation: Option<Box<PropagationState>>,
     /// How often something came that it has to be decided for,
-    pub touches: u32,
+    pub generation: u32,
     /// and how often it had come when it was decided last.
-    pub looked_at: u32,
+    pub observed_generation: u32,
     /// What counts besides patterns: the template's uses without the excluded, plus what is named.
     pub(crate) uses: Arc<[Use]>,
     patterns: bool,
     /// Its exclusions cost too much to be compared with all that its pod template refers to.
     excess: bool,
     /// What its patterns say of sources, where finding out costs more than looking it up.
-    pub(crate) verdicts: Option<Box<Verdicts>>,
-    pub(crate) generation: u32,
+    pub(crate) pattern_cache: Option<Box<PatternCache>>,
+    pub(crate) list_generation: u32,
 }
 
 /// Steps that one decision may take to compare patterns with names: some tens of milliseconds, in which
@@ -90,56 +90,56 @@ pub struct WorkloadEntry {
 const MOST_STEPS: usize = 1 << 24;
 
 /// What holds for a workload that some policy is about.
-pub struct Under {
+pub struct PolicyBinding {
     /// What it asks for by itself; its last good word.
-    pub asked: Option<Arc<OptIn>>,
+    pub own_opt_in: Option<Arc<OptIn>>,
     /// What follows from its policies.
-    pub terms: Arc<Terms>,
+    pub policy: Arc<EffectivePolicy>,
     /// It asks for nothing itself: a policy's selector opted it in.
     pub selected: bool,
     /// The baseline before the first restart that was only reported: what its pods run should they
     /// have to be restarted after all.
     #[allow(clippy::option_option)] // Nothing reported, or reported when there may have been no baseline.
-    pub before: Option<Option<Arc<str>>>,
+    pub baseline_before: Option<Option<Arc<str>>>,
 }
 
 /// What holds for a workload from now on.
-pub(crate) struct Governing {
+pub(crate) struct ResolvedPolicy {
     pub(crate) opt_in: Option<Arc<OptIn>>,
-    pub(crate) under: Option<Box<Under>>,
+    pub(crate) binding: Option<Box<PolicyBinding>>,
 }
 
 impl WorkloadEntry {
-    pub(crate) fn new(workload: Workload, governing: Governing, generation: u32, rules: Rules) -> Self {
-        let Governing { opt_in, under } = governing;
+    pub(crate) fn new(workload: Workload, governing: ResolvedPolicy, generation: u32, rules: IndexSettings) -> Self {
+        let ResolvedPolicy { opt_in, binding } = governing;
         let mut entry = Self {
             uses: Arc::default(),
             patterns: false,
             excess: false,
-            verdicts: None,
-            remembered: None,
+            pattern_cache: None,
+            last_baseline: None,
             opt_in,
-            under,
+            policy_binding: binding,
             workload,
-            searched: false,
+            revisions_searched: false,
             change: None,
-            foreign: None,
-            trusted: None,
+            foreign_change: None,
+            last_current: None,
             verified: Version::default(),
             expected: None,
             status: None,
-            said: None,
-            complained: 0,
-            rival: None,
+            last_event: None,
+            last_warning_hash: 0,
+            competing_controller: None,
             stale_since: None,
             failures: 0,
             refused: None,
             would_restart: None,
-            proved_at: None,
+            history_read_at: None,
             propagation: None,
-            touches: 0,
-            looked_at: 0,
-            generation,
+            generation: 0,
+            observed_generation: 0,
+            list_generation: generation,
         };
         entry.refresh_uses(rules);
         entry.refresh_remembered();
@@ -150,44 +150,44 @@ impl WorkloadEntry {
     pub(crate) fn update(
         &mut self,
         workload: Workload,
-        governing: Governing,
-        how: How,
-        rules: Rules,
+        governing: ResolvedPolicy,
+        how: Observation,
+        rules: IndexSettings,
         now: Timestamp,
     ) -> bool {
         let old = &self.workload;
         let consequence = old.opt_in != workload.opt_in
             || old.observed != workload.observed
-            || old.witness != workload.witness
+            || old.template_digest != workload.template_digest
             || old.uses != workload.uses
             || old.fingerprint != workload.fingerprint
-            || old.evidence != workload.evidence
-            || old.rare != workload.rare
-            || !self.is_governed_by(&governing)
+            || old.rollout_status != workload.rollout_status
+            || old.extras != workload.extras
+            || !self.has_policy(&governing)
             || self.expected.is_some();
         let moved = workload.marks().filter(|marks| marks.moved_since(old.marks()));
-        let news = moved.and_then(|marks| rivals(marks, old, &workload, how));
-        if let Some(mut rival) = news {
-            if let Some(before) = self.rival(now) {
-                let latest = std::mem::replace(&mut rival, before.clone());
-                rival.add(latest);
+        let news = moved.and_then(|marks| new_competitor(marks, old, &workload, how));
+        if let Some(mut competing_controller) = news {
+            if let Some(before) = self.competing_controller(now) {
+                let latest = std::mem::replace(&mut competing_controller, before.clone());
+                competing_controller.add(latest);
             }
-            self.rival = Some(Box::new((rival, now)));
+            self.competing_controller = Some(Box::new((competing_controller, now)));
         }
         let old = &self.workload;
-        if old.rare != workload.rare {
+        if old.extras != workload.extras {
             // Its labels may put it into another wave.
-            self.touches = self.touches.wrapping_add(1);
+            self.generation = self.generation.wrapping_add(1);
         }
         if old.fingerprint != workload.fingerprint || moved.is_some() {
             // In a list the change may be older than the version that shows it: then it proves nothing.
-            let foreign = || {
-                Box::new(Foreign {
+            let foreign_change = || {
+                Box::new(ForeignChange {
                     version: workload.version,
-                    revision: old.evidence.revision,
+                    revision: old.rollout_status.revision,
                 })
             };
-            self.foreign = (how == How::Watched).then(foreign);
+            self.foreign_change = (how == Observation::Watched).then(foreign_change);
         }
         self.expected = self.expected.take().filter(|expected| workload.version < expected.0);
         // Most events are of its status, and leave everything that it uses as it is.
@@ -198,24 +198,26 @@ impl WorkloadEntry {
     }
 
     /// What it asks for by itself; its last good word.
-    pub(crate) fn asked(&self) -> Option<&Arc<OptIn>> {
-        match &self.under {
-            Some(under) => under.asked.as_ref(),
+    pub(crate) fn own_opt_in(&self) -> Option<&Arc<OptIn>> {
+        match &self.policy_binding {
+            Some(binding) => binding.own_opt_in.as_ref(),
             None => self.opt_in.as_ref(),
         }
     }
 
     /// What its policies make of it; `None`: no policy is about it.
     #[must_use]
-    pub fn terms(&self) -> Option<&Terms> {
-        Some(&self.under.as_ref()?.terms)
+    pub fn effective_policy(&self) -> Option<&EffectivePolicy> {
+        Some(&self.policy_binding.as_ref()?.policy)
     }
 
     /// Whether that is what holds already.
-    pub(crate) fn is_governed_by(&self, governing: &Governing) -> bool {
-        let same = |one: &Under, other: &Under| Arc::ptr_eq(&one.terms, &other.terms) && one.selected == other.selected;
+    pub(crate) fn has_policy(&self, governing: &ResolvedPolicy) -> bool {
+        let same = |one: &PolicyBinding, other: &PolicyBinding| {
+            Arc::ptr_eq(&one.policy, &other.policy) && one.selected == other.selected
+        };
         self.opt_in == governing.opt_in
-            && match (&self.under, &governing.under) {
+            && match (&self.policy_binding, &governing.binding) {
                 (None, None) => true,
                 (Some(one), Some(other)) => same(one, other),
                 (None, Some(_)) | (Some(_), None) => false,
@@ -223,26 +225,27 @@ impl WorkloadEntry {
     }
 
     /// From now on this holds.
-    pub(crate) fn govern(&mut self, governing: Governing, rules: Rules) {
+    pub(crate) fn set_policy(&mut self, governing: ResolvedPolicy, rules: IndexSettings) {
         self.take(governing, rules, true);
     }
 
-    fn take(&mut self, governing: Governing, rules: Rules, same_uses: bool) {
-        let Governing { opt_in, under } = governing;
+    fn take(&mut self, governing: ResolvedPolicy, rules: IndexSettings, same_uses: bool) {
+        let ResolvedPolicy { opt_in, binding } = governing;
         let same_uses = same_uses && self.opt_in == opt_in;
         self.opt_in = opt_in;
-        let was = std::mem::replace(&mut self.under, under);
-        let observed = |under: &Option<Box<Under>>| under.as_ref().is_some_and(|under| under.terms.observe);
-        if observed(&was) && !observed(&self.under) {
+        let was = std::mem::replace(&mut self.policy_binding, binding);
+        let observed =
+            |binding: &Option<Box<PolicyBinding>>| binding.as_ref().is_some_and(|binding| binding.policy.observe);
+        if observed(&was) && !observed(&self.policy_binding) {
             // What was reported is due now.
             self.workload.observed = None;
-            if let Some(before) = was.as_ref().and_then(|was| was.before.clone()) {
-                self.remembered = before;
+            if let Some(before) = was.as_ref().and_then(|was| was.baseline_before.clone()) {
+                self.last_baseline = before;
             }
             self.would_restart = None;
         }
-        if let (Some(under), Some(was)) = (&mut self.under, was) {
-            under.before = was.before.filter(|_| under.terms.observe);
+        if let (Some(binding), Some(was)) = (&mut self.policy_binding, was) {
+            binding.baseline_before = was.baseline_before.filter(|_| binding.policy.observe);
         }
         if !same_uses {
             self.refresh_uses(rules);
@@ -251,7 +254,7 @@ impl WorkloadEntry {
     }
 
     /// What follows from its pod template and what it asks for.
-    fn refresh_uses(&mut self, rules: Rules) {
+    fn refresh_uses(&mut self, rules: IndexSettings) {
         self.excess = self.steps_to_exclude() > MOST_STEPS;
         let own = &self.workload.reference.namespace;
         let mut uses = Uses::default();
@@ -259,7 +262,7 @@ impl WorkloadEntry {
             for used in &*self.workload.uses {
                 let selection = opt_in.selection(used.kind);
                 let may_count = rules.counts(used.kind)
-                    && selection.referenced != Referenced::None
+                    && selection.referenced != ReferenceFilter::None
                     && !selection.excludes(own, &used.source(own));
                 if may_count {
                     uses.add(used);
@@ -290,7 +293,7 @@ impl WorkloadEntry {
             let named = |kind| rules.counts(kind) && opt_in.selection(kind).named.iter().any(|it| it.name().is_none());
             named(SourceKind::ConfigMap) || named(SourceKind::Secret)
         }) && !self.excess;
-        self.verdicts = self.opt_in.as_deref().and_then(Verdicts::of).map(Box::new);
+        self.pattern_cache = self.opt_in.as_deref().and_then(PatternCache::of).map(Box::new);
     }
 
     /// Why it is not found out which of its sources count, in words.
@@ -325,7 +328,7 @@ impl WorkloadEntry {
             .as_deref()
             .and_then(|text| Baseline::parse(text).ok());
         if ours.is_some_and(|baseline| baseline.uid == self.workload.uid) {
-            self.remembered.clone_from(&self.workload.observed);
+            self.last_baseline.clone_from(&self.workload.observed);
         }
     }
 
@@ -353,8 +356,8 @@ impl WorkloadEntry {
 
     /// Who else restarts it, if that was seen a short while ago.
     #[must_use]
-    pub fn rival(&self, now: Timestamp) -> Option<&Rival> {
-        let (who, at) = &**self.rival.as_ref()?;
+    pub fn competing_controller(&self, now: Timestamp) -> Option<&CompetingController> {
+        let (who, at) = &**self.competing_controller.as_ref()?;
         (now.duration_since(*at) < RIVAL_REMEMBERED).then_some(who)
     }
 
@@ -362,7 +365,7 @@ impl WorkloadEntry {
     /// besides.
     #[must_use]
     pub fn rolls_until(&self, deadline: SignedDuration, now: Timestamp) -> Option<Timestamp> {
-        if self.workload.evidence.progress != Progress::Progressing {
+        if self.workload.rollout_status.progress != RolloutProgress::Progressing {
             return None;
         }
         // Our clock may have been set back, and anybody may write there who may write to the workload.
@@ -376,13 +379,13 @@ impl WorkloadEntry {
         // Asked of all at a start, and few have it: most need not be parsed for that.
         let observed = self.workload.observed.as_deref();
         let baseline = observed.filter(|text| text.contains("\"undone\"")).map(Baseline::parse);
-        baseline.is_some_and(|it| it.is_ok_and(|it| it.held == Some(Unsure::Undone)))
+        baseline.is_some_and(|it| it.is_ok_and(|it| it.held == Some(Uncertainty::Undone)))
     }
 
     /// Whether its own controller gave up a restart of ours.
     #[must_use]
     pub fn has_failed(&self) -> bool {
-        self.workload.evidence.progress == Progress::Failed && self.restarted_at().is_some()
+        self.workload.rollout_status.progress == RolloutProgress::Failed && self.restarted_at().is_some()
     }
 
     /// When we restarted it, in seconds since 1970, if nobody else rolled it since.
@@ -390,8 +393,8 @@ impl WorkloadEntry {
     pub fn restarted_at(&self) -> Option<i64> {
         let baseline = Baseline::parse(self.workload.observed.as_deref()?).ok()?;
         let row = self.workload.reference.kind.row();
-        let revision = self.workload.evidence.revision.unwrap_or(0);
-        let by_others = row.revision != RevisionFrom::Generation && revision > baseline.revision;
+        let revision = self.workload.rollout_status.revision.unwrap_or(0);
+        let by_others = row.revision != RevisionSource::Generation && revision > baseline.revision;
         baseline.restarts.last().copied().filter(|_| !by_others)
     }
 
@@ -403,7 +406,7 @@ impl WorkloadEntry {
         now: Timestamp,
     ) {
         let change = self.change.get_or_insert_with(|| {
-            Box::new(Change {
+            Box::new(PendingChange {
                 first_seen: now,
                 since,
                 keys: Vec::new(),
@@ -419,7 +422,7 @@ impl WorkloadEntry {
     }
 
     /// Puts a change back that could not be dealt with, as if it had never been taken.
-    pub fn put_back(&mut self, taken: Option<Box<Change>>) {
+    pub fn put_back(&mut self, taken: Option<Box<PendingChange>>) {
         let Some(taken) = taken else { return };
         self.change = Some(match self.change.take() {
             None => taken,
@@ -428,7 +431,7 @@ impl WorkloadEntry {
                 let fresh: Vec<_> = later.keys.into_iter().filter(|key| !keys.contains(key)).collect();
                 keys.extend(fresh);
                 keys.truncate(KEYS_KEPT);
-                Box::new(Change {
+                Box::new(PendingChange {
                     first_seen: taken.first_seen.min(later.first_seen),
                     since: taken.since.min(later.since),
                     keys,
@@ -440,10 +443,16 @@ impl WorkloadEntry {
 
 /// The other controller that may be at work, by marks that are new on a workload. Those that its baseline
 /// has on record are not, which the decision looks at.
-fn rivals(marks: &Marks, before: &Workload, now: &Workload, how: How) -> Option<Rival> {
+fn new_competitor(
+    marks: &ControllerMarks,
+    before: &Workload,
+    now: &Workload,
+    how: Observation,
+) -> Option<CompetingController> {
     // Nobody but us and whoever puts a whole template back writes our digest or takes it off; a list may have
     // passed over a write of ours.
-    let put_back = before.witness != now.witness && (how == How::Watched || now.witness.is_none());
+    let put_back =
+        before.template_digest != now.template_digest && (how == Observation::Watched || now.template_digest.is_none());
     if put_back {
         return None;
     }
@@ -454,7 +463,7 @@ fn rivals(marks: &Marks, before: &Workload, now: &Workload, how: How) -> Option<
 
 /// What was said, small enough to be kept of thousands: only whether it is the same again matters.
 #[must_use]
-pub fn same_words(detail: &str) -> u64 {
+pub fn text_hash(detail: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     detail.hash(&mut hasher);
     hasher.finish()

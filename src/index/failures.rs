@@ -4,9 +4,9 @@
 //! While somebody watches, who failed is known until it recovers, whatever becomes of its template. After a
 //! start it is read from the template's cause, and of a rollout that was undone from the baseline.
 
-use windlass_core::content::baseline::{Baseline, Unsure};
-use windlass_core::content::cause::Caused;
-use windlass_core::decide::Failure;
+use windlass_core::content::baseline::{Baseline, Uncertainty};
+use windlass_core::content::cause::ChangedSource;
+use windlass_core::decide::RolloutFailure;
 use windlass_core::reason::{Reason, State};
 use windlass_core::types::name::{Namespace, WorkloadRef};
 
@@ -22,7 +22,7 @@ impl Index {
         if !known && failures.is_empty() {
             return Vec::new();
         }
-        let over: Vec<Failure> = self
+        let over: Vec<RolloutFailure> = self
             .failures
             .extract_if(.., |failure| {
                 failure.workload == *reference && !failures.contains(failure)
@@ -41,7 +41,7 @@ impl Index {
         waiting.filter(halted).cloned().collect()
     }
 
-    fn failures_of(&self, reference: &WorkloadRef) -> Vec<Failure> {
+    fn failures_of(&self, reference: &WorkloadRef) -> Vec<RolloutFailure> {
         let Some(entry) = self.workload(reference).filter(|entry| !is_over(entry)) else {
             return Vec::new();
         };
@@ -50,14 +50,14 @@ impl Index {
         if baseline.as_ref().is_some_and(|baseline| baseline.excused) {
             return Vec::new();
         }
-        let failure = |caused: Caused, key: &str, undone| Failure {
+        let failure = |caused: ChangedSource, key: &str, undone| RolloutFailure {
             workload: reference.clone(),
             source: caused.source,
             key: key.into(),
             digest: caused.digest,
             undone,
         };
-        let undone = baseline.iter().filter(|it| it.held == Some(Unsure::Undone));
+        let undone = baseline.iter().filter(|it| it.held == Some(Uncertainty::Undone));
         let undone = undone.flat_map(|baseline| {
             let from = baseline.undone_from(&reference.namespace);
             from.map(|caused| failure(caused, &baseline.key, true))
@@ -71,16 +71,16 @@ impl Index {
         });
         // Until its rollout is complete or one for another content, it goes on failing, whatever it waits for
         // besides: whoever puts another template in the failed one's place has not made it good.
-        let replaced = |known: &&Failure| {
+        let replaced = |known: &&RolloutFailure| {
             let mut sources = cause.iter().flat_map(|cause| cause.sources.iter());
             sources.any(|caused| caused.source == known.source && caused.digest != known.digest)
         };
         let known = self.failures.iter().filter(|known| known.workload == *reference);
         let known = known.filter(|known| !replaced(known)).cloned();
 
-        let mut failures: Vec<Failure> = Vec::new();
+        let mut failures: Vec<RolloutFailure> = Vec::new();
         for failure in undone.chain(named).chain(known) {
-            let same = |it: &Failure| it.source == failure.source && it.digest == failure.digest;
+            let same = |it: &RolloutFailure| it.source == failure.source && it.digest == failure.digest;
             if !failures.iter().any(same) {
                 failures.push(failure);
             }
@@ -91,8 +91,8 @@ impl Index {
     /// The failures that a workload of that namespace is held for. Whoever may use another namespace's
     /// source can fail with it as often as they like, and must not hold anybody there by it.
     #[must_use]
-    pub fn failures_for(&self, namespace: &Namespace) -> Vec<&Failure> {
-        let concerns = |failure: &&Failure| {
+    pub fn failures_for(&self, namespace: &Namespace) -> Vec<&RolloutFailure> {
+        let concerns = |failure: &&RolloutFailure| {
             failure.workload.namespace == *namespace || failure.workload.namespace == failure.source.namespace
         };
         self.failures.iter().filter(concerns).collect()

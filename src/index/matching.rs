@@ -1,7 +1,7 @@
 //! Comparing the patterns of workloads with sources, a slice at a time.
 
 use windlass_core::types::name::{Namespace, SourceRef};
-use windlass_core::workload::optin::{Meant, Verdict};
+use windlass_core::workload::opt_in::{PatternMatch, SourceScope};
 
 use super::Index;
 use super::entry::WorkloadEntry;
@@ -11,34 +11,34 @@ pub(crate) const SLICE: usize = 1 << 21;
 
 impl Index {
     /// How a source counts for a workload; `None`: not at all.
-    pub(crate) fn meant(
+    pub(crate) fn source_scope(
         &self,
         entry: &WorkloadEntry,
         source: &SourceRef,
         referenced: bool,
         marked: bool,
-    ) -> Option<Meant> {
+    ) -> Option<SourceScope> {
         let selection = entry.opt_in.as_ref()?.selection(source.kind);
-        selection.meant_by(self.verdict(entry, source)?, referenced, marked)
+        selection.scope_for(self.pattern_match(entry, source)?, referenced, marked)
     }
 
     /// Whether one of a workload's patterns names the source and nothing excludes it.
     pub(crate) fn names_by_pattern(&self, entry: &WorkloadEntry, source: &SourceRef) -> bool {
-        entry.has_patterns() && self.meant(entry, source, false, false) == Some(Meant::Whole)
+        entry.has_patterns() && self.source_scope(entry, source, false, false) == Some(SourceScope::Whole)
     }
 
-    fn verdict(&self, entry: &WorkloadEntry, source: &SourceRef) -> Option<Verdict> {
+    fn pattern_match(&self, entry: &WorkloadEntry, source: &SourceRef) -> Option<PatternMatch> {
         let selection = entry.opt_in.as_ref()?.selection(source.kind);
         let compare = || {
-            let (verdict, steps) = selection.verdict(&entry.workload.reference.namespace, source);
+            let (pattern_match, steps) = selection.pattern_match(&entry.workload.reference.namespace, source);
             self.numbers.add_steps(steps);
-            verdict
+            pattern_match
         };
-        let Some(verdicts) = entry.verdicts.as_ref().filter(|it| it.remembers(source.kind)) else {
+        let Some(pattern_cache) = entry.pattern_cache.as_ref().filter(|it| it.remembers(source.kind)) else {
             return Some(compare());
         };
         let number = self.numbers.number(source, self.sources.len());
-        Some(verdicts.remembered(source, number, compare))
+        Some(pattern_cache.remembered(source, number, compare))
     }
 
     /// Nobody's patterns look for sources there any more.
@@ -51,21 +51,21 @@ impl Index {
     /// # Errors
     /// When something is left to compare: how many slices have been done in a row.
     pub fn match_sources(&self, entry: &WorkloadEntry) -> Result<(), u32> {
-        let Some(verdicts) = &entry.verdicts else {
+        let Some(pattern_cache) = &entry.pattern_cache else {
             return Ok(());
         };
         if self.match_slice(entry) {
-            verdicts.complete();
+            pattern_cache.complete();
             return Ok(());
         }
-        Err(verdicts.incomplete())
+        Err(pattern_cache.incomplete())
     }
 
     /// Gives whether nothing is left to compare.
     fn match_slice(&self, entry: &WorkloadEntry) -> bool {
         let begun = self.numbers.steps();
         let is_over = |source: &SourceRef| {
-            let _ = self.verdict(entry, source);
+            let _ = self.pattern_match(entry, source);
             self.numbers.steps().saturating_sub(begun) > SLICE
         };
         let own = &entry.workload.reference.namespace;

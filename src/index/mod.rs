@@ -19,88 +19,88 @@
 //! | [`delegations`] | Argo Rollouts that run another object's template |
 //! | [`texts`] | names that many objects repeat, each kept once |
 //! | [`matching`] | what patterns say of sources |
-//! | [`verdicts`] | the same, remembered |
+//! | [`pattern_cache`] | the same, remembered |
 
 pub mod entry;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use windlass_core::decide::{Failure, View};
-use windlass_core::policy::terms::{BuiltIn, Terms};
+use windlass_core::decide::{RolloutFailure, SourceView};
+use windlass_core::policy::effective_policy::{EffectivePolicy, PolicyDefaults};
 use windlass_core::reason::{Reason, State};
 use windlass_core::types::name::{Namespace, SourceKind, SourceRef, Version, WorkloadRef};
 use windlass_core::workload::Source;
 use windlass_core::workload::kind::KindId;
-use windlass_core::workload::optin::{OptIn, Reading};
-use windlass_core::workload::reference::{Consumed, Use, Uses};
+use windlass_core::workload::opt_in::{AnnotationOptions, OptIn};
+use windlass_core::workload::reference::{ConsumedKeys, Use, Uses};
 
 use crate::index::entry::WorkloadEntry;
-use crate::k8s::lean::Delegation;
-use crate::scope::Sources;
+use crate::k8s::wire::Delegation;
+use crate::scope::SourceKinds;
 
 mod delegations;
 mod failures;
+mod interner;
 mod matching;
 mod namespaces;
+mod pattern_cache;
 mod policies;
+mod policy_status;
 mod propagating;
 mod seen;
 mod sources;
-mod statuses;
 #[cfg(test)]
 mod tests;
-mod texts;
-mod verdicts;
 mod watches;
 mod waves;
 mod workloads;
 
-use self::namespaces::Selected;
-pub use self::namespaces::Stage;
-use self::policies::PolicyBook;
-pub use self::policies::Touched;
-pub use self::propagating::Propagating;
-use self::seen::{Content, SourceEntry};
-pub use self::statuses::DueStatus;
-use self::texts::Texts;
-use self::verdicts::Numbers;
-pub use self::verdicts::Verdicts;
+use self::interner::Interner;
+use self::namespaces::SelectedNamespaces;
+pub use self::namespaces::SelectionStage;
+pub use self::pattern_cache::PatternCache;
+use self::pattern_cache::SourceNumbers;
+pub use self::policies::PolicyEffect;
+use self::policies::PolicyIndex;
+pub use self::policy_status::DueStatus;
+pub use self::propagating::PropagationState;
+use self::seen::{ContentState, SourceEntry};
 use self::watches::WatchState;
-pub use self::watches::{Feeds, WatchId};
+pub use self::watches::{WatchId, WatchedKind};
 pub use self::waves::is_done;
 
 /// What holds for the whole index.
 #[derive(Clone, Copy, Debug)]
-pub struct Rules {
+pub struct IndexSettings {
     /// How annotations are read.
-    pub reading: Reading,
+    pub annotation_options: AnnotationOptions,
     /// Kinds of sources that count.
-    pub sources: Sources,
+    pub sources: SourceKinds,
     /// Sources are watched by a label: one that is not seen may well be there.
     pub selected_sources: bool,
     /// Baselines are kept here and nowhere else, because nothing is written.
     pub observe_only: bool,
     /// What holds where no policy says otherwise.
-    pub built_in: BuiltIn,
+    pub policy_defaults: PolicyDefaults,
 }
 
-impl Default for Rules {
+impl Default for IndexSettings {
     fn default() -> Self {
         Self {
-            reading: Reading::default(),
-            sources: Sources {
+            annotation_options: AnnotationOptions::default(),
+            sources: SourceKinds {
                 configmaps: true,
                 secrets: true,
             },
             selected_sources: false,
             observe_only: false,
-            built_in: BuiltIn::default(),
+            policy_defaults: PolicyDefaults::default(),
         }
     }
 }
 
-impl Rules {
+impl IndexSettings {
     /// Whether sources of this kind count.
     #[must_use]
     pub fn counts(self, kind: SourceKind) -> bool {
@@ -114,7 +114,7 @@ impl Rules {
 /// Everything.
 #[derive(Default)]
 pub struct Index {
-    rules: Rules,
+    settings: IndexSettings,
     // Boxed, because the free room of a map is as large as what is in it.
     sources: BTreeMap<SourceRef, Box<SourceEntry>>,
     // In order, as the sources are: what follows from the same events is the same.
@@ -123,37 +123,37 @@ pub struct Index {
     /// Workloads that name sources by pattern, by the namespace of the sources.
     by_pattern: HashMap<Namespace, Vec<WorkloadRef>>,
     /// By whose template is run.
-    delegations: HashMap<WorkloadRef, Box<Delegated>>,
+    delegations: HashMap<WorkloadRef, Box<DelegationEntry>>,
     watches: Vec<WatchState>,
-    selected: Option<Selected>,
-    book: PolicyBook,
+    selected: Option<SelectedNamespaces>,
+    policy_index: PolicyIndex,
     /// What holds where no policy says otherwise.
-    terms: Arc<Terms>,
-    failures: Vec<Failure>,
+    default_policy: Arc<EffectivePolicy>,
+    failures: Vec<RolloutFailure>,
     /// Whether all first lists have been complete.
     started: bool,
     tally: HashMap<(KindId, State), usize>,
     held: HashMap<Reason, usize>,
     present_sources: HashMap<SourceKind, usize>,
-    texts: Texts,
-    numbers: Numbers,
+    texts: Interner,
+    numbers: SourceNumbers,
     /// Most workloads ask for the same; each is kept once.
     known_opt_ins: Vec<Arc<OptIn>>,
     /// What has to be read from the API server, because no watch brings it.
-    wanted: Vec<Wanted>,
+    wanted: Vec<FetchRequest>,
     /// Who waited for a workload that is gone.
     called: Vec<WorkloadRef>,
 }
 
 /// A delegation, and in which list it was seen last.
-struct Delegated {
+struct DelegationEntry {
     delegation: Delegation,
     generation: u32,
 }
 
 /// An object that has to be read.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Wanted {
+pub enum FetchRequest {
     /// A source's content.
     Source(SourceRef),
     /// A workload that asks for nothing itself.
@@ -162,7 +162,7 @@ pub enum Wanted {
 
 /// How an object was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum How {
+pub enum Observation {
     /// In a list: what happened before it is not known.
     Listed,
     /// As one event among all.
@@ -171,7 +171,7 @@ pub enum How {
 
 /// What counts for a workload now.
 #[derive(Debug, Default)]
-pub struct Counted {
+pub struct CountedSources {
     /// Each source with what of it counts, sorted.
     pub uses: Vec<(SourceRef, Use)>,
     /// Sources of other namespaces that it names and that do not allow it, or do not exist.
@@ -181,7 +181,7 @@ pub struct Counted {
     /// Sources whose content could not be read, with the reason.
     pub unreadable: Vec<(SourceRef, Box<str>)>,
     /// Keys that are to be in place and cannot be, in words.
-    pub misfits: Vec<String>,
+    pub unsupported_keys: Vec<String>,
     /// Why its keys are not sorted: it would take too much work.
     pub excess: Option<String>,
 }
@@ -196,22 +196,22 @@ const SHARED_OPT_INS: usize = 64;
 impl Index {
     /// An empty one.
     #[must_use]
-    pub fn new(rules: Rules) -> Self {
+    pub fn new(rules: IndexSettings) -> Self {
         Self {
-            terms: Arc::new(Terms::built_in(&rules.built_in)),
-            rules,
+            default_policy: Arc::new(EffectivePolicy::from_defaults(&rules.policy_defaults)),
+            settings: rules,
             ..Self::default()
         }
     }
 
     /// What holds for all of it.
     #[must_use]
-    pub fn rules(&self) -> Rules {
-        self.rules
+    pub fn settings(&self) -> IndexSettings {
+        self.settings
     }
 
     /// What has to be read since the last call.
-    pub fn take_wanted(&mut self) -> Vec<Wanted> {
+    pub fn take_fetch_requests(&mut self) -> Vec<FetchRequest> {
         std::mem::take(&mut self.wanted)
     }
 
@@ -242,17 +242,17 @@ impl Index {
     }
 
     fn may_use(&self, own: &Namespace, source: &Source) -> bool {
-        *own == source.reference.namespace || (self.rules.reading.cross_namespace && source.allows(own))
+        *own == source.reference.namespace || (self.settings.annotation_options.cross_namespace && source.allows(own))
     }
 
     /// What counts for a workload now: patterns spelled out, marks looked at.
     #[must_use]
-    pub fn counted(&self, entry: &WorkloadEntry) -> Counted {
+    pub fn counted_sources(&self, entry: &WorkloadEntry) -> CountedSources {
         let Some(opt_in) = &entry.opt_in else {
-            return Counted::default();
+            return CountedSources::default();
         };
         let own = &entry.workload.reference.namespace;
-        let mut found = Counted::default();
+        let mut found = CountedSources::default();
         let mut uses = Uses::default();
         for used in &*entry.uses {
             let source = used.source(own);
@@ -260,7 +260,7 @@ impl Index {
             let marked = known.is_some_and(|known| known.source.is_matched());
             if !self.is_shared_with(own, &source) {
                 found.not_shared.push(source);
-            } else if self.meant(entry, &source, true, marked).is_some() {
+            } else if self.source_scope(entry, &source, true, marked).is_some() {
                 uses.add(used);
             }
         }
@@ -274,15 +274,15 @@ impl Index {
                 }
             }
         }
-        let uses = self.sorted(entry, opt_in, uses.finish(), &mut found);
+        let uses = self.split_keys(entry, opt_in, uses.finish(), &mut found);
         for used in uses {
             let source = used.source(own);
             // What went before anybody read it is missing, and nobody has to wait for it.
             let known = self.sources.get(&source).filter(|known| !known.is_over());
             match known.map(|known| &known.content) {
-                Some(Content::Unread) => found.unread.push(source.clone()),
-                Some(Content::Unreadable(why)) => found.unreadable.push((source.clone(), why.clone())),
-                Some(Content::Read) | None => {}
+                Some(ContentState::Unread) => found.unread.push(source.clone()),
+                Some(ContentState::Unreadable(why)) => found.unreadable.push((source.clone(), why.clone())),
+                Some(ContentState::Read) | None => {}
             }
             found.uses.push((source, used));
         }
@@ -290,40 +290,46 @@ impl Index {
     }
 
     /// What is used, by class.
-    fn sorted(&self, entry: &WorkloadEntry, opt_in: &OptIn, uses: Box<[Use]>, found: &mut Counted) -> Vec<Use> {
-        let terms = self.terms(entry);
-        let sorting = terms.sorting(opt_in);
+    fn split_keys(
+        &self,
+        entry: &WorkloadEntry,
+        opt_in: &OptIn,
+        uses: Box<[Use]>,
+        found: &mut CountedSources,
+    ) -> Vec<Use> {
+        let effective_policy = self.effective_policy(entry);
+        let sorting = effective_policy.key_rules(opt_in);
         if sorting.is_plain() {
             return uses.into();
         }
-        found.excess = self.rule_excess(entry, terms, &uses);
+        found.excess = self.rule_excess(entry, effective_policy, &uses);
         if found.excess.is_some() {
             return uses.into();
         }
         let mut sorted = Vec::with_capacity(uses.len());
         for used in uses {
-            found.misfits.extend(sorting.sort(used, &mut sorted));
+            found.unsupported_keys.extend(sorting.split(used, &mut sorted));
         }
         sorted
     }
 
     /// What is beyond [`MOST_RULE_STEPS`], in words.
-    fn rule_excess(&self, entry: &WorkloadEntry, terms: &Terms, uses: &[Use]) -> Option<String> {
+    fn rule_excess(&self, entry: &WorkloadEntry, effective_policy: &EffectivePolicy, uses: &[Use]) -> Option<String> {
         let own = &entry.workload.reference.namespace;
         let keys: usize = uses
             .iter()
             .map(|used| match &used.consumed {
-                Consumed::Keys(keys) => keys.len(),
-                Consumed::Whole => {
+                ConsumedKeys::Keys(keys) => keys.len(),
+                ConsumedKeys::Whole => {
                     let known = self.sources.get(&used.source(own));
                     known.map_or(0, |known| known.source.contents.iter().len())
                 }
             })
             .sum();
-        let rules = &terms.rules;
+        let rules = &effective_policy.rules;
         let for_keys = rules.cost().saturating_mul(keys.saturating_add(uses.len()));
         let steps = for_keys.saturating_add(rules.bytes().saturating_mul(uses.len()));
-        let policy = terms.policy.as_ref()?;
+        let policy = effective_policy.policy.as_ref()?;
         (steps > MOST_RULE_STEPS).then(|| {
             format!(
                 "{policy}: spec.rules take {} steps a key and {} a source, with {keys} keys of {} sources that is \
@@ -337,8 +343,8 @@ impl Index {
 
     /// What holds for a workload.
     #[must_use]
-    pub fn terms<'a>(&'a self, entry: &'a WorkloadEntry) -> &'a Terms {
-        entry.terms().unwrap_or(&self.terms)
+    pub fn effective_policy<'a>(&'a self, entry: &'a WorkloadEntry) -> &'a EffectivePolicy {
+        entry.effective_policy().unwrap_or(&self.default_policy)
     }
 
     fn sources_of<'a>(
@@ -360,7 +366,7 @@ impl Index {
 
     /// The sources of a workload as they are now; those marked to be ignored do not count.
     #[must_use]
-    pub fn views<'a>(&'a self, counted: &'a Counted, verified: Version) -> Vec<View<'a>> {
+    pub fn views<'a>(&'a self, counted: &'a CountedSources, verified: Version) -> Vec<SourceView<'a>> {
         counted
             .uses
             .iter()
@@ -369,10 +375,10 @@ impl Index {
                 let source = entry.filter(|entry| !entry.gone).map(|entry| &entry.source);
                 match source {
                     Some(source) if self.is_ignored(source) => return None,
-                    None if self.rules.selected_sources => return None,
+                    None if self.settings.selected_sources => return None,
                     Some(_) | None => {}
                 }
-                Some(View {
+                Some(SourceView {
                     reference,
                     used,
                     source,
@@ -394,7 +400,7 @@ impl Index {
             return;
         };
         let before = entry.status.replace(status);
-        self.book.news |= before != Some(status) && entry.under.is_some();
+        self.policy_index.news |= before != Some(status) && entry.policy_binding.is_some();
         self.recount(before, Some(status), reference);
     }
 

@@ -11,14 +11,14 @@ use super::Index;
 
 /// The namespaces that belong to the index.
 #[derive(Debug, Default)]
-pub(crate) struct Selected {
+pub(crate) struct SelectedNamespaces {
     sources: HashSet<Namespace>,
     workloads: HashSet<Namespace>,
 }
 
 /// How far a namespace is taken up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
+pub enum SelectionStage {
     /// Its sources only.
     Sources,
     /// All of it.
@@ -27,30 +27,30 @@ pub enum Stage {
 
 impl Index {
     /// From now on only selected namespaces belong to the index; none does yet.
-    pub fn select_namespaces(&mut self) {
-        self.selected = Some(Selected::default());
+    pub fn enable_namespace_selector(&mut self) {
+        self.selected = Some(SelectedNamespaces::default());
     }
 
     /// Takes a namespace up. Gives whether that is news.
-    pub fn take_up(&mut self, namespace: &Namespace, stage: Stage) -> bool {
+    pub fn select_namespace(&mut self, namespace: &Namespace, stage: SelectionStage) -> bool {
         let Some(selected) = &mut self.selected else {
             return false;
         };
         match stage {
-            Stage::Sources => selected.sources.insert(namespace.clone()),
-            Stage::Workloads => selected.workloads.insert(namespace.clone()),
+            SelectionStage::Sources => selected.sources.insert(namespace.clone()),
+            SelectionStage::Workloads => selected.workloads.insert(namespace.clone()),
         }
     }
 
     /// The namespaces that are taken up.
     #[must_use]
-    pub fn taken_up(&self) -> Vec<Namespace> {
+    pub fn selected_namespaces(&self) -> Vec<Namespace> {
         let taken = self.selected.as_ref().map(|selected| &selected.sources);
         taken.into_iter().flatten().cloned().collect()
     }
 
     /// Lets a namespace go, with all that is known of it.
-    pub fn let_go(&mut self, namespace: &Namespace) {
+    pub fn deselect_namespace(&mut self, namespace: &Namespace) {
         let Some(selected) = &mut self.selected else { return };
         selected.sources.remove(namespace);
         selected.workloads.remove(namespace);

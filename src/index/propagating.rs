@@ -3,17 +3,17 @@
 use std::collections::HashSet;
 
 use jiff::Timestamp;
-use windlass_core::agent_protocol::propagation::Progress;
-use windlass_core::decide::Files;
+use windlass_core::agent_protocol::propagation::PropagationProgress;
+use windlass_core::decide::PodFiles;
 use windlass_core::types::name::{Uid, Version};
 
 /// What is known of a workload whose files are being brought up to date.
 #[derive(Debug)]
-pub struct Propagating {
+pub struct PropagationState {
     /// Which change, and whose files.
-    pub files: Files,
+    pub files: PodFiles,
     /// What the pods have made of it so far.
-    pub progress: Option<Progress>,
+    pub progress: Option<PropagationProgress>,
     /// The newest version among its sources when it began.
     pub(crate) version: Version,
     pub(crate) begun: Timestamp,

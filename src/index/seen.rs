@@ -5,19 +5,19 @@ use windlass_core::types::name::Version;
 use windlass_core::types::time::Second;
 use windlass_core::workload::Source;
 
-use super::{How, WatchId};
+use super::{Observation, WatchId};
 
 #[derive(Debug)]
 pub(crate) struct SourceEntry {
     pub(crate) source: Source,
     /// Gone, and kept for what it held: should it come back the same, nothing happened.
     pub(crate) gone: bool,
-    pub(crate) content: Content,
+    pub(crate) content: ContentState,
     /// Of a Secret that is used: the newest that the watch brought; its content may still be of an older
     /// version.
-    pub(super) seen: Option<Box<Seen>>,
+    pub(super) seen: Option<Box<LastObservation>>,
     pub(crate) content_version: Version,
-    pub(crate) unseen: Option<Unseen>,
+    pub(crate) unseen: Option<UnseenVersion>,
     pub(crate) generation: u32,
 }
 
@@ -29,12 +29,12 @@ impl SourceEntry {
 
     /// There, and nobody read it.
     pub(crate) fn is_unread(&self) -> bool {
-        !self.gone && self.content == Content::Unread
+        !self.gone && self.content == ContentState::Unread
     }
 
     /// More of it is kept than that it is there.
     pub(crate) fn is_kept(&self) -> bool {
-        self.gone || self.content != Content::Unread
+        self.gone || self.content != ContentState::Unread
     }
 
     pub(super) fn seen_version(&self) -> Version {
@@ -42,10 +42,10 @@ impl SourceEntry {
     }
 
     /// The last that the watch told of it. Nobody looked at the content of what nobody used.
-    pub(super) fn last_seen(&self, watch: WatchId) -> Seen {
-        let unread = Seen {
+    pub(super) fn last_seen(&self, watch: WatchId) -> LastObservation {
+        let unread = LastObservation {
             version: self.source.version,
-            how: How::Listed,
+            how: Observation::Listed,
             watch,
             unseen_since: NEVER_SEEN,
             changed_at: self.source.written.at(),
@@ -62,7 +62,7 @@ pub(super) const NEVER_SEEN: Option<Second> = Some(Second::new(0));
 /// Whether the content is known. Content that nobody uses is not kept: a `ConfigMap` can have tens of
 /// thousands of keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Content {
+pub(crate) enum ContentState {
     Read,
     /// Nobody uses it, or it is being read.
     Unread,
@@ -72,9 +72,9 @@ pub(crate) enum Content {
 
 /// The last that the watch told of a source.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Seen {
+pub(super) struct LastObservation {
     pub(super) version: Version,
-    pub(super) how: How,
+    pub(super) how: Observation,
     pub(super) watch: WatchId,
     /// Where it came in a list: from when on nobody saw what it held.
     pub(super) unseen_since: Option<Second>,
@@ -87,7 +87,7 @@ pub(super) struct Seen {
     pub(super) skipped: Option<Second>,
 }
 
-impl Seen {
+impl LastObservation {
     /// Since when content may have been there that nobody will ever know, if this version is not read. It was
     /// written after what the watch had brought before.
     pub(super) fn skipped_since(&self, now: Timestamp) -> Second {
@@ -98,7 +98,7 @@ impl Seen {
 
 /// A version that came in a list.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Unseen {
+pub(crate) struct UnseenVersion {
     pub(crate) since: Second,
     pub(crate) version: Version,
 }

@@ -7,8 +7,8 @@ use windlass_core::types::name::{Key, SourceKind, SourceRef, Version, WorkloadRe
 use windlass_core::types::time::Second;
 use windlass_core::workload::Source;
 
-use super::seen::{Content, NEVER_SEEN, Seen, SourceEntry, Unseen};
-use super::{Feeds, How, Index, Wanted, WatchId};
+use super::seen::{ContentState, LastObservation, NEVER_SEEN, SourceEntry, UnseenVersion};
+use super::{FetchRequest, Index, Observation, WatchId, WatchedKind};
 
 /// How a source came to be what it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,22 +19,28 @@ enum Arrival {
     Back,
     /// To be looked at again without having changed: written in a while in which nobody watched and
     /// the same as before, or beginning or ceasing to count.
-    Unseen,
+    UnseenVersion,
     Gone,
 }
 
 impl Index {
     pub(crate) fn is_ignored(&self, source: &Source) -> bool {
-        source.is_ignored(self.rules.reading.compat.reloader)
+        source.is_ignored(self.settings.annotation_options.compat.reloader)
     }
 
     /// A source as a watch shows it: a `ConfigMap` whole, a Secret without its contents. The contents of a
     /// `ConfigMap` that nobody uses are dropped. Gives the workloads that have to be decided again.
-    pub fn apply_source(&mut self, watch: WatchId, source: Source, how: How, now: Timestamp) -> Vec<WorkloadRef> {
+    pub fn apply_source(
+        &mut self,
+        watch: WatchId,
+        source: Source,
+        how: Observation,
+        now: Timestamp,
+    ) -> Vec<WorkloadRef> {
         if !self.has_sources_of(&source.reference.namespace) {
             return Vec::new();
         }
-        let seen = Seen {
+        let seen = LastObservation {
             version: source.version,
             how,
             watch,
@@ -43,7 +49,7 @@ impl Index {
             last_event: self.watch(watch).and_then(|state| state.last),
             skipped: None,
         };
-        if how == How::Watched {
+        if how == Observation::Watched {
             self.note_life(watch, now);
         }
         if !self.is_needed(&source) {
@@ -52,14 +58,14 @@ impl Index {
         match source.reference.kind {
             SourceKind::ConfigMap => {
                 let known = self.sources.get(&source.reference);
-                let unread = known.is_some_and(|entry| entry.content != Content::Read);
+                let unread = known.is_some_and(|entry| entry.content != ContentState::Read);
                 // What it held before is not known: it is as if it had come in a list.
                 let (how, unseen_since) = if unread {
-                    (How::Listed, NEVER_SEEN)
+                    (Observation::Listed, NEVER_SEEN)
                 } else {
                     (seen.how, seen.unseen_since)
                 };
-                let seen = Seen {
+                let seen = LastObservation {
                     how,
                     unseen_since,
                     ..seen
@@ -70,14 +76,14 @@ impl Index {
         }
     }
 
-    fn unseen_since(&self, watch: WatchId, source: &SourceRef, how: How) -> Option<Second> {
-        if how == How::Watched {
+    fn unseen_since(&self, watch: WatchId, source: &SourceRef, how: Observation) -> Option<Second> {
+        if how == Observation::Watched {
             return None;
         }
         let known = self
             .sources
             .get(source)
-            .is_some_and(|entry| entry.content == Content::Read);
+            .is_some_and(|entry| entry.content == ContentState::Read);
         // What a list shows for the first time later on was not watched at all until now.
         let last = self.watch(watch).and_then(|state| state.last);
         last.filter(|_| known || !self.started()).or(NEVER_SEEN)
@@ -86,7 +92,7 @@ impl Index {
     /// A source's content, read for those who use it.
     pub fn apply_read(&mut self, source: Source, now: Timestamp) -> Vec<WorkloadRef> {
         let kind = source.reference.kind;
-        let Some(watch) = self.watch_of(Feeds::Sources(kind), &source.reference.namespace) else {
+        let Some(watch) = self.watch_of(WatchedKind::Sources(kind), &source.reference.namespace) else {
             return Vec::new();
         };
         let Some(entry) = self.sources.get(&source.reference) else {
@@ -97,7 +103,7 @@ impl Index {
             return Vec::new();
         }
         // The watch brought it meanwhile, and brings what comes later.
-        let brought = entry.content == Content::Read || source.version < entry.seen_version();
+        let brought = entry.content == ContentState::Read || source.version < entry.seen_version();
         if kind == SourceKind::ConfigMap && brought {
             return Vec::new();
         }
@@ -107,7 +113,7 @@ impl Index {
         }
         // What is read is newer than what was told: that was never read.
         let told = (source.version > last.version && last.version > entry.source.version).then_some(last);
-        let seen = Seen {
+        let seen = LastObservation {
             version: source.version,
             skipped: told.map(|told| told.skipped_since(now)).or(last.skipped),
             ..last
@@ -121,10 +127,10 @@ impl Index {
             return Vec::new();
         };
         // What is known of an older version stays good for deciding until it can be read again.
-        if entry.content == Content::Read {
+        if entry.content == ContentState::Read {
             return Vec::new();
         }
-        entry.content = Content::Unreadable(why.into());
+        entry.content = ContentState::Unreadable(why.into());
         self.users(source).cloned().collect()
     }
 
@@ -132,7 +138,7 @@ impl Index {
     #[must_use]
     pub fn needs_reading(&self, source: &SourceRef) -> bool {
         self.sources.get(source).is_some_and(|entry| {
-            (!entry.gone && entry.content != Content::Read && self.is_needed(&entry.source))
+            (!entry.gone && entry.content != ContentState::Read && self.is_needed(&entry.source))
                 || entry.source.version < entry.seen_version()
         })
     }
@@ -141,19 +147,19 @@ impl Index {
     #[must_use]
     pub fn is_read(&self, source: &SourceRef) -> bool {
         let known = self.sources.get(source);
-        known.is_some_and(|entry| entry.content == Content::Read)
+        known.is_some_and(|entry| entry.content == ContentState::Read)
     }
 
     /// What nobody asks for is not kept, and what others have as well is theirs.
     fn keep_little(&mut self, source: &mut Source) {
-        if !self.rules.reading.cross_namespace {
+        if !self.settings.annotation_options.cross_namespace {
             source.disregard_consent();
         }
         self.share_texts_of_source(source);
     }
 
     /// A Secret that is used, without its contents: they have to be read.
-    fn apply_metadata(&mut self, mut source: Source, seen: Seen, now: Timestamp) -> Vec<WorkloadRef> {
+    fn apply_metadata(&mut self, mut source: Source, seen: LastObservation, now: Timestamp) -> Vec<WorkloadRef> {
         self.keep_little(&mut source);
         let generation = self.generation_of(seen.watch);
         let reference = source.reference.clone();
@@ -165,7 +171,7 @@ impl Index {
                 ..source
             };
             self.insert_unread(unread, Some(seen), generation);
-            self.wanted.push(Wanted::Source(reference));
+            self.wanted.push(FetchRequest::Source(reference));
             return Vec::new();
         };
         entry.generation = generation;
@@ -173,20 +179,20 @@ impl Index {
             return Vec::new();
         }
         // What was seen first decides how the content that is read next came about.
-        let pending = entry.content != Content::Read && !entry.gone;
+        let pending = entry.content != ContentState::Read && !entry.gone;
         let first = if pending { entry.last_seen(seen.watch) } else { seen };
         let unread = entry
             .seen
             .as_deref()
             .filter(|last| !pending && last.version > entry.source.version);
         let skipped = unread.map(|last| last.skipped_since(now));
-        entry.seen = Some(Box::new(Seen {
+        entry.seen = Some(Box::new(LastObservation {
             how: first.how,
             unseen_since: first.unseen_since.or(seen.unseen_since),
             skipped,
             ..seen
         }));
-        self.wanted.push(Wanted::Source(reference));
+        self.wanted.push(FetchRequest::Source(reference));
         Vec::new()
     }
 
@@ -200,7 +206,7 @@ impl Index {
         let generation = self.generation_of(watch);
         let reference = source.reference.clone();
         let known = self.sources.get(&reference).map(|entry| &entry.source);
-        let withdrawn = known.is_some_and(|known| !known.has_marks_of(&source) && self.is_needed(known));
+        let withdrawn = known.is_some_and(|known| !known.has_annotations_of(&source) && self.is_needed(known));
         let Some(entry) = self.sources.get_mut(&reference) else {
             self.insert_unread(source, None, generation);
             return Vec::new();
@@ -209,7 +215,7 @@ impl Index {
         if !entry.gone && entry.source.uid == source.uid && source.version < entry.seen_version() {
             return Vec::new();
         }
-        entry.content = Content::Unread;
+        entry.content = ContentState::Unread;
         entry.seen = None;
         entry.source = source;
         if std::mem::replace(&mut entry.gone, false) {
@@ -217,17 +223,17 @@ impl Index {
         }
         if withdrawn {
             // Those that it does not allow any more are told.
-            return self.touch(&reference, &[], Second::from(now), now, Arrival::Unseen);
+            return self.touch(&reference, &[], Second::from(now), now, Arrival::UnseenVersion);
         }
         Vec::new()
     }
 
-    fn insert_unread(&mut self, source: Source, seen: Option<Seen>, generation: u32) {
+    fn insert_unread(&mut self, source: Source, seen: Option<LastObservation>, generation: u32) {
         let reference = source.reference.clone();
         let entry = SourceEntry {
             source,
             gone: false,
-            content: Content::Unread,
+            content: ContentState::Unread,
             seen: seen.map(Box::new),
             content_version: Version::default(),
             unseen: None,
@@ -255,18 +261,18 @@ impl Index {
             }
             // Should its content be on its way, it is dropped when it comes.
             let is_due = known.seen_version() > known.source.version;
-            if known.gone || known.content == Content::Unread || is_due || self.is_needed(&known.source) {
+            if known.gone || known.content == ContentState::Unread || is_due || self.is_needed(&known.source) {
                 continue;
             }
             if let Some(entry) = self.sources.get_mut(reference) {
                 entry.source.contents = Contents::default();
-                entry.content = Content::Unread;
+                entry.content = ContentState::Unread;
                 entry.seen = None;
             }
         }
     }
 
-    fn apply_whole(&mut self, mut source: Source, seen: Seen, now: Timestamp) -> Vec<WorkloadRef> {
+    fn apply_whole(&mut self, mut source: Source, seen: LastObservation, now: Timestamp) -> Vec<WorkloadRef> {
         let how = seen.how;
         self.keep_little(&mut source);
         let Some(state) = self.watch(seen.watch) else {
@@ -277,11 +283,11 @@ impl Index {
         let version = source.version;
         let by = Second::from(now);
         let unseen = seen.unseen_since.into_iter().chain(seen.skipped).min();
-        let unseen = unseen.map(|since| Unseen { since, version });
+        let unseen = unseen.map(|since| UnseenVersion { since, version });
         let recorded = source.written.at().unwrap_or(by);
         let skipped_since = |since: Second| seen.skipped.map_or(since, |skipped| skipped.min(since));
         let Some(entry) = self.sources.get_mut(&reference) else {
-            source.written = if how == How::Watched && !self.rules.selected_sources {
+            source.written = if how == Observation::Watched && !self.settings.selected_sources {
                 source.written.created(by)
             } else {
                 source.written.found(by)
@@ -289,7 +295,7 @@ impl Index {
             let entry = SourceEntry {
                 source,
                 gone: false,
-                content: Content::Read,
+                content: ContentState::Read,
                 seen: None,
                 content_version: version,
                 unseen,
@@ -298,13 +304,13 @@ impl Index {
             return self.first_see(reference, entry, how, skipped_since(recorded), now);
         };
         entry.generation = generation;
-        let first_read = entry.content != Content::Read;
+        let first_read = entry.content != ContentState::Read;
         if !first_read && !entry.gone && entry.source.uid == source.uid && version <= entry.source.version {
             return Vec::new();
         }
         source.follow(&entry.source, Second::from(now));
         let before = std::mem::replace(&mut entry.source, source);
-        entry.content = Content::Read;
+        entry.content = ContentState::Read;
         let came_back = std::mem::replace(&mut entry.gone, false);
         if let Some(last) = entry.seen.as_deref_mut()
             && last.version <= version
@@ -314,13 +320,14 @@ impl Index {
         let source = &entry.source;
         let same = before.contents == source.contents && before.is_ignored(false) == source.is_ignored(false);
         // Of what nobody knew no key is known to have changed.
-        let compared = (!first_read || how == How::Watched).then(|| before.contents.differing(&source.contents));
+        let compared =
+            (!first_read || how == Observation::Watched).then(|| before.contents.differing(&source.contents));
         let keys = compared.unwrap_or_default();
-        let toggled = !before.has_marks_of(source);
+        let toggled = !before.has_annotations_of(source);
         let skipped = seen.skipped.is_some();
         let written = match how {
             _ if first_read => source.written.found(by),
-            How::Watched if skipped => source.written.unknown(by),
+            Observation::Watched if skipped => source.written.unknown(by),
             _ => rewritten(&before, source, how, same, by),
         };
         let since = if written.at() == Some(recorded) || first_read {
@@ -331,7 +338,7 @@ impl Index {
         };
         let since = skipped_since(since);
         entry.source.written = written;
-        if !same || how == How::Listed || first_read || skipped {
+        if !same || how == Observation::Listed || first_read || skipped {
             entry.content_version = version;
         }
         if let Some(unseen) = unseen {
@@ -341,10 +348,10 @@ impl Index {
             *self.present_sources.entry(reference.kind).or_default() += 1;
         }
         if first_read {
-            let arrival = if how == How::Watched {
+            let arrival = if how == Observation::Watched {
                 Arrival::New
             } else {
-                Arrival::Unseen
+                Arrival::UnseenVersion
             };
             return self.touch(&reference, &keys, since, now, arrival);
         }
@@ -355,17 +362,17 @@ impl Index {
             .is_some_and(|entry| !self.is_ignored(&entry.source) && !self.is_ignored(&before));
         if !counted || (toggled && same) {
             return if toggled {
-                self.touch(&reference, &keys, since, now, Arrival::Unseen)
+                self.touch(&reference, &keys, since, now, Arrival::UnseenVersion)
             } else {
                 Vec::new()
             };
         }
         let arrival = match (came_back, same, how) {
-            (true, true, How::Watched) => Arrival::Back,
+            (true, true, Observation::Watched) => Arrival::Back,
             (true, false, _) => Arrival::New,
             (false, false, _) => Arrival::Changed,
-            (false, true, How::Watched) if !skipped => return Vec::new(),
-            (false, true, How::Watched) | (_, true, How::Listed) => Arrival::Unseen,
+            (false, true, Observation::Watched) if !skipped => return Vec::new(),
+            (false, true, Observation::Watched) | (_, true, Observation::Listed) => Arrival::UnseenVersion,
         };
         self.touch(&reference, &keys, since, now, arrival)
     }
@@ -375,12 +382,12 @@ impl Index {
         &mut self,
         reference: SourceRef,
         entry: SourceEntry,
-        how: How,
+        how: Observation,
         since: Second,
         now: Timestamp,
     ) -> Vec<WorkloadRef> {
         // Nothing is decided before the first list is complete, and then everything is.
-        let told = how == How::Watched || self.started();
+        let told = how == Observation::Watched || self.started();
         let keys = entry.source.contents.iter().filter(|_| told);
         let keys: Vec<Key> = keys.map(|(key, _)| Key::from(key)).collect();
         self.sources.insert(reference.clone(), Box::new(entry));
@@ -389,8 +396,8 @@ impl Index {
             return Vec::new();
         }
         // Seen only by a label that it now has: it was there before.
-        let arrival = if self.rules.selected_sources {
-            Arrival::Unseen
+        let arrival = if self.settings.selected_sources {
+            Arrival::UnseenVersion
         } else {
             Arrival::New
         };
@@ -408,7 +415,7 @@ impl Index {
         if version.is_some() {
             self.note_life(watch, now);
         }
-        let selected = self.rules.selected_sources;
+        let selected = self.settings.selected_sources;
         let Some(entry) = self.sources.get_mut(reference) else {
             return Vec::new();
         };
@@ -436,12 +443,16 @@ impl Index {
             .map(|entry| entry.source.contents.iter().map(|(key, _)| Key::from(key)).collect())
             .unwrap_or_default();
         // It may only have lost the label that it is watched by.
-        let arrival = if selected { Arrival::Unseen } else { Arrival::Gone };
-        let touched = self.touch(reference, &keys, Second::from(now), now, arrival);
-        if touched.is_empty() {
+        let arrival = if selected {
+            Arrival::UnseenVersion
+        } else {
+            Arrival::Gone
+        };
+        let effect = self.touch(reference, &keys, Second::from(now), now, arrival);
+        if effect.is_empty() {
             self.sources.remove(reference);
         }
-        touched
+        effect
     }
 
     /// Forgets a source that does not belong to the index any more.
@@ -501,7 +512,7 @@ impl Index {
             .is_some_and(|entry| entry.source.is_matched());
         let direct = self.used_by.get(reference).map_or(&[][..], Vec::as_slice);
         let by_pattern = self.by_pattern.get(&reference.namespace).map_or(&[][..], Vec::as_slice);
-        let mut touched = Vec::with_capacity(direct.len());
+        let mut effect = Vec::with_capacity(direct.len());
         for (workload, is_direct) in direct
             .iter()
             .map(|it| (it, true))
@@ -517,10 +528,10 @@ impl Index {
                 continue;
             }
             let patterned = self.names_by_pattern(entry, reference);
-            let meant = self.meant(entry, reference, used.is_some(), marked);
+            let meant = self.source_scope(entry, reference, used.is_some(), marked);
             let counts = meant.is_some() && self.is_shared_with(own, reference);
             // Beginning and ceasing to count concern those, too, for whom it does not count now.
-            let concerned = arrival == Arrival::Unseen
+            let concerned = arrival == Arrival::UnseenVersion
                 || (counts
                     && (patterned
                         || used.as_ref().is_some_and(|used| {
@@ -529,17 +540,17 @@ impl Index {
             if !concerned || (used.is_none() && !patterned) {
                 continue;
             }
-            touched.push(workload.clone());
+            effect.push(workload.clone());
             // While a required source is away no pod can start, so none can have read anything else.
             let required = used.as_ref().is_some_and(|used| used.required);
             let harmless = match arrival {
                 Arrival::Gone => required,
                 Arrival::Back => required || patterned,
-                Arrival::Unseen => true,
+                Arrival::UnseenVersion => true,
                 Arrival::New | Arrival::Changed => false,
             };
             if let Some(entry) = self.workloads.get_mut(workload) {
-                entry.touches = entry.touches.wrapping_add(1);
+                entry.generation = entry.generation.wrapping_add(1);
                 if harmless {
                     continue;
                 }
@@ -549,21 +560,21 @@ impl Index {
                 entry.note_change(reference, counted, since, now);
             }
         }
-        touched
+        effect
     }
 }
 
 /// When a source was written that was known before, and is `same` or not.
-fn rewritten(before: &Source, source: &Source, how: How, same: bool, by: Second) -> ContentTime {
+fn rewritten(before: &Source, source: &Source, how: Observation, same: bool, by: Second) -> ContentTime {
     let written = source.written;
     match how {
         // Another object of that name: until it came there was none.
-        How::Watched if before.uid != source.uid => written.created(by),
+        Observation::Watched if before.uid != source.uid => written.created(by),
         // Only its labels moved, whatever its managed fields say.
-        How::Watched if same => written.kept(before.written),
-        How::Watched => written.changed(before.written, by),
-        How::Listed if same => written.kept_unseen(before.written, by),
-        How::Listed => {
+        Observation::Watched if same => written.kept(before.written),
+        Observation::Watched => written.changed(before.written, by),
+        Observation::Listed if same => written.kept_unseen(before.written, by),
+        Observation::Listed => {
             let mut keys = before.contents.iter().map(|(key, _)| key);
             let removed = keys.any(|key| source.contents.get(key).is_none());
             written.changed_unseen(before.written, removed, by)

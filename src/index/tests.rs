@@ -5,20 +5,20 @@ use serde_json::{Value, json};
 use windlass_core::types::name::{Name, Uid};
 use windlass_core::types::time::Second;
 use windlass_core::workload::kind::DEPLOYMENT;
-use windlass_core::workload::{Source, SourceMarks, Workload};
+use windlass_core::workload::{Source, SourceAnnotations, Workload};
 
 use super::*;
-use crate::k8s::lean::{WatchedConfigMap, WatchedWorkload};
+use crate::k8s::wire::{WatchedConfigMap, WatchedWorkload};
 
 mod delegations;
 mod elsewhere;
 mod failures;
+mod interner;
+mod pattern_cache;
 mod policies;
 mod secrets;
 mod standby;
-mod texts;
 mod unused;
-mod verdicts;
 mod waves;
 
 const NOW: i64 = 1_800_000_000;
@@ -40,11 +40,11 @@ impl Fed {
     fn new() -> Self {
         let mut index = Index::default();
         let sources = index.add_watch(
-            Feeds::Sources(SourceKind::ConfigMap),
+            WatchedKind::Sources(SourceKind::ConfigMap),
             None,
             Some(Second::new(NOW - 100)),
         );
-        let workloads = index.add_watch(Feeds::Workloads(DEPLOYMENT), None, None);
+        let workloads = index.add_watch(WatchedKind::Workloads(DEPLOYMENT), None, None);
         let mut fed = Self {
             index,
             sources,
@@ -59,21 +59,25 @@ impl Fed {
 
     fn list_sources(&mut self, listed: &[Source]) -> Vec<String> {
         self.index.list_start(self.sources);
-        let mut touched = Vec::new();
+        let mut effect = Vec::new();
         for source in listed {
             self.there.insert(source.reference.clone(), source.clone());
-            touched.extend(
+            effect.extend(
                 self.index
-                    .apply_source(self.sources, source.clone(), How::Listed, now()),
+                    .apply_source(self.sources, source.clone(), Observation::Listed, now()),
             );
         }
-        touched.extend(self.index.list_end(self.sources, now()));
-        names(&touched)
+        effect.extend(self.index.list_end(self.sources, now()));
+        names(&effect)
     }
 
     fn see(&mut self, source: Source) -> Vec<String> {
         self.there.insert(source.reference.clone(), source.clone());
-        names(&self.index.apply_source(self.sources, source, How::Watched, now()))
+        names(
+            &self
+                .index
+                .apply_source(self.sources, source, Observation::Watched, now()),
+        )
     }
 
     fn lose(&mut self, name: &str, version: u64) -> Vec<String> {
@@ -88,16 +92,20 @@ impl Fed {
     /// A workload comes or changes, and what it begins to use is read.
     fn workload(&mut self, workload: Workload) -> bool {
         let reference = workload.reference.clone();
-        let touched = self.index.apply_workload(self.workloads, workload, How::Watched, now());
+        let effect = self
+            .index
+            .apply_workload(self.workloads, workload, Observation::Watched, now());
         let entry = self.index.workload(&reference);
-        let unread = entry.map(|entry| self.index.counted(entry).unread).unwrap_or_default();
+        let unread = entry
+            .map(|entry| self.index.counted_sources(entry).unread)
+            .unwrap_or_default();
         for source in unread {
             if let Some(read) = self.there.get(&source) {
                 self.index.apply_read(read.clone(), now());
             }
         }
-        self.index.take_wanted();
-        touched
+        self.index.take_fetch_requests();
+        effect
     }
 
     fn entry(&self, name: &str) -> &WorkloadEntry {
@@ -112,8 +120,8 @@ impl Fed {
     }
 }
 
-fn names(touched: &[WorkloadRef]) -> Vec<String> {
-    touched.iter().map(|workload| workload.name.to_string()).collect()
+fn names(effect: &[WorkloadRef]) -> Vec<String> {
+    effect.iter().map(|workload| workload.name.to_string()).collect()
 }
 
 fn reference(name: &str) -> WorkloadRef {
@@ -149,7 +157,7 @@ fn deployment(name: &str, uid: &str, version: u64, annotations: Value, container
     }
     serde_json::from_str::<WatchedWorkload>(&object.to_string())
         .expect("it decodes")
-        .workload(DEPLOYMENT, Reading::default())
+        .workload(DEPLOYMENT, AnnotationOptions::default())
 }
 
 fn env(source: &str, key: &str) -> Value {
@@ -174,7 +182,7 @@ fn one_that_is_created_again_with_the_same_content_came_then() {
         .remove_source(fed.sources, &reference, Some(Version::new(8)), now());
     let later = now() + jiff::SignedDuration::from_secs(20);
     let again = config_map("web", "v", 9, &[("a", "1")]);
-    fed.index.apply_source(fed.sources, again, How::Watched, later);
+    fed.index.apply_source(fed.sources, again, Observation::Watched, later);
     assert!(written(&fed).is_exact());
     assert!(written(&fed).at() > before.at(), "{:?}", written(&fed));
 }
@@ -222,11 +230,11 @@ fn a_new_list_is_a_comparison() {
     for name in ["same", "changed", "gone"] {
         fed.workload(deployment(name, name, 6, Value::Null, env(name, "a")));
     }
-    let touched = fed.list_sources(&[
+    let effect = fed.list_sources(&[
         config_map("same", "u", 5, &[("a", "1")]),
         config_map("changed", "u", 8, &[("a", "2")]),
     ]);
-    assert_eq!(touched, ["changed", "gone"]);
+    assert_eq!(effect, ["changed", "gone"]);
     assert_eq!(fed.index.source_count(SourceKind::ConfigMap), 2);
 }
 
@@ -237,7 +245,7 @@ fn what_was_written_unwatched_and_reads_the_same_is_looked_into() {
     fed.workload(deployment("web", "1", 6, Value::Null, env("web", "a")));
     assert_eq!(fed.list_sources(&[config_map("web", "u", 9, &[("a", "1")])]), ["web"]);
     assert!(fed.entry("web").change.is_none(), "nothing is known to have changed");
-    let uses = fed.index.counted(fed.entry("web"));
+    let uses = fed.index.counted_sources(fed.entry("web"));
     let unseen = |verified| {
         fed.index
             .views(&uses, Version::new(verified))
@@ -255,12 +263,12 @@ fn a_list_that_begins_again_in_the_middle_forgets_nothing() {
     fed.see(config_map("b", "u", 5, &[]));
     fed.index.list_start(fed.sources);
     fed.index
-        .apply_source(fed.sources, config_map("a", "u", 5, &[]), How::Listed, now());
+        .apply_source(fed.sources, config_map("a", "u", 5, &[]), Observation::Listed, now());
     fed.index.list_start(fed.sources);
     fed.index
-        .apply_source(fed.sources, config_map("b", "u", 5, &[]), How::Listed, now());
+        .apply_source(fed.sources, config_map("b", "u", 5, &[]), Observation::Listed, now());
     fed.index
-        .apply_source(fed.sources, config_map("a", "u", 5, &[]), How::Listed, now());
+        .apply_source(fed.sources, config_map("a", "u", 5, &[]), Observation::Listed, now());
     fed.index.list_end(fed.sources, now());
     assert_eq!(fed.index.source_count(SourceKind::ConfigMap), 2);
 }
@@ -313,7 +321,7 @@ fn a_pattern_takes_up_what_comes_later_and_an_exclusion_leaves_it_out() {
     assert_eq!(fed.see(config_map("web-a", "u", 7, &[("a", "1")])), ["web"]);
     assert!(fed.see(config_map("web-x", "u", 8, &[("a", "1")])).is_empty());
     assert!(fed.see(config_map("other", "u", 9, &[("a", "1")])).is_empty());
-    let uses = fed.index.counted(fed.entry("web"));
+    let uses = fed.index.counted_sources(fed.entry("web"));
     assert_eq!(
         uses.uses
             .iter()
@@ -323,10 +331,10 @@ fn a_pattern_takes_up_what_comes_later_and_an_exclusion_leaves_it_out() {
     );
 }
 
-fn marked_as_ignored(ignored: bool) -> Option<Box<SourceMarks>> {
-    let marks = SourceMarks {
+fn marked_as_ignored(ignored: bool) -> Option<Box<SourceAnnotations>> {
+    let marks = SourceAnnotations {
         ignored,
-        ..SourceMarks::default()
+        ..SourceAnnotations::default()
     };
     marks.boxed()
 }
@@ -335,10 +343,10 @@ fn marked_as_ignored(ignored: bool) -> Option<Box<SourceMarks>> {
 fn an_ignored_source_does_not_count() {
     let mut fed = Fed::new();
     let mut ignored = config_map("web", "u", 5, &[("a", "1")]);
-    ignored.marks = marked_as_ignored(true);
+    ignored.annotations = marked_as_ignored(true);
     fed.see(ignored);
     fed.workload(deployment("web", "1", 6, Value::Null, env("web", "a")));
-    let uses = fed.index.counted(fed.entry("web"));
+    let uses = fed.index.counted_sources(fed.entry("web"));
     assert!(fed.index.views(&uses, Version::default()).is_empty());
 }
 
@@ -347,7 +355,7 @@ fn a_change_of_an_ignored_source_is_none_and_neither_is_its_coming_back() {
     let mut fed = Fed::new();
     let version = |version, value, ignored| {
         let mut source = config_map("web", "u", version, &[("a", value)]);
-        source.marks = marked_as_ignored(ignored);
+        source.annotations = marked_as_ignored(ignored);
         source
     };
     fed.see(version(5, "1", true));
@@ -406,11 +414,11 @@ fn another_object_of_the_same_name_inherits_nothing() {
     fed.workload(deployment("web", "1", 6, Value::Null, env("web", "a")));
     fed.see(config_map("web", "u", 7, &[("a", "2")]));
     if let Some(entry) = fed.index.workload_mut(&reference("web")) {
-        entry.remembered = Some("{}".into());
+        entry.last_baseline = Some("{}".into());
     }
     fed.workload(deployment("web", "2", 8, Value::Null, env("web", "a")));
     let entry = fed.entry("web");
-    assert!(entry.remembered.is_none() && entry.change.is_none());
+    assert!(entry.last_baseline.is_none() && entry.change.is_none());
 }
 
 #[test]
@@ -419,13 +427,14 @@ fn a_foreign_template_change_is_dated_when_it_was_watched() {
     fed.workload(deployment("web", "1", 6, Value::Null, env("web", "a")));
     fed.workload(deployment("web", "1", 9, Value::Null, env("web", "b")));
     assert_eq!(
-        fed.entry("web").foreign.as_ref().map(|foreign| foreign.version),
+        fed.entry("web").foreign_change.as_ref().map(|foreign| foreign.version),
         Some(Version::new(9))
     );
     let later = deployment("web", "1", 12, Value::Null, env("web", "c"));
-    fed.index.apply_workload(fed.workloads, later, How::Listed, now());
+    fed.index
+        .apply_workload(fed.workloads, later, Observation::Listed, now());
     assert_eq!(
-        fed.entry("web").foreign,
+        fed.entry("web").foreign_change,
         None,
         "in a list it may be older than its version"
     );

@@ -9,7 +9,7 @@ use super::Index;
 
 /// What a watch brings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Feeds {
+pub enum WatchedKind {
     /// Sources of a kind.
     Sources(SourceKind),
     /// Workloads of a kind.
@@ -26,7 +26,7 @@ pub enum Feeds {
 /// One of the watches that feed the index.
 #[derive(Clone, Debug)]
 pub(crate) struct WatchState {
-    feeds: Feeds,
+    kind: WatchedKind,
     /// `None`: all namespaces.
     scope: Option<Namespace>,
     pub(crate) generation: u32,
@@ -45,9 +45,9 @@ pub struct WatchId(usize);
 
 impl Index {
     /// Announces a watch. `last_watched`: up to when a Windlass watched before.
-    pub fn add_watch(&mut self, feeds: Feeds, scope: Option<Namespace>, last_watched: Option<Second>) -> WatchId {
+    pub fn add_watch(&mut self, feeds: WatchedKind, scope: Option<Namespace>, last_watched: Option<Second>) -> WatchId {
         self.watches.push(WatchState {
-            feeds,
+            kind: feeds,
             scope,
             generation: 0,
             synced: false,
@@ -66,8 +66,8 @@ impl Index {
         };
         state.ended = true;
         state.generation = state.generation.wrapping_add(1);
-        let (feeds, scope, generation) = (state.feeds, state.scope.clone(), state.generation);
-        if let Feeds::Workloads(kind) = feeds {
+        let (feeds, scope, generation) = (state.kind, state.scope.clone(), state.generation);
+        if let WatchedKind::Workloads(kind) = feeds {
             self.drop_unlisted(kind, scope.as_ref(), generation);
         }
         self.note_start();
@@ -83,10 +83,10 @@ impl Index {
 
     /// The watch that brings this, if there is one.
     #[must_use]
-    pub fn watch_of(&self, feeds: Feeds, namespace: &Namespace) -> Option<WatchId> {
+    pub fn watch_of(&self, feeds: WatchedKind, namespace: &Namespace) -> Option<WatchId> {
         self.watches
             .iter()
-            .position(|watch| watch.feeds == feeds && !watch.ended && in_scope(watch.scope.as_ref(), namespace))
+            .position(|watch| watch.kind == feeds && !watch.ended && in_scope(watch.scope.as_ref(), namespace))
             .map(WatchId)
     }
 
@@ -110,7 +110,7 @@ impl Index {
     /// Whether every watch of policies and of namespaces has finished its first list.
     #[must_use]
     pub fn has_policies(&self) -> bool {
-        let about = |watch: &&WatchState| matches!(watch.feeds, Feeds::Policies { .. } | Feeds::Namespaces);
+        let about = |watch: &&WatchState| matches!(watch.kind, WatchedKind::Policies { .. } | WatchedKind::Namespaces);
         self.watches
             .iter()
             .filter(about)
@@ -123,7 +123,7 @@ impl Index {
     pub fn has_workloads(&self) -> bool {
         self.watches
             .iter()
-            .filter(|watch| matches!(watch.feeds, Feeds::Workloads(_)))
+            .filter(|watch| matches!(watch.kind, WatchedKind::Workloads(_)))
             .all(|watch| watch.synced || watch.ended)
     }
 
@@ -133,7 +133,7 @@ impl Index {
         self.watches
             .iter()
             .enumerate()
-            .filter(|(_, watch)| matches!(watch.feeds, Feeds::Sources(_)) && !watch.ended)
+            .filter(|(_, watch)| matches!(watch.kind, WatchedKind::Sources(_)) && !watch.ended)
             .map(|(at, watch)| (WatchId(at), watch.generation))
             .collect()
     }
@@ -168,9 +168,9 @@ impl Index {
         state.synced = true;
         state.completed = state.generation;
         state.last = Some(Second::from(now));
-        let (feeds, scope, generation) = (state.feeds, state.scope.clone(), state.generation);
-        let touched = match feeds {
-            Feeds::Sources(kind) => {
+        let (feeds, scope, generation) = (state.kind, state.scope.clone(), state.generation);
+        let effect = match feeds {
+            WatchedKind::Sources(kind) => {
                 let gone: Vec<SourceRef> = self
                     .sources
                     .iter()
@@ -186,22 +186,22 @@ impl Index {
                     .flat_map(|source| self.remove_source(watch, source, None, now))
                     .collect()
             }
-            Feeds::Workloads(kind) => {
+            WatchedKind::Workloads(kind) => {
                 self.drop_unlisted(kind, scope.as_ref(), generation);
                 Vec::new()
             }
             // Whoever watches these compares the lists itself.
-            Feeds::Policies { .. } | Feeds::Namespaces => Vec::new(),
+            WatchedKind::Policies { .. } | WatchedKind::Namespaces => Vec::new(),
         };
         self.note_start();
-        touched
+        effect
     }
 
     fn drop_unlisted(&mut self, kind: KindId, scope: Option<&Namespace>, generation: u32) {
         let gone: Vec<WorkloadRef> = self
             .workloads
             .iter()
-            .map(|(workload, entry)| (workload, entry.generation))
+            .map(|(workload, entry)| (workload, entry.list_generation))
             .chain(
                 self.delegations
                     .values()

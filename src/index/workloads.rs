@@ -7,12 +7,12 @@ use windlass_core::content::baseline::Baseline;
 use windlass_core::types::name::{SourceRef, Uid, WorkloadRef};
 use windlass_core::workload::Workload;
 
-use super::{How, Index, Wanted, WatchId};
+use super::{FetchRequest, Index, Observation, WatchId};
 use crate::index::entry::WorkloadEntry;
 
 impl Index {
     /// A workload as it is now. Gives whether it has to be decided (again).
-    pub fn apply_workload(&mut self, watch: WatchId, mut workload: Workload, how: How, now: Timestamp) -> bool {
+    pub fn apply_workload(&mut self, watch: WatchId, mut workload: Workload, how: Observation, now: Timestamp) -> bool {
         if !self.has_workloads_of(&workload.reference.namespace) {
             return false;
         }
@@ -40,16 +40,16 @@ impl Index {
             self.drop_unused(&unlinked);
             return new;
         }
-        entry.generation = generation;
+        entry.list_generation = generation;
         if entry.workload.version > workload.version {
             self.workloads.insert(reference, entry);
             return false;
         }
         let asked = workload.opt_in.as_ref().ok().cloned().flatten();
-        let governing = self.govern(&workload, asked.or_else(|| entry.asked().cloned()), selected);
-        let observe = governing.under.as_ref().is_some_and(|under| under.terms.observe);
-        if self.rules.observe_only || observe {
-            workload.observed.clone_from(&entry.remembered);
+        let governing = self.resolve_policy(&workload, asked.or_else(|| entry.own_opt_in().cloned()), selected);
+        let observe = governing.binding.as_ref().is_some_and(|binding| binding.policy.observe);
+        if self.settings.observe_only || observe {
+            workload.observed.clone_from(&entry.last_baseline);
         }
         // Most events leave the uses as they are, and a source may have a thousand users.
         let same_uses = entry.workload.uses == workload.uses;
@@ -60,7 +60,7 @@ impl Index {
         }
         let same_links = same_uses && entry.opt_in == governing.opt_in;
         let unlinked = if same_links { Vec::new() } else { self.unlink(&entry) };
-        let consequence = entry.update(workload, governing, how, self.rules, now);
+        let consequence = entry.update(workload, governing, how, self.settings, now);
         if !same_links {
             self.link(&reference, &entry);
         }
@@ -73,8 +73,8 @@ impl Index {
         let reference = workload.reference.clone();
         self.share_texts_of_uses(&reference.namespace, &mut workload.uses);
         let asked = workload.opt_in.as_ref().ok().cloned().flatten();
-        let governing = self.govern(&workload, asked, selected);
-        let entry = Box::new(WorkloadEntry::new(workload, governing, generation, self.rules));
+        let governing = self.resolve_policy(&workload, asked, selected);
+        let entry = Box::new(WorkloadEntry::new(workload, governing, generation, self.settings));
         self.link(&reference, &entry);
         self.workloads.insert(reference, entry);
         true
@@ -102,9 +102,9 @@ impl Index {
     /// A workload is gone, or asks for nothing any more.
     pub fn forget(&mut self, reference: &WorkloadRef) {
         self.end_delegation(reference);
-        let behind = self.behind(reference);
+        let behind = self.later_waves(reference);
         if let Some(entry) = self.workloads.remove(reference) {
-            self.book.news |= entry.under.is_some();
+            self.policy_index.news |= entry.policy_binding.is_some();
             let unlinked = self.unlink(&entry);
             self.drop_unused(&unlinked);
             self.recount(entry.status, None, reference);
@@ -129,7 +129,7 @@ impl Index {
         for used in &*entry.uses {
             let source = used.source(&reference.namespace);
             if self.sources.get(&source).is_some_and(|known| known.is_unread()) {
-                self.wanted.push(Wanted::Source(source.clone()));
+                self.wanted.push(FetchRequest::Source(source.clone()));
             }
             // Most sources have one user, and a vector begins with room for four.
             self.used_by

@@ -17,7 +17,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt as _};
 
-use super::pulse::{Felt, Pulses};
+use super::watch_activity::{ActivityBody, WatchActivity};
 
 #[cfg(test)]
 mod tests;
@@ -58,20 +58,20 @@ pub enum ClientError {
 
 /// One finished request, for the metrics.
 #[derive(Clone, Copy, Debug)]
-pub struct Call {
+pub struct ApiCall {
     /// `get`, `list`, `watch`, `create`, `patch`, … as in RBAC.
     pub verb: &'static str,
     /// The plural, or `other`.
     pub resource: &'static str,
     /// How it ended.
-    pub answered: Answered,
+    pub result: CallResult,
     /// Until the head of the answer was there.
     pub took: Duration,
 }
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answered {
+pub enum CallResult {
     /// With this HTTP status.
     Status(u16),
     /// There was no connection, or it broke.
@@ -81,7 +81,7 @@ pub enum Answered {
 }
 
 /// Where finished requests are counted.
-pub type Observer = Arc<dyn Fn(Call) + Send + Sync>;
+pub type CallObserver = Arc<dyn Fn(ApiCall) + Send + Sync>;
 
 /// Finds the cluster: the given kubeconfig, `KUBECONFIG`, `~/.kube/config`, or the pod's own account.
 ///
@@ -118,7 +118,7 @@ pub async fn config(path: Option<PathBuf>, context: Option<String>) -> Result<Co
 ///
 /// # Errors
 /// When credentials or certificates cannot be used.
-pub fn client(config: &Config, observer: Observer, pulses: Pulses) -> Result<Client, ClientError> {
+pub fn client(config: &Config, observer: CallObserver, pulses: WatchActivity) -> Result<Client, ClientError> {
     if let Some(proxy) = &config.proxy_url {
         return Err(ClientError::Proxy(proxy.clone()));
     }
@@ -141,10 +141,10 @@ pub fn client(config: &Config, observer: Observer, pulses: Pulses) -> Result<Cli
     let service = ServiceBuilder::new()
         .map_request(newest_list)
         .map_request(metadata_only)
-        .layer_fn(move |inner| Observed {
+        .layer_fn(move |inner| ObservedService {
             inner,
             observer: observer.clone(),
-            pulses: pulses.clone(),
+            activity: pulses.clone(),
         })
         .layer(config.base_uri_layer())
         .option_layer(config.auth_layer().map_err(Box::new)?)
@@ -218,19 +218,19 @@ fn metadata_only<B>(mut request: Request<B>) -> Request<B> {
 
 /// Counts requests, and feels what comes of watches.
 #[derive(Clone)]
-struct Observed<S> {
+struct ObservedService<S> {
     inner: S,
-    observer: Observer,
-    pulses: Pulses,
+    observer: CallObserver,
+    activity: WatchActivity,
 }
 
-impl<S, B> Service<Request<Body>> for Observed<S>
+impl<S, B> Service<Request<Body>> for ObservedService<S>
 where
     S: Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
     S::Future: Send,
     S::Error: Send,
 {
-    type Response = Response<Felt<B>>;
+    type Response = Response<ActivityBody<B>>;
     type Error = S::Error;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, S::Error>> + Send>>;
 
@@ -240,42 +240,42 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let (verb, resource) = classify(request.method(), request.uri());
-        let mut counted = Counted {
+        let mut counted = CallTimer {
             observer: self.observer.clone(),
-            call: Call {
+            call: ApiCall {
                 verb,
                 resource,
-                answered: Answered::NotInTime,
+                result: CallResult::NotInTime,
                 took: Duration::ZERO,
             },
             started: Instant::now(),
         };
-        let watch = matches!(verb, "watch" | "list").then(|| (self.pulses.clone(), request.uri().path().to_owned()));
+        let watch = matches!(verb, "watch" | "list").then(|| (self.activity.clone(), request.uri().path().to_owned()));
         let response = self.inner.clone().oneshot(request);
         Box::pin(async move {
             let response = response.await;
-            counted.call.answered = match &response {
-                Ok(response) => Answered::Status(response.status().as_u16()),
-                Err(_) => Answered::Broken,
+            counted.call.result = match &response {
+                Ok(response) => CallResult::Status(response.status().as_u16()),
+                Err(_) => CallResult::Broken,
             };
             drop(counted);
             let response = response?;
             let watch = watch.filter(|_| response.status().is_success());
-            Ok(response.map(|body| Felt::new(body, watch)))
+            Ok(response.map(|body| ActivityBody::new(body, watch)))
         })
     }
 }
 
 /// A request under way: counted when it ends, and also when nobody waits for it any more.
-struct Counted {
-    observer: Observer,
-    call: Call,
+struct CallTimer {
+    observer: CallObserver,
+    call: ApiCall,
     started: Instant,
 }
 
-impl Drop for Counted {
+impl Drop for CallTimer {
     fn drop(&mut self) {
-        (self.observer)(Call {
+        (self.observer)(ApiCall {
             took: self.started.elapsed(),
             ..self.call
         });

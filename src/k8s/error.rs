@@ -55,7 +55,7 @@ pub const WORDS: &[&str] = &[
 impl ApiError {
     /// A word for metrics.
     #[must_use]
-    pub fn word(&self) -> &'static str {
+    pub fn as_str(&self) -> &'static str {
         match self {
             Self::Conflict => "Conflict",
             Self::NotFound => "NotFound",

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use windlass_core::notice::event::{Severity, WorkloadEvent};
 
 use super::error::{ApiError, send};
-use super::lean::resource;
+use super::wire::resource;
 
 /// How often an Event has happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ fn body(event: &WorkloadEvent, instance: &str, occurrences: Occurrences) -> Valu
         "reportingController": "windlass.dev/controller",
         "reportingInstance": instance,
         "action": "Reconcile",
-        "reason": event.reason.word(),
+        "reason": event.reason.as_str(),
         "type": match event.severity { Severity::Normal => "Normal", Severity::Warning => "Warning" },
         "note": event.note,
         "regarding": {

@@ -22,17 +22,17 @@ use windlass_core::content::digest::{KEY_BYTES, KeyRing};
 use windlass_core::types::name::SourceKind;
 
 use super::error::{ApiError, send};
-use super::lean::source_resource;
 use super::read;
+use super::wire::source_resource;
 
 #[cfg(test)]
 mod tests;
 
 /// Where the keys are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeptIn(pub SourceKind);
+pub struct KeyStore(pub SourceKind);
 
-impl KeptIn {
+impl KeyStore {
     /// The field whose values are base64.
     fn field(self) -> &'static str {
         match self.0 {
@@ -45,7 +45,7 @@ impl KeptIn {
     fn object(self, name: &str, id: &str, key: &[u8; KEY_BYTES]) -> Value {
         let mut object = json!({
             "apiVersion": "v1",
-            "kind": self.0.word(),
+            "kind": self.0.as_str(),
             "metadata": { "name": name, "labels": { "app.kubernetes.io/managed-by": "windlass" } },
             self.field(): { id: BASE64.encode(key) },
         });
@@ -56,9 +56,9 @@ impl KeptIn {
     }
 }
 
-impl std::fmt::Display for KeptIn {
+impl std::fmt::Display for KeyStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.0.word())
+        f.write_str(self.0.as_str())
     }
 }
 
@@ -69,7 +69,7 @@ pub enum KeyError {
     #[error("{kept_in} {namespace}/{name} with the digest keys: {source}")]
     Api {
         /// What kind of object it is.
-        kept_in: KeptIn,
+        kept_in: KeyStore,
         /// Where.
         namespace: String,
         /// Which.
@@ -84,7 +84,7 @@ pub enum KeyError {
     )]
     Malformed {
         /// What kind of object it is.
-        kept_in: KeptIn,
+        kept_in: KeyStore,
         /// Where.
         namespace: String,
         /// Which.
@@ -109,7 +109,7 @@ struct WireKeys {
 /// As [`load_or_create`].
 pub async fn load(
     client: &Client,
-    kept_in: KeptIn,
+    kept_in: KeyStore,
     namespace: &str,
     name: &str,
     now: Timestamp,
@@ -134,7 +134,7 @@ pub async fn load(
 /// See [`KeyError`].
 pub async fn find(
     client: &Client,
-    kept_in: KeptIn,
+    kept_in: KeyStore,
     namespace: &str,
     name: &str,
     timeout: Duration,
@@ -162,7 +162,7 @@ pub async fn find(
 /// See [`KeyError`]. Of these only `Api` with `Unavailable` is worth another try soon.
 pub async fn load_or_create(
     client: &Client,
-    kept_in: KeptIn,
+    kept_in: KeyStore,
     namespace: &str,
     name: &str,
     now: Timestamp,

@@ -15,9 +15,9 @@ use windlass_core::lease::{Answer, Call, Holder, Record};
 use windlass_core::types::name::Version;
 
 use super::error::{ApiError, send};
-use super::lean::resource;
 use super::patch::FIELD_MANAGER;
 use super::read;
+use super::wire::resource;
 
 #[cfg(test)]
 mod tests;

@@ -17,31 +17,31 @@ pub enum Field<T> {
     #[default]
     Absent,
     /// Of another type.
-    Odd,
+    Invalid,
     /// As it should be.
-    Is(T),
+    Value(T),
 }
 
 impl<T> Field<T> {
     /// The value, if there is a usable one.
     pub fn get(&self) -> Option<&T> {
         match self {
-            Self::Is(value) => Some(value),
-            Self::Absent | Self::Odd => None,
+            Self::Value(value) => Some(value),
+            Self::Absent | Self::Invalid => None,
         }
     }
 
     /// The value, if there is a usable one.
     pub fn take(self) -> Option<T> {
         match self {
-            Self::Is(value) => Some(value),
-            Self::Absent | Self::Odd => None,
+            Self::Value(value) => Some(value),
+            Self::Absent | Self::Invalid => None,
         }
     }
 
     /// Whether something is there that cannot be read.
-    pub fn is_odd(&self) -> bool {
-        matches!(self, Self::Odd)
+    pub fn is_invalid(&self) -> bool {
+        matches!(self, Self::Invalid)
     }
 }
 
@@ -140,7 +140,7 @@ impl Lenient for BTreeMap<String, String> {
     fn from_fields<'de, A: MapAccess<'de>>(mut fields: A) -> Result<Option<Self>, A::Error> {
         let mut texts = Self::new();
         while let Some((name, value)) = fields.next_entry::<String, Field<String>>()? {
-            if let Field::Is(value) = value {
+            if let Field::Value(value) = value {
                 texts.insert(name, value);
             }
         }
@@ -169,7 +169,7 @@ impl<'de, T: Lenient> Deserialize<'de> for Field<T> {
 struct Any<T>(PhantomData<T>);
 
 fn found<T>(value: Option<T>) -> Field<T> {
-    value.map_or(Field::Odd, Field::Is)
+    value.map_or(Field::Invalid, Field::Value)
 }
 
 impl<'de, T: Lenient> Visitor<'de> for Any<T> {
@@ -196,7 +196,7 @@ impl<'de, T: Lenient> Visitor<'de> for Any<T> {
     }
 
     fn visit_f64<E>(self, _: f64) -> Result<Field<T>, E> {
-        Ok(Field::Odd)
+        Ok(Field::Invalid)
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Field<T>, E> {

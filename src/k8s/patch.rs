@@ -14,13 +14,13 @@ use kube::core::{Request, Resource as _};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use windlass_core::annotation::{self, reloader, wave};
-use windlass_core::compat::marks::Marks;
-use windlass_core::decide::{By, Pause, Restart};
+use windlass_core::compat::marks::ControllerMarks;
+use windlass_core::decide::{Pause, Restart, RestartMethod};
 use windlass_core::types::name::{Uid, Version, WorkloadRef};
 
 use super::client::METADATA;
 use super::error::{ApiError, send};
-use super::lean::workload_resource;
+use super::wire::workload_resource;
 
 #[cfg(test)]
 mod tests;
@@ -85,7 +85,7 @@ impl WorkloadPatch {
             observed,
             digest,
             cause,
-            by,
+            method: by,
             reloaded_from,
             marks,
             pause,
@@ -104,8 +104,8 @@ impl WorkloadPatch {
             None => {}
         }
         match by {
-            By::RestartAt(at) => put(body, &["spec", "restartAt"], format!("{at:.0}").into()),
-            By::Template => {
+            RestartMethod::RestartAt(at) => put(body, &["spec", "restartAt"], format!("{at:.0}").into()),
+            RestartMethod::Template => {
                 let template = self.template(digest, cause, reloaded_from.as_deref(), marks.as_deref());
                 put(body, self.workload.kind.row().template, template);
             }
@@ -115,7 +115,13 @@ impl WorkloadPatch {
         }
     }
 
-    fn template(&self, digest: &str, cause: &str, reloaded_from: Option<&str>, marks: Option<&Marks>) -> Value {
+    fn template(
+        &self,
+        digest: &str,
+        cause: &str,
+        reloaded_from: Option<&str>,
+        marks: Option<&ControllerMarks>,
+    ) -> Value {
         let mut annotations = Map::new();
         annotations.insert(annotation::CONFIG_DIGEST.into(), digest.into());
         annotations.insert(annotation::CAUSE.into(), cause.into());

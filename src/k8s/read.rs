@@ -12,7 +12,7 @@ use windlass_core::types::name::{Name, Namespace, SourceKind, SourceRef, Workloa
 use windlass_core::workload::Source;
 
 use super::error::{ApiError, send};
-use super::lean::{ReadSecret, Watched as _, WatchedConfigMap, source_resource, workload_resource};
+use super::wire::{IntoSource as _, ReadSecret, WatchedConfigMap, source_resource, workload_resource};
 
 /// Reads a source, digested while it is decoded.
 ///
@@ -60,7 +60,7 @@ pub async fn token(
     bytes.transpose().map_err(|_| ApiError::Unexpected("it is not base64"))
 }
 
-/// Reads as much of a workload as `T` has: [`super::lean::WatchedWorkload`] to put it into the index.
+/// Reads as much of a workload as `T` has: [`super::wire::WatchedWorkload`] to put it into the index.
 ///
 /// # Errors
 /// See [`ApiError`].

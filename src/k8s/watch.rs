@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::error::ApiError;
-use super::pulse::Pulses;
+use super::watch_activity::WatchActivity;
 
 mod pauses;
 mod requests;
@@ -39,7 +39,7 @@ const MESSAGE_CHARS: usize = 200;
 
 /// What a watch saw.
 #[derive(Debug)]
-pub enum Seen<K> {
+pub enum WatchEvent<K> {
     /// A list begins: what it does not name by its end is gone.
     ListStart,
     /// One object of the list.
@@ -47,16 +47,16 @@ pub enum Seen<K> {
     /// The list is complete.
     ListEnd,
     /// One object came or changed.
-    Changed(K),
+    Applied(K),
     /// One object went.
-    Gone(K),
+    Deleted(K),
     /// The watch has to be opened or the list made again; it goes on by itself.
-    Trouble(Trouble),
+    Error(WatchError),
 }
 
 /// Why a watch had to start over.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Trouble {
+pub enum WatchError {
     /// The right to list or watch is missing.
     Forbidden(String),
     /// The server knows no such kind.
@@ -73,7 +73,7 @@ pub enum Trouble {
 
 /// For how long a server knows a kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Served {
+pub enum Availability {
     /// For ever: a 404 is the word of somebody in between, or of a server that has just started.
     #[default]
     Always,
@@ -90,7 +90,7 @@ enum Listing {
 
 /// What is watched of a kind, and when to begin anew.
 #[derive(Clone, Debug, Default)]
-pub struct Watching {
+pub struct WatchOptions {
     /// A field selector.
     pub fields: Option<String>,
     /// A label selector.
@@ -98,12 +98,12 @@ pub struct Watching {
     /// Makes the list again when it is told to.
     pub relist: Option<Arc<Notify>>,
     /// For how long there is something to watch.
-    pub served: Served,
+    pub availability: Availability,
     /// Where it is noted that it is to be open, under this resource.
-    pub pulse: Option<(Pulses, &'static str)>,
+    pub activity: Option<(WatchActivity, &'static str)>,
 }
 
-impl Watching {
+impl WatchOptions {
     fn config(&self, listing: Listing) -> Config {
         let config = match listing {
             Listing::Streaming => Config::default().streaming_lists(),
@@ -126,7 +126,7 @@ impl Watching {
 
 /// Where the objects are that are watched.
 #[derive(Clone)]
-pub struct Target {
+pub struct WatchTarget {
     /// The client of the cluster.
     pub client: Client,
     /// The resource.
@@ -135,7 +135,7 @@ pub struct Target {
     pub namespace: Option<String>,
 }
 
-impl Target {
+impl WatchTarget {
     /// The same for each watcher of one watch: what was learned of the server outlives them.
     fn api<K>(self, pauses: &Pauses) -> Api<K>
     where
@@ -151,7 +151,7 @@ impl Target {
 
 /// Watches and hands over what is seen, in order. Ends when the server does not know a kind that is served by
 /// its definition, else only when dropped.
-pub async fn follow<K>(target: Target, watching: Watching, sink: impl FnMut(Seen<K>))
+pub async fn follow<K>(target: WatchTarget, watching: WatchOptions, sink: impl FnMut(WatchEvent<K>))
 where
     K: Resource<DynamicType = ApiResource, Scope = DynamicResourceScope>
         + Clone
@@ -162,17 +162,17 @@ where
 {
     let pauses = Pauses::default();
     let api: Api<K> = target.api(&pauses);
-    let pulse = watching.pulse.as_ref();
+    let pulse = watching.activity.as_ref();
     let _watched = pulse.map(|(pulses, resource)| pulses.begin(resource, api.resource_url()));
     let mut follower = Follower {
         sink,
-        served: watching.served,
+        served: watching.availability,
         listing: Listing::Streaming,
         streaming_refused: false,
         progress: Progress::Asked,
         pauses,
     };
-    let mut worked = Worked::default();
+    let mut worked = TimeSlice::default();
     loop {
         follower.begin_list();
         let mut events = std::pin::pin!(watcher(api.clone(), watching.config(follower.listing)));
@@ -221,7 +221,7 @@ enum Progress {
 
 struct Follower<S> {
     sink: S,
-    served: Served,
+    served: Availability,
     listing: Listing,
     /// The server has said that it knows none.
     streaming_refused: bool,
@@ -237,40 +237,40 @@ impl<S> Follower<S> {
 
     fn see<K>(&mut self, event: Event<K>) -> After
     where
-        S: FnMut(Seen<K>),
+        S: FnMut(WatchEvent<K>),
     {
         match event {
             // With pages it comes before the first one was asked for.
             Event::Init => {}
             Event::InitApply(object) => {
                 self.list_has_begun();
-                (self.sink)(Seen::Listed(object));
+                (self.sink)(WatchEvent::Listed(object));
             }
             Event::InitDone => {
                 self.list_has_begun();
                 self.progress = Progress::Listed;
                 self.pauses.listed();
-                (self.sink)(Seen::ListEnd);
+                (self.sink)(WatchEvent::ListEnd);
             }
-            Event::Apply(object) => (self.sink)(Seen::Changed(object)),
-            Event::Delete(object) => (self.sink)(Seen::Gone(object)),
+            Event::Apply(object) => (self.sink)(WatchEvent::Applied(object)),
+            Event::Delete(object) => (self.sink)(WatchEvent::Deleted(object)),
         }
         After::Continue
     }
 
     fn list_has_begun<K>(&mut self)
     where
-        S: FnMut(Seen<K>),
+        S: FnMut(WatchEvent<K>),
     {
         if self.progress == Progress::Asked {
             self.progress = Progress::Listing;
-            (self.sink)(Seen::ListStart);
+            (self.sink)(WatchEvent::ListStart);
         }
     }
 
     fn fail<K>(&mut self, error: &watcher::Error) -> After
     where
-        S: FnMut(Seen<K>),
+        S: FnMut(WatchEvent<K>),
     {
         use watcher::Error::WatchStartFailed;
         let code = status(error).map(|status| status.code);
@@ -280,7 +280,7 @@ impl<S> Follower<S> {
                 (Listing::Streaming, WatchStartFailed(_)) if matches!(code, Some(400 | 422)) => {
                     self.streaming_refused = true;
                     self.listing = Listing::Paged;
-                    (self.sink)(Seen::Trouble(Trouble::NoStreamingLists));
+                    (self.sink)(WatchEvent::Error(WatchError::NoStreamingLists));
                     return After::ListAgain;
                 }
                 (Listing::Streaming, WatchStartFailed(_)) => {}
@@ -290,20 +290,20 @@ impl<S> Follower<S> {
                 (Listing::Paged, _) => {}
             }
         }
-        let trouble = trouble(error, self.served);
+        let trouble = watch_error(error, self.served);
         let after = match trouble {
-            Trouble::NotServed => After::End,
+            WatchError::NotServed => After::End,
             // kube would go on with the place that is forgotten, and without what could not be decoded.
-            Trouble::Expired | Trouble::Undecodable => After::ListAgain,
+            WatchError::Expired | WatchError::Undecodable => After::ListAgain,
             _ if self.progress != Progress::Listed => After::ListAgain,
             _ => After::Continue,
         };
         let least = match trouble {
-            Trouble::Undecodable => RELIST_PAUSE,
+            WatchError::Undecodable => RELIST_PAUSE,
             _ => Duration::ZERO,
         };
         self.pauses.failed(least.max(not_before(error)));
-        (self.sink)(Seen::Trouble(trouble));
+        (self.sink)(WatchEvent::Error(trouble));
         after
     }
 }
@@ -326,21 +326,23 @@ fn not_before(error: &watcher::Error) -> Duration {
     Duration::from_secs(details.map_or(0, |details| details.retry_after_seconds.into()))
 }
 
-fn trouble(error: &watcher::Error, served: Served) -> Trouble {
-    use watcher::Error::{InitialListFailed, NoResourceVersion, WatchError, WatchFailed, WatchStartFailed};
+fn watch_error(error: &watcher::Error, served: Availability) -> WatchError {
+    use watcher::Error::{
+        InitialListFailed, NoResourceVersion, WatchError as SentStatus, WatchFailed, WatchStartFailed,
+    };
     let code = status(error).map(|status| status.code);
     match error {
-        _ if code == Some(410) => Trouble::Expired,
-        NoResourceVersion => Trouble::Undecodable,
-        WatchError(status) => Trouble::Interrupted(status.message.chars().take(MESSAGE_CHARS).collect()),
+        _ if code == Some(410) => WatchError::Expired,
+        NoResourceVersion => WatchError::Undecodable,
+        SentStatus(status) => WatchError::Interrupted(status.message.chars().take(MESSAGE_CHARS).collect()),
         InitialListFailed(error) | WatchStartFailed(error) | WatchFailed(error) => match (error, code) {
-            (_, Some(404)) if served == Served::ByDefinition => Trouble::NotServed,
+            (_, Some(404)) if served == Availability::ByDefinition => WatchError::NotServed,
             // What kube cannot decode as an event it tries as a Status, whose fields are all optional:
             // one without a code is no answer of the API server's.
-            (kube::Error::SerdeError(_), _) | (_, Some(0)) => Trouble::Undecodable,
+            (kube::Error::SerdeError(_), _) | (_, Some(0)) => WatchError::Undecodable,
             _ => match ApiError::of(error) {
-                ApiError::Forbidden(message) => Trouble::Forbidden(message),
-                error => Trouble::Interrupted(error.to_string()),
+                ApiError::Forbidden(message) => WatchError::Forbidden(message),
+                error => WatchError::Interrupted(error.to_string()),
             },
         },
     }
@@ -349,14 +351,14 @@ fn trouble(error: &watcher::Error, served: Served) -> Trouble {
 /// How long events have been handled without a pause. A stream that always has one more would keep the thread
 /// from everything else, probes and the lease included.
 #[derive(Default)]
-struct Worked {
+struct TimeSlice {
     since: Option<Instant>,
 }
 
 /// As long as a probe does not notice.
 const AT_A_TIME: Duration = Duration::from_millis(5);
 
-impl Worked {
+impl TimeSlice {
     fn begins(&mut self) {
         self.since.get_or_insert_with(Instant::now);
     }

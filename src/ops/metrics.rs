@@ -58,12 +58,12 @@ struct Inner {
     restarts: IntCounterVec,
     in_place: IntCounterVec,
     agent_requests: IntCounterVec,
-    held: IntGaugeVec,
+    workloads_held: IntGaugeVec,
     change_to_patch: Histogram,
     change_to_current: Histogram,
     oldest_stale: Gauge,
-    oldest_stale_by_reason: GaugeVec,
-    write_queue_depth: IntGauge,
+    oldest_unapplied_change_age: GaugeVec,
+    workqueue_depth: IntGauge,
     api_requests: IntCounterVec,
     api_request: HistogramVec,
     watch_idle: GaugeVec,
@@ -117,22 +117,22 @@ impl Metrics {
 
     /// What became of the decision to restart a workload of this kind.
     pub fn restart(&self, kind: &'static str, result: RestartResult) {
-        self.0.restarts.with_label_values(&[kind, result.word()]).inc();
+        self.0.restarts.with_label_values(&[kind, result.as_str()]).inc();
     }
 
     /// What became of a change in place of one workload.
-    pub fn in_place(&self, result: InPlaceResult) {
-        self.0.in_place.with_label_values(&[result.word()]).inc();
+    pub fn in_place_change(&self, result: InPlaceResult) {
+        self.0.in_place.with_label_values(&[result.as_str()]).inc();
     }
 
     /// A question to an agent ended.
     pub fn agent_request(&self, result: AgentResult) {
-        self.0.agent_requests.with_label_values(&[result.word()]).inc();
+        self.0.agent_requests.with_label_values(&[result.as_str()]).inc();
     }
 
     /// How many workloads are held for this reason.
-    pub fn held(&self, reason: &'static str, count: usize) {
-        self.0.held.with_label_values(&[reason]).set(gauge(count));
+    pub fn workloads_held(&self, reason: &'static str, count: usize) {
+        self.0.workloads_held.with_label_values(&[reason]).set(gauge(count));
     }
 
     /// From the event of the change to the accepted patch.
@@ -151,14 +151,14 @@ impl Metrics {
     }
 
     /// The same of those that stand where they stand for this reason.
-    pub fn oldest_stale_by_reason(&self, reason: &'static str, age: Duration) {
-        let gauges = &self.0.oldest_stale_by_reason;
+    pub fn oldest_unapplied_change_age(&self, reason: &'static str, age: Duration) {
+        let gauges = &self.0.oldest_unapplied_change_age;
         gauges.with_label_values(&[reason]).set(age.as_secs_f64());
     }
 
     /// How many workloads wait for a worker or are with one.
-    pub fn write_queue_depth(&self, depth: usize) {
-        self.0.write_queue_depth.set(gauge(depth));
+    pub fn workqueue_depth(&self, depth: usize) {
+        self.0.workqueue_depth.set(gauge(depth));
     }
 
     /// A request to the API server ended.
@@ -167,12 +167,12 @@ impl Metrics {
         code.with_word(|code| {
             inner
                 .api_requests
-                .with_label_values(&[verb.word(), resource, code])
+                .with_label_values(&[verb.as_str(), resource, code])
                 .inc();
         });
         inner
             .api_request
-            .with_label_values(&[verb.word(), resource])
+            .with_label_values(&[verb.as_str(), resource])
             .observe(elapsed.as_secs_f64());
     }
 
@@ -186,12 +186,12 @@ impl Metrics {
     pub fn watch_restart(&self, resource: &'static str, reason: WatchRestart) {
         self.0
             .watch_restarts
-            .with_label_values(&[resource, reason.word()])
+            .with_label_values(&[resource, reason.as_str()])
             .inc();
     }
 
     /// One decision took this long, without the requests that follow from it.
-    pub fn reconcile(&self, elapsed: Duration) {
+    pub fn decision(&self, elapsed: Duration) {
         self.0.reconcile.observe(elapsed.as_secs_f64());
     }
 
@@ -207,7 +207,7 @@ impl Metrics {
 
     /// An Event was not written because of a limit. The decision it told of stands.
     pub fn event_limited(&self, limit: EventLimit) {
-        self.0.events_limited.with_label_values(&[limit.word()]).inc();
+        self.0.events_limited.with_label_values(&[limit.as_str()]).inc();
     }
 
     /// How many Events wait to be written or are being written.
@@ -217,7 +217,7 @@ impl Metrics {
 
     /// What became of this many notifications.
     pub fn notifications(&self, sink: Sink, result: NotificationResult, count: usize) {
-        let labels = [sink.word(), result.word()];
+        let labels = [sink.as_str(), result.as_str()];
         self.0.notifications.with_label_values(&labels).inc_by(count as u64);
     }
 
@@ -258,12 +258,12 @@ impl Inner {
             restarts: counters(r, &catalogue::RESTARTS),
             in_place: counters(r, &catalogue::IN_PLACE),
             agent_requests: counters(r, &catalogue::AGENT_REQUESTS),
-            held: int_gauges(r, &catalogue::HELD),
+            workloads_held: int_gauges(r, &catalogue::HELD),
             change_to_patch: histogram(r, &catalogue::CHANGE_TO_PATCH),
             change_to_current: histogram(r, &catalogue::CHANGE_TO_CURRENT),
             oldest_stale: register(r, known(Gauge::with_opts(opts(&catalogue::OLDEST_STALE)))),
-            oldest_stale_by_reason: gauges(r, &catalogue::OLDEST_STALE_BY_REASON),
-            write_queue_depth: int_gauge(r, &catalogue::WRITE_QUEUE_DEPTH),
+            oldest_unapplied_change_age: gauges(r, &catalogue::OLDEST_STALE_BY_REASON),
+            workqueue_depth: int_gauge(r, &catalogue::WRITE_QUEUE_DEPTH),
             api_requests: counters(r, &catalogue::API_REQUESTS),
             api_request: histograms(r, &catalogue::API_REQUEST),
             watch_idle: gauges(r, &catalogue::WATCH_IDLE),
@@ -297,7 +297,7 @@ impl Inner {
                 let _ = self.workloads.with_label_values(&[kind, state]);
             }
             for result in RestartResult::ALL {
-                let _ = self.restarts.with_label_values(&[*kind, result.word()]);
+                let _ = self.restarts.with_label_values(&[*kind, result.as_str()]);
             }
         }
         for kind in source_kinds {
@@ -305,24 +305,24 @@ impl Inner {
             let _ = self.changes.with_label_values(&[kind]);
         }
         for result in InPlaceResult::ALL {
-            let _ = self.in_place.with_label_values(&[result.word()]);
+            let _ = self.in_place.with_label_values(&[result.as_str()]);
         }
         for result in AgentResult::ALL {
-            let _ = self.agent_requests.with_label_values(&[result.word()]);
+            let _ = self.agent_requests.with_label_values(&[result.as_str()]);
         }
         for limit in EventLimit::ALL {
-            let _ = self.events_limited.with_label_values(&[limit.word()]);
+            let _ = self.events_limited.with_label_values(&[limit.as_str()]);
         }
         for sink in Sink::ALL {
             for result in NotificationResult::ALL {
-                let _ = self.notifications.with_label_values(&[sink.word(), result.word()]);
+                let _ = self.notifications.with_label_values(&[sink.as_str(), result.as_str()]);
             }
         }
         for reason in held_reasons {
-            let _ = self.held.with_label_values(&[reason]);
+            let _ = self.workloads_held.with_label_values(&[reason]);
         }
         for reason in stale_reasons {
-            let _ = self.oldest_stale_by_reason.with_label_values(&[reason]);
+            let _ = self.oldest_unapplied_change_age.with_label_values(&[reason]);
         }
         for reason in error_reasons {
             let _ = self.errors.with_label_values(&[reason]);
@@ -330,14 +330,14 @@ impl Inner {
         for resource in watched {
             let _ = self.watch_idle.with_label_values(&[resource]);
             for reason in WatchRestart::ALL {
-                let _ = self.watch_restarts.with_label_values(&[*resource, reason.word()]);
+                let _ = self.watch_restarts.with_label_values(&[*resource, reason.as_str()]);
             }
         }
         for (verb, resource) in requests {
             verb.success().with_word(|code| {
-                let _ = self.api_requests.with_label_values(&[verb.word(), resource, code]);
+                let _ = self.api_requests.with_label_values(&[verb.as_str(), resource, code]);
             });
-            let _ = self.api_request.with_label_values(&[verb.word(), resource]);
+            let _ = self.api_request.with_label_values(&[verb.as_str(), resource]);
         }
     }
 }

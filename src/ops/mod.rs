@@ -15,7 +15,7 @@ pub mod notify;
 pub mod server;
 pub mod shutdown;
 #[cfg(feature = "otel")]
-pub mod traces;
+pub mod trace_export;
 
 #[cfg(feature = "controller")]
 pub use self::admin::Admin;

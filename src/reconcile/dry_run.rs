@@ -29,16 +29,16 @@ const KEPT: usize = 256;
 
 /// One change, as far as the same answer is to be expected.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
+pub struct ChangeVersion {
     /// What changed, for whom,
-    pub of: Of,
+    pub key: ChangeKey,
     /// and when.
     pub version: Version,
 }
 
 /// Whose changes: only the last one of each is kept, for nobody asks for one before it again.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Of {
+pub struct ChangeKey {
     /// Rules of admission differ by namespace,
     pub namespace: Namespace,
     /// and by kind.
@@ -49,15 +49,15 @@ pub struct Of {
 
 /// What to do with a patch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum Verdict {
     /// Send it.
-    Go,
+    Proceed,
     /// Send it as a dry run first, and report what came of it.
-    Rehearse,
+    DryRun,
     /// Another one is being tried: it will be called.
     Wait,
     /// Leave it: it was refused for others.
-    Refused {
+    Rejected {
         /// What the API server said.
         why: String,
         /// When one of them is tried again.
@@ -66,7 +66,7 @@ pub enum Part {
 }
 
 #[derive(Clone, Debug)]
-enum Tried {
+enum DryRunState {
     UnderWay {
         refusals: u32,
         /// Who is to be called.
@@ -82,38 +82,38 @@ enum Tried {
 
 /// What is known of a source's last change.
 #[derive(Clone, Debug)]
-struct Last {
+struct LastDryRun {
     version: Version,
-    tried: Tried,
+    tried: DryRunState,
 }
 
 /// What came of the dry runs so far.
 #[derive(Debug, Default)]
-pub struct Rehearsals(Mutex<HashMap<Of, Last>>);
+pub struct DryRuns(Mutex<HashMap<ChangeKey, LastDryRun>>);
 
-impl Rehearsals {
+impl DryRuns {
     /// What to do with a patch that is for this change.
-    pub fn part(&self, change: &Change, workload: &WorkloadRef, now: Timestamp) -> Part {
-        let Change { of, version } = change;
+    pub fn verdict(&self, change: &ChangeVersion, workload: &WorkloadRef, now: Timestamp) -> Verdict {
+        let ChangeVersion { key: of, version } = change;
         let mut lasts = self.lock();
         let (refusals, waiting) = match lasts.get_mut(of) {
             Some(last) if last.version == *version => match &mut last.tried {
-                Tried::Passed => return Part::Go,
-                Tried::UnderWay { waiting, .. } => {
+                DryRunState::Passed => return Verdict::Proceed,
+                DryRunState::UnderWay { waiting, .. } => {
                     waiting.insert(workload.clone());
-                    return Part::Wait;
+                    return Verdict::Wait;
                 }
-                Tried::Refused { refusals, why, until } if *refusals >= REFUSALS && now < *until => {
-                    return Part::Refused {
+                DryRunState::Refused { refusals, why, until } if *refusals >= REFUSALS && now < *until => {
+                    return Verdict::Rejected {
                         why: why.clone(),
                         until: *until,
                     };
                 }
-                Tried::Refused { refusals, .. } => (*refusals, BTreeSet::new()),
+                DryRunState::Refused { refusals, .. } => (*refusals, BTreeSet::new()),
             },
             // Those that wait for the change before are called after this one.
-            Some(Last {
-                tried: Tried::UnderWay { waiting, .. },
+            Some(LastDryRun {
+                tried: DryRunState::UnderWay { waiting, .. },
                 ..
             }) => (0, std::mem::take(waiting)),
             Some(_) => (0, BTreeSet::new()),
@@ -122,21 +122,26 @@ impl Rehearsals {
                 (0, BTreeSet::new())
             }
         };
-        let last = Last {
+        let last = LastDryRun {
             version: *version,
-            tried: Tried::UnderWay { refusals, waiting },
+            tried: DryRunState::UnderWay { refusals, waiting },
         };
         lasts.insert(of.clone(), last);
-        Part::Rehearse
+        Verdict::DryRun
     }
 
     /// What came of a dry run. Gives those that waited for it.
-    pub fn done(&self, change: &Change, result: Result<(), &ApiError>, now: Timestamp) -> BTreeSet<WorkloadRef> {
-        let Change { of, version } = change;
+    pub fn finish(
+        &self,
+        change: &ChangeVersion,
+        result: Result<(), &ApiError>,
+        now: Timestamp,
+    ) -> BTreeSet<WorkloadRef> {
+        let ChangeVersion { key: of, version } = change;
         let mut lasts = self.lock();
-        let Some(Last {
+        let Some(LastDryRun {
             version: last,
-            tried: Tried::UnderWay { refusals, waiting },
+            tried: DryRunState::UnderWay { refusals, waiting },
         }) = lasts.get_mut(of)
         else {
             return BTreeSet::new();
@@ -146,19 +151,19 @@ impl Rehearsals {
         }
         let (before, waited) = (*refusals, std::mem::take(waiting));
         let tried = match result {
-            Ok(()) => Some(Tried::Passed),
+            Ok(()) => Some(DryRunState::Passed),
             Err(ApiError::Rejected(why) | ApiError::Forbidden(why)) => {
                 let refusals = before + 1;
                 let doubled = 1_i32.checked_shl(refusals.saturating_sub(REFUSALS)).unwrap_or(i32::MAX);
                 let pause = FIRST_PAUSE.saturating_mul(doubled).min(LONGEST_PAUSE);
-                Some(Tried::Refused {
+                Some(DryRunState::Refused {
                     refusals,
                     why: why.clone(),
                     until: now.saturating_add(pause).unwrap_or(Timestamp::MAX),
                 })
             }
             // That says nothing about the change.
-            Err(_) => (before > 0).then(|| Tried::Refused {
+            Err(_) => (before > 0).then(|| DryRunState::Refused {
                 refusals: before.min(REFUSALS - 1),
                 why: String::new(),
                 until: now,
@@ -167,7 +172,7 @@ impl Rehearsals {
         match tried {
             Some(tried) => {
                 let version = *version;
-                lasts.insert(of.clone(), Last { version, tried });
+                lasts.insert(of.clone(), LastDryRun { version, tried });
             }
             None => {
                 lasts.remove(of);
@@ -176,24 +181,24 @@ impl Rehearsals {
         waited
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Of, Last>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<ChangeKey, LastDryRun>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Forgets what costs least to find out again: what passed, else the refusal that is over first. What is
 /// under way stays: somebody waits for it, and there are no more of it than writers.
-fn make_room(lasts: &mut HashMap<Of, Last>) {
+fn make_room(lasts: &mut HashMap<ChangeKey, LastDryRun>) {
     if lasts.len() < KEPT {
         return;
     }
-    lasts.retain(|_, last| !matches!(last.tried, Tried::Passed));
+    lasts.retain(|_, last| !matches!(last.tried, DryRunState::Passed));
     if lasts.len() < KEPT {
         return;
     }
     let refused = lasts.iter().filter_map(|(of, last)| match &last.tried {
-        Tried::Refused { until, .. } => Some((until, of)),
-        Tried::UnderWay { .. } | Tried::Passed => None,
+        DryRunState::Refused { until, .. } => Some((until, of)),
+        DryRunState::UnderWay { .. } | DryRunState::Passed => None,
     });
     if let Some(of) = refused.min_by_key(|(until, _)| **until).map(|(_, of)| of.clone()) {
         lasts.remove(&of);

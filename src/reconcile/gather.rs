@@ -4,22 +4,22 @@
 use std::sync::Arc;
 
 use windlass_core::annotation::ALLOW_FROM;
-use windlass_core::decide::{Action, Input, Need, Plan, View, decide};
-use windlass_core::policy::terms::Budget;
+use windlass_core::decide::{Action, Input, Plan, ReadScope, SourceView, decide};
+use windlass_core::policy::effective_policy::Budget;
 use windlass_core::reason::{Reason, State};
 use windlass_core::types::name::{SourceRef, Uid, Version, WorkloadRef};
-use windlass_core::workload::optin::OptIn;
-use windlass_core::workload::proof::Proof;
+use windlass_core::workload::opt_in::OptIn;
+use windlass_core::workload::rollout_history::RolloutHistory;
 
-use crate::index::Counted;
+use crate::index::CountedSources;
 use crate::index::entry::WorkloadEntry;
 use crate::k8s::error::ApiError;
-use crate::k8s::evidence;
+use crate::k8s::pod_history;
 use crate::reader::Reader;
 
 /// A decision together with what it was made on.
 #[derive(Debug)]
-pub struct Decided {
+pub struct Decision {
     /// What to do.
     pub plan: Plan,
     /// Which one of that name.
@@ -29,9 +29,9 @@ pub struct Decided {
     /// The newest version among its sources.
     pub horizon: Version,
     /// What had come by then that it has to be decided for, counted.
-    pub touches: u32,
+    pub generation: u32,
     /// What has to be said of its annotations besides.
-    pub complaints: Vec<(Reason, String)>,
+    pub warnings: Vec<(Reason, String)>,
     /// Whose budgets its rollout counts in, besides the cluster's.
     pub budgets: Box<[Budget]>,
     /// Its policy wants it reported only.
@@ -40,7 +40,7 @@ pub struct Decided {
 
 /// What stands in the way of a decision.
 #[derive(Debug)]
-pub enum Undecided {
+pub enum NotReady {
     /// There is no such workload, or it asks for nothing.
     Gone,
     /// Our own last write has not been seen yet; its event will bring the workload back here.
@@ -59,30 +59,34 @@ pub enum Undecided {
 ///
 /// # Errors
 /// When there is nothing to decide, or not yet.
-pub fn decide_now(reader: &Reader, reference: &WorkloadRef, proof: Option<&Proof>) -> Result<Decided, Undecided> {
+pub fn decide_now(
+    reader: &Reader,
+    reference: &WorkloadRef,
+    rollout_history: Option<&RolloutHistory>,
+) -> Result<Decision, NotReady> {
     let now = reader.clock.now();
     let index = reader.index();
-    let entry = index.workload(reference).ok_or(Undecided::Gone)?;
+    let entry = index.workload(reference).ok_or(NotReady::Gone)?;
     if index.awaits_labels(&entry.workload) || entry.expected.as_ref().is_some_and(|expected| now < expected.1) {
-        return Err(Undecided::OutOfDate);
+        return Err(NotReady::OutOfDate);
     }
     let uid = entry.workload.uid.clone();
     let version = entry.workload.version;
-    let held = |reason, detail| Decided {
+    let held = |reason, detail| Decision {
         plan: Plan {
             action: Action::Hold,
             state: State::Held,
             reason,
             detail,
             not_before: None,
-            answer: None,
+            override_note: None,
             files: None,
         },
         uid: uid.clone(),
         version,
         horizon: Version::default(),
-        touches: entry.touches,
-        complaints: Vec::new(),
+        generation: entry.generation,
+        warnings: Vec::new(),
         budgets: Box::default(),
         observed: false,
     };
@@ -94,9 +98,9 @@ pub fn decide_now(reader: &Reader, reference: &WorkloadRef, proof: Option<&Proof
         return Ok(held(Reason::InvalidAnnotation, excess));
     }
     if let Err(slices) = index.match_sources(entry) {
-        return Err(Undecided::Unmatched { slices });
+        return Err(NotReady::Unmatched { slices });
     }
-    let counted = index.counted(entry);
+    let counted = index.counted_sources(entry);
     if let Some(excess) = counted.excess {
         return Ok(held(Reason::PolicyInvalid, excess));
     }
@@ -104,50 +108,50 @@ pub fn decide_now(reader: &Reader, reference: &WorkloadRef, proof: Option<&Proof
         return Ok(held(Reason::SourceUnreadable, format!("{source}: {why}")));
     }
     if !counted.unread.is_empty() {
-        return Err(Undecided::Unread(counted.unread));
+        return Err(NotReady::Unread(counted.unread));
     }
-    let terms = index.terms(entry);
+    let terms = index.effective_policy(entry);
     let views = index.views(&counted, entry.verified);
     let plan = decide(&Input {
         workload: &entry.workload,
         opt_in,
         sources: &views,
-        remembered: entry.remembered.as_deref(),
-        searched: entry.searched,
+        remembered: entry.last_baseline.as_deref(),
+        searched: entry.revisions_searched,
         change: entry.change.as_deref(),
-        foreign: entry.foreign.as_deref().copied(),
-        trusted: entry.trusted,
-        rival: entry.rival(now),
-        proof,
+        foreign_change: entry.foreign_change.as_deref().copied(),
+        last_current: entry.last_current,
+        competing_controller: entry.competing_controller(now),
+        rollout_history,
         propagation: entry.propagation.as_ref().and_then(|it| it.progress.as_ref()),
-        terms,
+        policy: terms,
         failures: &index.failures_for(&reference.namespace),
-        ahead: index.ahead(entry, &counted),
+        earlier_wave: index.earlier_wave(entry, &counted),
         settings: &reader.settings,
         ring: &reader.ring,
         now,
         calendar: reader.clock.calendar(),
     });
-    let answer = plan.answer.clone().map(|answer| (Reason::Answered, answer));
-    let mut complaints = complaints(entry, opt_in, &counted, invalid);
-    complaints.extend(answer);
-    Ok(Decided {
+    let answer = plan.override_note.clone().map(|answer| (Reason::Answered, answer));
+    let mut warnings = warnings(entry, opt_in, &counted, invalid);
+    warnings.extend(answer);
+    Ok(Decision {
         budgets: terms.budgets.clone(),
         observed: terms.observe,
         plan,
         uid,
         version,
         horizon: newest(&views),
-        touches: entry.touches,
-        complaints,
+        generation: entry.generation,
+        warnings,
     })
 }
 
 /// What has to be said of a workload's annotations, whatever is decided.
-fn complaints(
+fn warnings(
     entry: &WorkloadEntry,
     opt_in: &OptIn,
-    counted: &Counted,
+    counted: &CountedSources,
     invalid: Option<String>,
 ) -> Vec<(Reason, String)> {
     let own = &entry.workload.reference.namespace;
@@ -157,32 +161,35 @@ fn complaints(
         .iter()
         .map(|invalid| (Reason::InvalidAnnotation, invalid.to_string()));
     let not_shared = counted.not_shared.iter().map(|source| {
-        let name = format!("{} {}/{}", source.kind.word(), source.namespace, source.name);
+        let name = format!("{} {}/{}", source.kind.as_str(), source.namespace, source.name);
         (Reason::NotShared, format!("{name}; it has to bear {ALLOW_FROM}: {own}"))
     });
-    let misfits = counted
-        .misfits
+    let unsupported_keys = counted
+        .unsupported_keys
         .iter()
-        .map(|misfit| (Reason::NotInPlace, misfit.clone()));
+        .map(|unsupported| (Reason::NotInPlace, unsupported.clone()));
     let unreadable = entry
         .workload
-        .levers()
-        .and_then(|levers| levers.unreadable)
-        .map(|lever| {
-            let text = format!("{} has a value that is no time; accepted: RFC 3339", lever.annotation());
+        .manual_overrides()
+        .and_then(|manual_overrides| manual_overrides.unreadable)
+        .map(|manual_override| {
+            let text = format!(
+                "{} has a value that is no time; accepted: RFC 3339",
+                manual_override.annotation()
+            );
             (Reason::InvalidAnnotation, text)
         });
     invalid
         .into_iter()
         .chain(left_out)
         .chain(not_shared)
-        .chain(misfits)
+        .chain(unsupported_keys)
         .chain(unreadable)
         .collect()
 }
 
 /// The newest version among sources.
-fn newest(views: &[View<'_>]) -> Version {
+fn newest(views: &[SourceView<'_>]) -> Version {
     let versions = views.iter().filter_map(|view| Some(view.source?.version));
     versions.max().unwrap_or_default()
 }
@@ -191,26 +198,32 @@ fn newest(views: &[View<'_>]) -> Version {
 ///
 /// # Errors
 /// See [`ApiError`].
-pub async fn prove(reader: &Reader, reference: &WorkloadRef, uid: &Uid, need: Need) -> Result<Option<Proof>, ApiError> {
+pub async fn read_history(
+    reader: &Reader,
+    reference: &WorkloadRef,
+    uid: &Uid,
+    need: ReadScope,
+) -> Result<Option<RolloutHistory>, ApiError> {
     match need {
-        Need::History => {
+        ReadScope::History => {
             let (whose, uid) = reader.index().runs_pods_of(reference, uid);
-            let history = evidence::history(&reader.client, &whose, &uid, reference, reader.timeout).await?;
+            let history = pod_history::history(&reader.client, &whose, &uid, reference, reader.timeout).await?;
             if let Some(entry) = reader.index().workload_mut(reference) {
-                entry.searched = true;
-                if entry.remembered.is_none() {
-                    entry.remembered = history.last_observed().map(Arc::from);
+                entry.revisions_searched = true;
+                if entry.last_baseline.is_none() {
+                    entry.last_baseline = history.last_observed().map(Arc::from);
                 }
             }
             Ok(None)
         }
-        Need::Pods => {
+        ReadScope::Pods => {
             let (whose, uid) = reader.index().runs_pods_of(reference, uid);
-            let proof = evidence::proof(&reader.client, &whose, &uid, reference, reader.timeout).await?;
+            let rollout_history =
+                pod_history::rollout_history(&reader.client, &whose, &uid, reference, reader.timeout).await?;
             if let Some(entry) = reader.index().workload_mut(reference) {
-                entry.proved_at = Some(reader.clock.now());
+                entry.history_read_at = Some(reader.clock.now());
             }
-            Ok(Some(proof))
+            Ok(Some(rollout_history))
         }
     }
 }

@@ -15,14 +15,14 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tracing::warn;
 use windlass_core::content::baseline::Baseline;
-use windlass_core::content::digest::mark_of;
-use windlass_core::decide::{Action, Plan, Trusted};
-use windlass_core::governor::Turn;
+use windlass_core::content::digest::digest_prefix;
+use windlass_core::decide::{Action, LastCurrent, Plan};
 use windlass_core::reason::{Reason, State};
+use windlass_core::rollout_slots::AcquireOutcome;
 use windlass_core::types::name::{SourceRef, WorkloadRef};
-use windlass_core::workload::kind::Progress;
+use windlass_core::workload::kind::RolloutProgress;
 
-use super::index::{Wanted, is_done};
+use super::index::{FetchRequest, is_done};
 use super::queue::Queue;
 use crate::backoff::{backoff, jittered};
 use crate::context::Context;
@@ -30,9 +30,9 @@ use crate::in_place::Propagator;
 use crate::k8s::error::ApiError;
 use crate::k8s::patch::{WorkloadPatch, Write};
 use crate::reader::Reader;
-use crate::reconcile::dry_run::{Change, Of, Part, Rehearsals};
-use crate::reconcile::gather::{Decided, Undecided, decide_now, prove};
-use crate::reconcile::observe::{Named, Observer};
+use crate::reconcile::dry_run::{ChangeKey, ChangeVersion, DryRuns, Verdict};
+use crate::reconcile::gather::{Decision, NotReady, decide_now, read_history};
+use crate::reconcile::observe::{DisplayWorkload, Observer};
 use crate::reconcile::outcome::Outcome;
 
 #[cfg(test)]
@@ -68,9 +68,9 @@ pub struct Reconciler {
     /// What has to be decided.
     pub queue: Arc<Queue<WorkloadRef>>,
     /// What has to be read before.
-    pub reading: Arc<Queue<Wanted>>,
+    pub fetch_queue: Arc<Queue<FetchRequest>>,
     /// What came of dry runs.
-    pub rehearsals: Rehearsals,
+    pub dry_runs: DryRuns,
     /// Who brings files of running pods up to date.
     pub propagator: Option<Arc<Propagator>>,
     /// Where outcomes are reported.
@@ -89,56 +89,56 @@ impl Reconciler {
             return;
         };
         if matches!(decided.plan.action, Action::Restart(_) | Action::Adopt(_)) {
-            self.observer.decides(workload, began);
+            self.observer.decision_started(workload, began);
         }
         let outcome = self.write(workload, &decided).await;
         self.give_back(workload, &decided, &outcome);
         let urgent = !matches!(decided.plan.action, Action::Adopt(_));
         self.observe(workload, decided, outcome);
         if !urgent {
-            self.observer.room().await;
+            self.observer.wait_for_capacity().await;
         }
     }
 
     /// Decides; where the decision asks for more, reads that and decides again.
-    async fn gather_and_decide(&self, workload: &WorkloadRef) -> Option<Decided> {
-        let mut proof = None;
+    async fn gather_and_decide(&self, workload: &WorkloadRef) -> Option<Decision> {
+        let mut rollout_history = None;
         let mut unfinished = None;
         for _ in 0..ROUNDS {
             let started = std::time::Instant::now();
-            let decided = match decide_now(&self.context, workload, proof.as_ref()) {
+            let decided = match decide_now(&self.context, workload, rollout_history.as_ref()) {
                 Ok(decided) => decided,
-                Err(Undecided::Gone) => {
+                Err(NotReady::Gone) => {
                     self.release_unless_rolling(workload);
                     return None;
                 }
-                Err(Undecided::OutOfDate) => {
+                Err(NotReady::OutOfDate) => {
                     self.return_without_event(workload);
                     return None;
                 }
-                Err(Undecided::Unmatched { slices }) => {
-                    self.go_on_matching(workload, slices);
+                Err(NotReady::Unmatched { slices }) => {
+                    self.continue_matching(workload, slices);
                     tokio::task::yield_now().await;
                     return None;
                 }
-                Err(Undecided::Unread(sources)) => {
+                Err(NotReady::Unread(sources)) => {
                     self.release_unless_rolling(workload);
                     for source in sources {
-                        self.reading.push(Wanted::Source(source));
+                        self.fetch_queue.push(FetchRequest::Source(source));
                     }
                     return None;
                 }
             };
             self.observer.decided(started.elapsed());
-            let Action::Prove(need) = decided.plan.action else {
+            let Action::Read(need) = decided.plan.action else {
                 return Some(decided);
             };
             if let Some(wait) = self.too_soon(workload) {
                 self.queue.push_after(workload.clone(), wait);
                 return None;
             }
-            match prove(&self.context, workload, &decided.uid, need).await {
-                Ok(read) => proof = read.or(proof),
+            match read_history(&self.context, workload, &decided.uid, need).await {
+                Ok(read) => rollout_history = read.or(rollout_history),
                 Err(ApiError::NotFound | ApiError::Replaced) => {
                     // Mostly its own event is on the way.
                     self.return_after_failure(workload);
@@ -160,8 +160,8 @@ impl Reconciler {
 
     /// What the decision asks for changes as fast as it is read. It is made again later: dropped, the change
     /// would be lost with it.
-    fn give_up(&self, workload: &WorkloadRef, decided: Decided) {
-        warn!(workload = %Named(workload), rounds = ROUNDS, "decision did not finish; retrying with backoff");
+    fn give_up(&self, workload: &WorkloadRef, decided: Decision) {
+        warn!(workload = %DisplayWorkload(workload), rounds = ROUNDS, "decision did not finish; retrying with backoff");
         let error = ApiError::Unexpected("what was read does not decide it");
         self.observe(workload, decided, Outcome::Failed(error));
         self.release_unless_rolling(workload);
@@ -183,7 +183,7 @@ impl Reconciler {
 
     /// Its patterns are compared a slice at a time. Where that takes very many, others go first, and its slot is
     /// theirs.
-    fn go_on_matching(&self, workload: &WorkloadRef, slices: u32) {
+    fn continue_matching(&self, workload: &WorkloadRef, slices: u32) {
         match slices.checked_sub(SLICES_AT_ONCE) {
             None => self.queue.push(workload.clone()),
             Some(more) => {
@@ -210,15 +210,15 @@ impl Reconciler {
     }
 
     fn too_soon(&self, workload: &WorkloadRef) -> Option<Duration> {
-        let proved = self.context.index().workload(workload)?.proved_at?;
+        let proved = self.context.index().workload(workload)?.history_read_at?;
         let since = self.context.clock.now().duration_since(proved).unsigned_abs();
         PROOF_INTERVAL.checked_sub(since).filter(|wait| !wait.is_zero())
     }
 
     /// Carries the plan out.
-    async fn write(&self, workload: &WorkloadRef, decided: &Decided) -> Outcome {
+    async fn write(&self, workload: &WorkloadRef, decided: &Decision) -> Outcome {
         let write = match &decided.plan.action {
-            Action::Nothing | Action::Hold | Action::Prove(_) => return Outcome::Nothing,
+            Action::Nothing | Action::Hold | Action::Read(_) => return Outcome::Nothing,
             Action::Adopt(observed) => Write::Baseline(observed.clone()),
             Action::Restart(restart) => Write::Restart(restart.clone()),
             Action::Resume => Write::Resume,
@@ -240,7 +240,7 @@ impl Reconciler {
             write,
         };
         if let Write::Restart(restart) = &patch.write
-            && let Some(outcome) = self.rehearse(&patch, &restart.sources).await
+            && let Some(outcome) = self.dry_run(&patch, &restart.sources).await
         {
             return outcome;
         }
@@ -250,7 +250,7 @@ impl Reconciler {
             return Outcome::Postponed;
         }
         if matches!(patch.write, Write::Restart(_))
-            && let Turn::Later { rolling, waiting, full } = self.ask(workload, decided)
+            && let AcquireOutcome::Queued { rolling, waiting, full } = self.acquire_slot(workload, decided)
         {
             return Outcome::Waiting { rolling, waiting, full };
         }
@@ -261,10 +261,10 @@ impl Reconciler {
             .workload_mut(workload)
             .and_then(|entry| entry.change.take());
         let waits = matches!(decided.plan.state, State::Held | State::Pending | State::Settling);
-        let Context { reader, leading, .. } = &*self.context;
+        let Context { reader, write_gate, .. } = &*self.context;
         let Reader { client, timeout, .. } = &**reader;
-        self.observer.sends(workload, self.context.clock.now());
-        match leading.write(*timeout, |timeout| patch.send(client, timeout)).await {
+        self.observer.write_started(workload, self.context.clock.now());
+        match write_gate.write(*timeout, |timeout| patch.send(client, timeout)).await {
             Ok(version) if waits => {
                 // That it waits is on record. What it waits with is known here alone: which sources, since
                 // when each was something else.
@@ -285,25 +285,27 @@ impl Reconciler {
 
     /// A dry run, where others wait for the same change. Gives what became of the patch if it is not to
     /// be sent.
-    async fn rehearse(&self, patch: &WorkloadPatch, sources: &[SourceRef]) -> Option<Outcome> {
+    async fn dry_run(&self, patch: &WorkloadPatch, sources: &[SourceRef]) -> Option<Outcome> {
         let workload = &patch.workload;
         let (source, version) = self.context.index().shared(workload, sources)?;
-        let of = Of {
+        let of = ChangeKey {
             namespace: workload.namespace.clone(),
             kind: workload.kind,
             source,
         };
-        let change = Change { of, version };
-        match self.rehearsals.part(&change, workload, self.context.clock.now()) {
-            Part::Go => None,
-            Part::Wait => Some(Outcome::Postponed),
-            Part::Refused { why, until } => Some(Outcome::NotTried { why, until }),
-            Part::Rehearse => {
-                let Context { reader, leading, .. } = &*self.context;
+        let change = ChangeVersion { key: of, version };
+        match self.dry_runs.verdict(&change, workload, self.context.clock.now()) {
+            Verdict::Proceed => None,
+            Verdict::Wait => Some(Outcome::Postponed),
+            Verdict::Rejected { why, until } => Some(Outcome::NotTried { why, until }),
+            Verdict::DryRun => {
+                let Context { reader, write_gate, .. } = &*self.context;
                 let Reader { client, timeout, .. } = &**reader;
-                let result = leading.write(*timeout, |timeout| patch.rehearse(client, timeout)).await;
+                let result = write_gate
+                    .write(*timeout, |timeout| patch.rehearse(client, timeout))
+                    .await;
                 let now = self.context.clock.now();
-                for waited in self.rehearsals.done(&change, result.as_ref().copied(), now) {
+                for waited in self.dry_runs.finish(&change, result.as_ref().copied(), now) {
                     self.queue.push(waited);
                 }
                 result.err().map(Outcome::Failed)
@@ -312,12 +314,12 @@ impl Reconciler {
     }
 
     /// Whether what it was decided on has changed since.
-    fn is_outdated(&self, workload: &WorkloadRef, decided: &Decided) -> bool {
+    fn is_outdated(&self, workload: &WorkloadRef, decided: &Decision) -> bool {
         let index = self.context.index();
         index.workload(workload).is_none_or(|entry| {
             entry.workload.uid != decided.uid
                 || entry.workload.version != decided.version
-                || entry.touches != decided.touches
+                || entry.generation != decided.generation
         })
     }
 
@@ -330,19 +332,19 @@ impl Reconciler {
     }
 
     /// Notes the outcome, says it, and arranges for what comes next.
-    fn observe(&self, workload: &WorkloadRef, decided: Decided, outcome: Outcome) {
+    fn observe(&self, workload: &WorkloadRef, decided: Decision, outcome: Outcome) {
         let now = self.context.clock.now();
-        let before = self.standing(workload);
+        let before = self.status(workload);
         self.note(workload, &decided, &outcome, now);
-        self.come_back(workload, &decided, &outcome, now);
+        self.requeue(workload, &decided, &outcome, now);
         self.propagate(workload, &decided, &outcome);
         self.observer.report(&self.context, workload, decided, &outcome, now);
-        let after = self.standing(workload);
-        self.call_others(workload, after.1 && after != before);
+        let after = self.status(workload);
+        self.enqueue_waiters(workload, after.1 && after != before);
     }
 
     /// Sees to the files of running pods. What has to be on record first is, by now.
-    fn propagate(&self, workload: &WorkloadRef, decided: &Decided, outcome: &Outcome) {
+    fn propagate(&self, workload: &WorkloadRef, decided: &Decision, outcome: &Outcome) {
         let Some(propagator) = &self.propagator else { return };
         let stays = match outcome {
             Outcome::Written { .. } => !matches!(decided.plan.action, Action::Restart(_)),
@@ -366,19 +368,19 @@ impl Reconciler {
     }
 
     /// Where it stands, and whether the next wave may go.
-    fn standing(&self, workload: &WorkloadRef) -> (Option<(State, Reason)>, bool) {
+    fn status(&self, workload: &WorkloadRef) -> (Option<(State, Reason)>, bool) {
         let index = self.context.index();
         let entry = index.workload(workload);
         (entry.and_then(|entry| entry.status), entry.is_some_and(is_done))
     }
 
     /// Those that waited for this one, be it for its recovery or for its wave.
-    fn call_others(&self, workload: &WorkloadRef, done: bool) {
+    fn enqueue_waiters(&self, workload: &WorkloadRef, done: bool) {
         let called = {
             let mut index = self.context.index();
             let mut called = index.note_failure(workload);
             if done {
-                called.extend(index.behind(workload));
+                called.extend(index.later_waves(workload));
             }
             called
         };
@@ -390,7 +392,7 @@ impl Reconciler {
     }
 
     /// What the index must know of it.
-    fn note(&self, workload: &WorkloadRef, decided: &Decided, outcome: &Outcome, now: Timestamp) {
+    fn note(&self, workload: &WorkloadRef, decided: &Decision, outcome: &Outcome, now: Timestamp) {
         let mut index = self.context.index();
         let Some(entry) = index.workload_mut(workload) else {
             return;
@@ -399,7 +401,7 @@ impl Reconciler {
             return;
         }
         if !matches!(outcome, Outcome::Failed(_)) {
-            entry.looked_at = decided.touches;
+            entry.observed_generation = decided.generation;
         }
         if matches!(
             outcome,
@@ -411,16 +413,18 @@ impl Reconciler {
             Outcome::Nothing if decided.plan.state == State::Current => {
                 entry.change = None;
                 entry.verified = entry.verified.max(decided.horizon);
-                let (evidence, witness) = (entry.workload.evidence, entry.workload.witness.as_deref());
+                let (rollout_status, template_digest) =
+                    (entry.workload.rollout_status, entry.workload.template_digest.as_deref());
                 // What was complete once stays so while it is scaled.
-                let was = entry.trusted.and_then(|trusted| trusted.mark);
-                let complete = |mark: &[u8; 6]| evidence.progress == Progress::Complete || was == Some(*mark);
-                entry.trusted = Some(Trusted {
+                let was = entry.last_current.and_then(|last_current| last_current.template_digest);
+                let complete =
+                    |mark: &[u8; 6]| rollout_status.progress == RolloutProgress::Complete || was == Some(*mark);
+                entry.last_current = Some(LastCurrent {
                     version: entry.workload.version,
-                    revision: evidence.revision,
+                    revision: rollout_status.revision,
                     // Nor does it matter who takes our digest off the template afterwards.
-                    mark: witness
-                        .and_then(mark_of)
+                    template_digest: template_digest
+                        .and_then(digest_prefix)
                         .map_or(was, |mark| Some(mark).filter(complete)),
                 });
             }
@@ -431,20 +435,22 @@ impl Reconciler {
                 if entry.workload.version < *version {
                     entry.expected = Some(Box::new((*version, now + OWN_EVENT)));
                 }
-                entry.remembered = match &decided.plan.action {
+                entry.last_baseline = match &decided.plan.action {
                     Action::Adopt(observed) => Some(observed.as_str().into()),
                     Action::Restart(restart) => Some(restart.observed.as_str().into()),
-                    Action::Nothing | Action::Hold | Action::Prove(_) | Action::Resume => entry.remembered.take(),
+                    Action::Nothing | Action::Hold | Action::Read(_) | Action::Resume => entry.last_baseline.take(),
                 };
             }
             Outcome::Observed(observed) => {
-                if let (Action::Restart(_), Some(under)) = (&decided.plan.action, &mut entry.under) {
-                    under.before.get_or_insert_with(|| entry.workload.observed.clone());
+                if let (Action::Restart(_), Some(under)) = (&decided.plan.action, &mut entry.policy_binding) {
+                    under
+                        .baseline_before
+                        .get_or_insert_with(|| entry.workload.observed.clone());
                 }
                 entry.change = None;
                 entry.verified = entry.verified.max(decided.horizon);
                 entry.workload.observed = Some(observed.as_str().into());
-                entry.remembered.clone_from(&entry.workload.observed);
+                entry.last_baseline.clone_from(&entry.workload.observed);
             }
             Outcome::Failed(ApiError::Rejected(_) | ApiError::Forbidden(_)) => {
                 let pause = backoff(entry.failures, REFUSED_PAUSE, self.resync);
@@ -454,7 +460,7 @@ impl Reconciler {
             Outcome::Failed(error) => {
                 entry.failures = entry.failures.saturating_add(1);
                 if entry.failures >= FAILURES_LOGGED && entry.failures.is_power_of_two() {
-                    warn!(workload = %Named(workload), failures = entry.failures, %error, "requests keep failing");
+                    warn!(workload = %DisplayWorkload(workload), failures = entry.failures, %error, "requests keep failing");
                 }
             }
             Outcome::Nothing
@@ -466,12 +472,12 @@ impl Reconciler {
     }
 
     /// When to decide again without any event.
-    fn come_back(&self, workload: &WorkloadRef, decided: &Decided, outcome: &Outcome, now: Timestamp) {
+    fn requeue(&self, workload: &WorkloadRef, decided: &Decision, outcome: &Outcome, now: Timestamp) {
         let after = match outcome {
             Outcome::NotTried { until, .. } => until.duration_since(now).unsigned_abs(),
             Outcome::Nothing => {
-                let place = self.gives_back_at(workload, now);
-                let Some(at) = decided.plan.not_before.into_iter().chain(place).min() else {
+                let slot_times = self.releases_cluster_slot_at(workload, now);
+                let Some(at) = decided.plan.not_before.into_iter().chain(slot_times).min() else {
                     return;
                 };
                 at.duration_since(now).unsigned_abs()
@@ -514,7 +520,11 @@ impl Reconciler {
 /// A baseline of a restart that did not happen: no digest is to be looked for on the template.
 fn unmarked(observed: String) -> String {
     match Baseline::parse(&observed) {
-        Ok(baseline) => Baseline { mark: None, ..baseline }.print(),
+        Ok(baseline) => Baseline {
+            template_digest: None,
+            ..baseline
+        }
+        .print(),
         Err(_) => observed,
     }
 }
@@ -523,7 +533,7 @@ fn unmarked(observed: String) -> String {
 fn identity(plan: &Plan) -> String {
     match &plan.action {
         Action::Restart(restart) => restart.digest.clone(),
-        Action::Adopt(_) => plan.reason.word().to_owned(),
-        Action::Nothing | Action::Hold | Action::Prove(_) | Action::Resume => String::new(),
+        Action::Adopt(_) => plan.reason.as_str().to_owned(),
+        Action::Nothing | Action::Hold | Action::Read(_) | Action::Resume => String::new(),
     }
 }

@@ -8,22 +8,22 @@ use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 use windlass_core::content::baseline::Baseline;
 use windlass_core::decide::{Action, Plan};
-use windlass_core::notice::Standing;
+use windlass_core::notice::WorkloadCondition;
 use windlass_core::notice::event::{Severity, WorkloadEvent};
 use windlass_core::reason::{Reason, State};
 use windlass_core::types::name::WorkloadRef;
 use windlass_core::types::text::{NAMED, one_line};
 use windlass_core::workload::kind::KindId;
 
-use super::gather::Decided;
+use super::gather::Decision;
 use super::outcome::Outcome;
 use crate::context::Context;
 use crate::index::entry::WorkloadEntry;
 use crate::k8s::error::ApiError;
 use crate::ops::{InPlaceResult, Metrics, Notifier, RestartResult};
 use crate::report::events::EventBacklog;
-use crate::report::gauges::{self, since, word};
-use crate::report::traces::Journeys;
+use crate::report::gauges::{self, kind_label, since};
+use crate::report::traces::ChangeTraces;
 
 #[cfg(test)]
 mod tests;
@@ -33,7 +33,7 @@ pub struct Observer {
     metrics: Metrics,
     events: mpsc::Sender<WorkloadEvent>,
     notifier: Option<Arc<Notifier>>,
-    journeys: Journeys,
+    traces: ChangeTraces,
     backlog: Option<EventBacklog>,
 }
 
@@ -45,7 +45,7 @@ impl Observer {
             metrics,
             events,
             notifier: None,
-            journeys: Journeys::off(),
+            traces: ChangeTraces::disabled(),
             backlog: None,
         }
     }
@@ -59,29 +59,29 @@ impl Observer {
 
     /// Tells `notifier` as well.
     #[must_use]
-    pub fn notifying(self, notifier: Option<Arc<Notifier>>) -> Self {
+    pub fn with_notifier(self, notifier: Option<Arc<Notifier>>) -> Self {
         Self { notifier, ..self }
     }
 
     /// Notes the ways of changes as well.
     #[must_use]
-    pub fn tracing(self, journeys: Journeys) -> Self {
-        Self { journeys, ..self }
+    pub fn with_traces(self, traces: ChangeTraces) -> Self {
+        Self { traces, ..self }
     }
 
     /// What is to be done with the workload begins to be decided.
-    pub fn decides(&self, workload: &WorkloadRef, now: Timestamp) {
-        self.journeys.decides(workload, now);
+    pub fn decision_started(&self, workload: &WorkloadRef, now: Timestamp) {
+        self.traces.decision_started(workload, now);
     }
 
     /// Its patch is sent.
-    pub fn sends(&self, workload: &WorkloadRef, now: Timestamp) {
-        self.journeys.sends(workload, now);
+    pub fn write_started(&self, workload: &WorkloadRef, now: Timestamp) {
+        self.traces.write_started(workload, now);
     }
 
     /// Waits until few Events are queued. Whoever does what is not urgent does this before the next:
     /// adopting a cluster's workloads must not cost the Event of a restart.
-    pub async fn room(&self) {
+    pub async fn wait_for_capacity(&self) {
         while self.waiting_events() > self.events.max_capacity() / 2 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -94,7 +94,7 @@ impl Observer {
 
     /// One decision took this long.
     pub fn decided(&self, took: Duration) {
-        self.metrics.reconcile(took);
+        self.metrics.decision(took);
     }
 
     /// Says what became of a plan, once, and counts it.
@@ -102,27 +102,27 @@ impl Observer {
         &self,
         context: &Context,
         workload: &WorkloadRef,
-        decided: Decided,
+        decided: Decision,
         outcome: &Outcome,
         now: Timestamp,
     ) {
-        let Decided {
+        let Decision {
             plan,
             uid,
             version: _,
             horizon: _,
-            touches: _,
-            complaints,
+            generation: _,
+            warnings,
             budgets: _,
             observed: _,
         } = decided;
         let restart = matches!(plan.action, Action::Restart(_));
         // What is answered to a person is true only once it is done.
         let done = !restart || matches!(outcome, Outcome::Written { .. });
-        let mut complaints = complaints;
-        complaints.retain(|(reason, _)| done || *reason != Reason::Answered);
+        let mut warnings = warnings;
+        warnings.retain(|(reason, _)| done || *reason != Reason::Answered);
         self.count(workload.kind, &plan, outcome);
-        let Some((state, reason, detail)) = standing(workload, &plan, outcome) else {
+        let Some((state, reason, detail)) = status_of(workload, &plan, outcome) else {
             return;
         };
         let mut index = context.index();
@@ -131,10 +131,10 @@ impl Observer {
         };
         let before = entry.status;
         if restart && matches!(outcome, Outcome::Observed(_)) {
-            entry.would_restart = Some(entry.workload.evidence.revision);
+            entry.would_restart = Some(entry.workload.rollout_status.revision);
         }
         // What would have been restarted stays in sight until somebody rolls it.
-        let still = entry.would_restart == Some(entry.workload.evidence.revision);
+        let still = entry.would_restart == Some(entry.workload.rollout_status.revision);
         let (state, reason) = match state {
             State::Current if still => (State::Observed, Reason::Restarted),
             _ => (state, reason),
@@ -161,27 +161,27 @@ impl Observer {
                 entry.stale_since.get_or_insert(from);
             }
         }
-        let complaint = complaints.iter().map(|(_, text)| crate::index::entry::same_words(text));
+        let complaint = warnings.iter().map(|(_, text)| crate::index::entry::text_hash(text));
         let complained = complaint.fold(0, |all, one| all ^ one.rotate_left(1));
-        let new_complaints = std::mem::replace(&mut entry.complained, complained) != complained;
-        let said = (reason, crate::index::entry::same_words(&detail));
+        let new_complaints = std::mem::replace(&mut entry.last_warning_hash, complained) != complained;
+        let said = (reason, crate::index::entry::text_hash(&detail));
         // A write is always said; a state once, until it is another one.
         let news =
             // Nothing marks that a CronJob's change was dealt with but that it is said, each time.
             matches!(outcome, Outcome::Written { .. } | Outcome::Observed(_))
                 || reason == Reason::NextRun
-                || entry.said.as_ref() != Some(&said);
+                || entry.last_event.as_ref() != Some(&said);
         if news {
-            entry.said = Some(said);
+            entry.last_event = Some(said);
         }
         // It reads the baseline: not with each event of a workload that is as it was.
         let mark = (news && self.notifier.is_some()).then(|| mark(entry, restart, outcome, now));
-        self.journeys.stands(workload, outcome, state, reason, now);
+        self.traces.status_changed(workload, outcome, state, reason, now);
         index.set_status(workload, (state, reason));
         if before != Some((state, reason)) {
             self.count_in_place(reason);
         }
-        gauges::of_kind(&self.metrics, &index, workload.kind);
+        gauges::update_kind(&self.metrics, &index, workload.kind);
         drop(index);
 
         // Somebody who only observes wants to know of restarts; that nothing is recorded is the point.
@@ -190,14 +190,14 @@ impl Observer {
         let going_on = reason == Reason::Propagating && matches!(outcome, Outcome::Nothing);
         let silent = unwritten || going_on;
         if news && going_on && !detail.is_empty() {
-            info!(workload = %Named(workload), "{}", one_line(&detail));
+            info!(workload = %DisplayWorkload(workload), "{}", one_line(&detail));
         }
         let note = || sentence(&plan, restart, state, reason, &detail);
         if news && !silent {
-            self.say(workload, &uid, state, reason, &note(), before, now);
+            self.emit_event(workload, &uid, state, reason, &note(), before, now);
         }
         if let Some(mark) = mark {
-            let standing = Standing {
+            let standing = WorkloadCondition {
                 workload,
                 uid: &uid,
                 state,
@@ -209,33 +209,33 @@ impl Observer {
         }
         if new_complaints {
             // They are not where the workload stands, which goes on with whatever can be used.
-            for (reason, text) in few(complaints) {
-                self.say(workload, &uid, State::Held, reason, &text, None, now);
+            for (reason, text) in cap_warnings(warnings) {
+                self.emit_event(workload, &uid, State::Held, reason, &text, None, now);
             }
         }
     }
 
-    fn notify(&self, standing: &Standing<'_>, restart: bool, outcome: &Outcome, mark: &str) {
+    fn notify(&self, standing: &WorkloadCondition<'_>, restart: bool, outcome: &Outcome, mark: &str) {
         let restarted = restart && matches!(outcome, Outcome::Written { .. });
         match &self.notifier {
             Some(notifier) if restarted => notifier.restarted(standing, mark),
-            Some(notifier) => notifier.stands(standing, mark),
+            Some(notifier) => notifier.status_changed(standing, mark),
             None => {}
         }
     }
 
     fn count_in_place(&self, reason: Reason) {
         match reason {
-            Reason::Verified => self.metrics.in_place(InPlaceResult::Verified),
-            Reason::Propagated => self.metrics.in_place(InPlaceResult::Propagated),
-            Reason::NotApplied => self.metrics.in_place(InPlaceResult::NotApplied),
+            Reason::Verified => self.metrics.in_place_change(InPlaceResult::Verified),
+            Reason::Propagated => self.metrics.in_place_change(InPlaceResult::Propagated),
+            Reason::NotApplied => self.metrics.in_place_change(InPlaceResult::NotApplied),
             _ => {}
         }
     }
 
     fn count(&self, kind: KindId, plan: &Plan, outcome: &Outcome) {
         if let Outcome::Failed(error) = outcome {
-            self.metrics.error(error.word());
+            self.metrics.error(error.as_str());
         }
         let result = match outcome {
             Outcome::Refused | Outcome::Waiting { .. } | Outcome::Postponed | Outcome::NotTried { .. } => return,
@@ -245,12 +245,12 @@ impl Observer {
             Outcome::Nothing | Outcome::Written { .. } => RestartResult::Patched,
         };
         if matches!(plan.action, Action::Restart(_)) || result == RestartResult::Absorbed {
-            self.metrics.restart(word(kind), result);
+            self.metrics.restart(kind_label(kind), result);
         }
     }
 
     #[allow(clippy::too_many_arguments)] // One line of a log, one Event: this is what they consist of.
-    fn say(
+    fn emit_event(
         &self,
         workload: &WorkloadRef,
         uid: &windlass_core::types::name::Uid,
@@ -262,8 +262,8 @@ impl Observer {
     ) {
         // Annotations and names that others wrote are in it, and could say a line of their own.
         let note = &*one_line(note);
-        let (state_word, reason_word) = (state.word(), reason.word());
-        let workload_name = Named(workload);
+        let (state_word, reason_word) = (state.as_str(), reason.as_str());
+        let workload_name = DisplayWorkload(workload);
         let Some(severity) = severity(reason) else {
             // The way back from trouble is worth a line; the steps in between are not.
             if state == State::Current && before.is_some_and(|(before, _)| before != State::Current) {
@@ -299,13 +299,13 @@ impl Observer {
 
 /// The first few complaints, and how many more there are: each is an Event and a line of the log, and one list of
 /// names may give rise to hundreds. What is answered to a person is always said.
-fn few(complaints: Vec<(Reason, String)>) -> Vec<(Reason, String)> {
-    let (mut said, mut complaints): (Vec<_>, Vec<_>) = complaints
+fn cap_warnings(warnings: Vec<(Reason, String)>) -> Vec<(Reason, String)> {
+    let (mut said, mut warnings): (Vec<_>, Vec<_>) = warnings
         .into_iter()
         .partition(|(reason, _)| *reason == Reason::Answered);
-    let more = complaints.len().saturating_sub(NAMED);
-    complaints.truncate(NAMED);
-    said.append(&mut complaints);
+    let more = warnings.len().saturating_sub(NAMED);
+    warnings.truncate(NAMED);
+    said.append(&mut warnings);
     if let Some((reason, _)) = said.last().filter(|_| more > 0) {
         said.push((*reason, format!("{more} more like these")));
     }
@@ -348,7 +348,7 @@ fn mark(entry: &WorkloadEntry, restart: bool, outcome: &Outcome, now: Timestamp)
     {
         return version.to_string();
     }
-    let recorded = entry.remembered.as_deref().or(entry.workload.observed.as_deref());
+    let recorded = entry.last_baseline.as_deref().or(entry.workload.observed.as_deref());
     let baseline = recorded.and_then(|text| Baseline::parse(text).ok());
     let since = baseline.and_then(|baseline| baseline.stale);
     since.unwrap_or(now).to_string()
@@ -366,19 +366,19 @@ fn began(entry: &WorkloadEntry, outcome: &Outcome) -> Option<Timestamp> {
 
 /// Where a workload stands by what became of a plan, why, and what the reason is about. `None`: nothing
 /// is to be said, it is tried again.
-fn standing(workload: &WorkloadRef, plan: &Plan, outcome: &Outcome) -> Option<(State, Reason, String)> {
+fn status_of(workload: &WorkloadRef, plan: &Plan, outcome: &Outcome) -> Option<(State, Reason, String)> {
     let restart = matches!(plan.action, Action::Restart(_));
     Some(match outcome {
         Outcome::Failed(ApiError::Forbidden(message)) => (State::Failed, Reason::Forbidden, message.clone()),
         Outcome::Failed(ApiError::Rejected(message)) => (State::Failed, Reason::Rejected, message.clone()),
         Outcome::Failed(error) => {
-            debug!(%error, workload = %Named(workload), "request failed, will be tried again");
+            debug!(%error, workload = %DisplayWorkload(workload), "request failed, will be tried again");
             return None;
         }
         Outcome::Refused | Outcome::Postponed => return None,
         Outcome::NotTried { why, .. } => (State::Held, Reason::ChangeRefused, why.clone()),
         Outcome::Waiting { rolling, waiting, full } => {
-            debug!(workload = %Named(workload), rolling, waiting, "waits for its turn");
+            debug!(workload = %DisplayWorkload(workload), rolling, waiting, "waits for its turn");
             let whose = full
                 .as_ref()
                 .map_or_else(|| "--max-parallel".to_owned(), ToString::to_string);
@@ -475,10 +475,10 @@ fn capitalised(text: &str) -> String {
 }
 
 /// `Deployment shop/web`.
-pub(crate) struct Named<'a>(pub(crate) &'a WorkloadRef);
+pub(crate) struct DisplayWorkload<'a>(pub(crate) &'a WorkloadRef);
 
-impl std::fmt::Display for Named<'_> {
+impl std::fmt::Display for DisplayWorkload<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}/{}", word(self.0.kind), self.0.namespace, self.0.name)
+        write!(f, "{} {}/{}", kind_label(self.0.kind), self.0.namespace, self.0.name)
     }
 }

@@ -1,7 +1,7 @@
 //! What became of a plan.
 
 use jiff::Timestamp;
-use windlass_core::decide::Change;
+use windlass_core::decide::PendingChange;
 use windlass_core::policy::PolicyRef;
 use windlass_core::types::name::Version;
 
@@ -17,7 +17,7 @@ pub enum Outcome {
         /// The version that the workload has by it.
         version: Version,
         /// The change that it dealt with.
-        change: Option<Box<Change>>,
+        change: Option<Box<PendingChange>>,
     },
     /// It would have been written, but we only observe. The baseline, to be remembered instead.
     Observed(String),

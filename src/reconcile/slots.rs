@@ -2,18 +2,18 @@
 
 use jiff::{SignedDuration, Timestamp};
 use windlass_core::decide::Action;
-use windlass_core::governor::Turn;
 use windlass_core::reason::Reason;
+use windlass_core::rollout_slots::AcquireOutcome;
 use windlass_core::types::name::WorkloadRef;
 
 use super::Reconciler;
-use super::gather::Decided;
+use super::gather::Decision;
 use super::outcome::Outcome;
 use crate::k8s::error::ApiError;
 
 /// What a workload's place depends on.
 #[derive(Default)]
-struct Place {
+struct SlotTimes {
     /// Until when it occupies one for a restart that is under way.
     until: Option<Timestamp>,
     /// How long that may take,
@@ -29,42 +29,46 @@ impl Reconciler {
         let rolls = {
             let index = self.context.index();
             index.workload(workload).is_some_and(|entry| {
-                entry.expected.is_some() || entry.rolls_until(index.terms(entry).deadline, now).is_some()
+                entry.expected.is_some() || entry.rolls_until(index.effective_policy(entry).deadline, now).is_some()
             })
         };
         if rolls {
             return;
         }
-        let turns = self.context.governor().release(workload);
-        self.call(turns);
+        let turns = self.context.rollout_slots().release(workload);
+        self.enqueue_all(turns);
     }
 
     /// Those whose turn it is decide again.
-    fn call(&self, turns: Vec<WorkloadRef>) {
+    fn enqueue_all(&self, turns: Vec<WorkloadRef>) {
         for turn in turns {
             self.queue.push(turn);
         }
     }
 
     /// Asks whether it may roll now.
-    pub(super) fn ask(&self, workload: &WorkloadRef, decided: &Decided) -> Turn {
-        let place = self.place(workload, self.context.clock.now());
-        let rolls = place.is_some_and(|place| place.until.is_some());
+    pub(super) fn acquire_slot(&self, workload: &WorkloadRef, decided: &Decision) -> AcquireOutcome {
+        let slot_times = self.slot_times(workload, self.context.clock.now());
+        let rolls = slot_times.is_some_and(|slot_times| slot_times.until.is_some());
         let (turns, turn) = {
-            let mut governor = self.context.governor();
-            let turns = if rolls { Vec::new() } else { governor.end(workload) };
-            (turns, governor.ask(workload, &decided.budgets))
+            let mut rollout_slots = self.context.rollout_slots();
+            let turns = if rolls {
+                Vec::new()
+            } else {
+                rollout_slots.expire(workload)
+            };
+            (turns, rollout_slots.acquire(workload, &decided.budgets))
         };
-        self.call(turns);
+        self.enqueue_all(turns);
         turn
     }
 
     /// Gives its slot back when it does not roll, and calls whose turn it is then.
-    pub(super) fn give_back(&self, workload: &WorkloadRef, decided: &Decided, outcome: &Outcome) {
+    pub(super) fn give_back(&self, workload: &WorkloadRef, decided: &Decision, outcome: &Outcome) {
         let now = self.context.clock.now();
-        let place = self.place(workload, now).unwrap_or_default();
+        let slot_times = self.slot_times(workload, now).unwrap_or_default();
         let turns = {
-            let mut governor = self.context.governor();
+            let mut rollout_slots = self.context.rollout_slots();
             let is_over = |since: Option<Timestamp>, limit: SignedDuration| {
                 let until = since.and_then(|since| since.checked_add(limit).ok());
                 until.is_some_and(|until| now >= until)
@@ -78,47 +82,49 @@ impl Reconciler {
                     Action::Restart(_),
                 ) => return,
                 (Outcome::Nothing, _) if decided.plan.reason == Reason::Rolling => {
-                    governor.confirm(workload, &decided.budgets, now);
-                    if is_over(governor.last_since(workload), place.deadline) {
-                        governor.release(workload)
-                    } else if is_over(governor.rolls_since(workload), place.of_cluster) {
-                        governor.linger(workload)
+                    rollout_slots.mark_rolling(workload, &decided.budgets, now);
+                    if is_over(rollout_slots.last_rolling_since(workload), slot_times.deadline) {
+                        rollout_slots.release(workload)
+                    } else if is_over(rollout_slots.rolling_since(workload), slot_times.of_cluster) {
+                        rollout_slots.release_cluster_slot(workload)
                     } else {
                         return;
                     }
                 }
-                (Outcome::Nothing, _) if decided.plan.reason == Reason::RollingLong => governor.linger(workload),
+                (Outcome::Nothing, _) if decided.plan.reason == Reason::RollingLong => {
+                    rollout_slots.release_cluster_slot(workload)
+                }
                 // Something else came while it rolls, and has to wait.
-                _ if place.until.is_some() => {
-                    governor.move_to(workload, &decided.budgets, now);
-                    if !is_over(governor.rolls_since(workload), place.of_cluster) {
+                _ if slot_times.until.is_some() => {
+                    rollout_slots.update_budgets(workload, &decided.budgets, now);
+                    if !is_over(rollout_slots.rolling_since(workload), slot_times.of_cluster) {
                         return;
                     }
-                    governor.linger(workload)
+                    rollout_slots.release_cluster_slot(workload)
                 }
-                _ => governor.release(workload),
+                _ => rollout_slots.release(workload),
             }
         };
-        self.call(turns);
+        self.enqueue_all(turns);
     }
 
     /// What its place depends on.
-    fn place(&self, workload: &WorkloadRef, now: Timestamp) -> Option<Place> {
+    fn slot_times(&self, workload: &WorkloadRef, now: Timestamp) -> Option<SlotTimes> {
         let index = self.context.index();
         let entry = index.workload(workload)?;
-        let terms = index.terms(entry);
-        Some(Place {
-            until: entry.rolls_until(terms.deadline, now),
-            deadline: terms.deadline,
-            of_cluster: terms.cluster_deadline,
+        let effective_policy = index.effective_policy(entry);
+        Some(SlotTimes {
+            until: entry.rolls_until(effective_policy.deadline, now),
+            deadline: effective_policy.deadline,
+            of_cluster: effective_policy.cluster_deadline,
         })
     }
 
     /// When it gives back a place that it has because it rolls: its own, or that of the cluster before.
-    pub(super) fn gives_back_at(&self, workload: &WorkloadRef, now: Timestamp) -> Option<Timestamp> {
-        let place = self.place(workload, now)?;
-        let since = self.context.governor().rolls_since(workload);
-        let lingers = since.and_then(|since| since.checked_add(place.of_cluster).ok());
-        place.until.into_iter().chain(lingers.filter(|at| now < *at)).min()
+    pub(super) fn releases_cluster_slot_at(&self, workload: &WorkloadRef, now: Timestamp) -> Option<Timestamp> {
+        let slot_times = self.slot_times(workload, now)?;
+        let since = self.context.rollout_slots().rolling_since(workload);
+        let lingers = since.and_then(|since| since.checked_add(slot_times.of_cluster).ok());
+        slot_times.until.into_iter().chain(lingers.filter(|at| now < *at)).min()
     }
 }

@@ -2,16 +2,16 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use windlass_core::notice::event::WorkloadEvent;
-use windlass_core::policy::terms::BuiltIn;
+use windlass_core::policy::effective_policy::PolicyDefaults;
 use windlass_core::types::name::{Name, Namespace, SourceKind};
 use windlass_core::workload::kind::DEPLOYMENT;
-use windlass_core::workload::optin::Reading;
+use windlass_core::workload::opt_in::AnnotationOptions;
 
 use super::*;
 use crate::fixtures;
-use crate::index::{Feeds, How, Index, Rules, WatchId};
-use crate::k8s::lean::{WatchedConfigMap, WatchedWorkload};
+use crate::index::{Index, IndexSettings, Observation, WatchId, WatchedKind};
 use crate::k8s::mock::{Answer, Api};
+use crate::k8s::wire::{WatchedConfigMap, WatchedWorkload};
 
 const PATCH: &str = "PATCH /apis/apps/v1/namespaces/shop/deployments/web?&fieldManager=windlass";
 
@@ -28,16 +28,16 @@ struct Bench {
 
 impl Bench {
     fn new(api: &Api, observe_only: bool) -> Self {
-        let mut index = Index::new(Rules {
+        let mut index = Index::new(IndexSettings {
             observe_only,
-            built_in: BuiltIn {
+            policy_defaults: PolicyDefaults {
                 settle: SignedDuration::ZERO,
-                ..BuiltIn::default()
+                ..PolicyDefaults::default()
             },
-            ..Rules::default()
+            ..IndexSettings::default()
         });
-        let sources = index.add_watch(Feeds::Sources(SourceKind::ConfigMap), None, None);
-        let workloads = index.add_watch(Feeds::Workloads(DEPLOYMENT), None, None);
+        let sources = index.add_watch(WatchedKind::Sources(SourceKind::ConfigMap), None, None);
+        let workloads = index.add_watch(WatchedKind::Workloads(DEPLOYMENT), None, None);
         let now = Timestamp::now();
         index.list_start(sources);
         index.list_end(sources, now);
@@ -48,8 +48,8 @@ impl Bench {
         let reconciler = Reconciler {
             context: Arc::new(fixtures::context(index, api.client())),
             queue: Arc::default(),
-            reading: Arc::default(),
-            rehearsals: Rehearsals::default(),
+            fetch_queue: Arc::default(),
+            dry_runs: DryRuns::default(),
             propagator: None,
             observer: Arc::new(Observer::new(metrics, sender)),
             observe_only,
@@ -86,7 +86,7 @@ impl Bench {
         self.reconciler
             .context
             .index()
-            .apply_source(self.sources, source, How::Watched, now);
+            .apply_source(self.sources, source, Observation::Watched, now);
     }
 
     /// The event of the Deployment as it is now.
@@ -108,8 +108,8 @@ impl Bench {
         let workload = serde_json::from_str::<WatchedWorkload>(&object.to_string()).expect("it decodes");
         self.reconciler.context.index().apply_workload(
             self.workloads,
-            workload.workload(DEPLOYMENT, Reading::default()),
-            How::Watched,
+            workload.workload(DEPLOYMENT, AnnotationOptions::default()),
+            Observation::Watched,
             Timestamp::now(),
         );
     }
@@ -131,12 +131,12 @@ impl Bench {
         index
             .workload(&web())?
             .status
-            .map(|(state, reason)| (state, reason.word()))
+            .map(|(state, reason)| (state, reason.as_str()))
     }
 
     fn events(&mut self) -> Vec<String> {
         std::iter::from_fn(|| self.events.try_recv().ok())
-            .map(|event| format!("{}: {}", event.reason.word(), event.note))
+            .map(|event| format!("{}: {}", event.reason.as_str(), event.note))
             .collect()
     }
 }
@@ -195,7 +195,7 @@ async fn until_the_event_of_its_own_write_is_there_nothing_is_decided() {
     );
     let observed = {
         let index = bench.reconciler.context.index();
-        index.workload(&web()).and_then(|entry| entry.remembered.clone())
+        index.workload(&web()).and_then(|entry| entry.last_baseline.clone())
     };
     bench.observed = observed.as_deref().map(str::to_owned);
     bench.deployment();
@@ -224,7 +224,7 @@ async fn a_conflict_is_decided_again_and_loses_no_change() {
         .context
         .index()
         .workload(&web())
-        .and_then(|entry| entry.remembered.clone());
+        .and_then(|entry| entry.last_baseline.clone());
     bench.see(&json!({ "metadata": { "annotations": { "windlass.dev/observed": observed.as_deref() } } }));
     bench.config("B");
     bench.reconcile().await;
@@ -251,7 +251,7 @@ async fn that_a_change_waits_is_recorded_and_the_change_itself_not_forgotten() {
     bench.reconcile().await;
     let remembered = |bench: &Bench| {
         let index = bench.reconciler.context.index();
-        index.workload(&web()).and_then(|entry| entry.remembered.clone())
+        index.workload(&web()).and_then(|entry| entry.last_baseline.clone())
     };
     bench.observed = remembered(&bench).as_deref().map(str::to_owned);
     bench.paused = true;
@@ -332,7 +332,7 @@ async fn one_who_only_observes_sends_nothing_and_keeps_what_would_restart_in_sig
 fn that_has_to_be_read(bench: &Bench) {
     let mut index = bench.reconciler.context.index();
     let entry = index.workload_mut(&web()).expect("it is known");
-    entry.workload.evidence.revision = Some(1);
+    entry.workload.rollout_status.revision = Some(1);
 }
 
 const GET: &str = "GET /apis/apps/v1/namespaces/shop/deployments/web";
@@ -348,10 +348,17 @@ async fn one_that_is_called_and_cannot_be_decided_gives_its_slot_back() {
             ..web()
         };
         {
-            let mut governor = bench.reconciler.context.governor();
-            *governor = windlass_core::governor::Governor::new(1);
-            assert_eq!(governor.ask(&web(), &[]), Turn::Now, "it was called");
-            assert!(matches!(governor.ask(&other, &[]), Turn::Later { .. }));
+            let mut rollout_slots = bench.reconciler.context.rollout_slots();
+            *rollout_slots = windlass_core::rollout_slots::RolloutSlots::new(1);
+            assert_eq!(
+                rollout_slots.acquire(&web(), &[]),
+                AcquireOutcome::Granted,
+                "it was called"
+            );
+            assert!(matches!(
+                rollout_slots.acquire(&other, &[]),
+                AcquireOutcome::Queued { .. }
+            ));
         }
         bench.reconcile().await;
         let called = tokio::time::timeout(Duration::from_secs(5), bench.reconciler.queue.pop()).await;

@@ -14,7 +14,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use tracing::warn;
 use windlass_core::notice::event::WorkloadEvent;
-use windlass_core::notice::event_queue::{EventQueue, EventWrite, Offered, Written};
+use windlass_core::notice::event_queue::{EventQueue, EventWrite, OfferResult, WriteResult};
 use windlass_core::types::name::WorkloadRef;
 
 use crate::context::Context;
@@ -124,7 +124,7 @@ struct Writer {
     events: EventQueue,
     /// How many of the backlog are ours.
     counted: usize,
-    writing: JoinSet<(EventWrite, Written)>,
+    writing: JoinSet<(EventWrite, WriteResult)>,
     pace: Pace,
     context: Arc<Context>,
     instance: Arc<str>,
@@ -145,13 +145,13 @@ impl Writer {
         self.count();
     }
 
-    fn note(&self, offered: Offered) {
+    fn note(&self, offered: OfferResult) {
         match offered {
-            Offered::Queued => {}
-            Offered::Repeated => self.metrics.event_repeated(),
-            Offered::ObjectLimit => self.metrics.event_limited(EventLimit::Object),
-            Offered::NamespaceLimit => self.metrics.event_limited(EventLimit::Namespace),
-            Offered::Dropped => self.metrics.event_dropped(),
+            OfferResult::Queued => {}
+            OfferResult::Repeated => self.metrics.event_repeated(),
+            OfferResult::ObjectLimit => self.metrics.event_limited(EventLimit::Object),
+            OfferResult::NamespaceLimit => self.metrics.event_limited(EventLimit::Namespace),
+            OfferResult::Dropped => self.metrics.event_dropped(),
         }
     }
 
@@ -193,7 +193,7 @@ impl Writer {
         }
     }
 
-    fn end(&mut self, ended: Result<(EventWrite, Written), JoinError>) {
+    fn end(&mut self, ended: Result<(EventWrite, WriteResult), JoinError>) {
         let now = self.now();
         if let Ok((write, written)) = ended
             && let Some(offered) = self.events.written(write, written, now)
@@ -218,8 +218,12 @@ impl Writer {
     }
 }
 
-async fn send(write: &EventWrite, context: &Context, instance: &str) -> Written {
-    let Context { reader, leading, .. } = context;
+async fn send(write: &EventWrite, context: &Context, instance: &str) -> WriteResult {
+    let Context {
+        reader,
+        write_gate: leading,
+        ..
+    } = context;
     let Reader { client, timeout, .. } = &**reader;
     let EventWrite {
         event,
@@ -235,19 +239,19 @@ async fn send(write: &EventWrite, context: &Context, instance: &str) -> Written 
     let result = match name {
         None => {
             let send = |timeout| events::create(event, client, instance, occurrences, timeout);
-            leading.write(*timeout, send).await.map(Written::Created)
+            leading.write(*timeout, send).await.map(WriteResult::Created)
         }
         Some(name) => {
             let send = |timeout| events::count(event, client, name, occurrences, timeout);
-            leading.write(*timeout, send).await.map(|()| Written::Counted)
+            leading.write(*timeout, send).await.map(|()| WriteResult::Counted)
         }
     };
     match result {
         Ok(written) => written,
-        Err(ApiError::NotFound) if name.is_some() => Written::Gone,
+        Err(ApiError::NotFound) if name.is_some() => WriteResult::Gone,
         Err(error) => {
-            warn!(%error, reason = event.reason.word(), "an Event could not be written");
-            Written::Failed
+            warn!(%error, reason = event.reason.as_str(), "an Event could not be written");
+            WriteResult::Failed
         }
     }
 }

@@ -12,24 +12,24 @@ use crate::index::Index;
 use crate::ops::Metrics;
 
 /// Of one kind: how many workloads stand where, and of all: how many are held by what.
-pub fn of_kind(metrics: &Metrics, index: &Index, kind: KindId) {
+pub fn update_kind(metrics: &Metrics, index: &Index, kind: KindId) {
     for state in STATES {
-        metrics.workloads(word(kind), state.word(), index.count(kind, *state));
+        metrics.workloads(kind_label(kind), state.as_str(), index.count(kind, *state));
     }
     for reason in REASONS.iter().filter(|reason| is_hold(**reason)) {
-        metrics.held(reason.word(), index.count_reason(*reason));
+        metrics.workloads_held(reason.as_str(), index.count_reason(*reason));
     }
 }
 
 /// Of every kind.
-pub fn of_all_kinds(metrics: &Metrics, index: &Index) {
+pub fn update_all_kinds(metrics: &Metrics, index: &Index) {
     for kind in index.counted_kinds() {
-        of_kind(metrics, index, kind);
+        update_kind(metrics, index, kind);
     }
 }
 
 /// Sets how old the oldest change is that some workload does not run, in all and by reason.
-pub fn ages(metrics: &Metrics, index: &Index, now: Timestamp) {
+pub fn update_ages(metrics: &Metrics, index: &Index, now: Timestamp) {
     let mut oldest = None;
     let mut by_reason: HashMap<Reason, Timestamp> = HashMap::new();
     for (since, status) in index
@@ -40,7 +40,7 @@ pub fn ages(metrics: &Metrics, index: &Index, now: Timestamp) {
         if let Some((state, reason)) = status
             && state != State::Observed
         {
-            debug_assert!(is_wait(reason), "no age is shown for {}", reason.word());
+            debug_assert!(is_wait(reason), "no age is shown for {}", reason.as_str());
             let oldest = by_reason.entry(reason).or_insert(since);
             *oldest = since.min(*oldest);
         }
@@ -48,13 +48,13 @@ pub fn ages(metrics: &Metrics, index: &Index, now: Timestamp) {
     let age = |since: Option<Timestamp>| since.map_or(Duration::ZERO, |since| self::since(since, now));
     metrics.oldest_stale(age(oldest));
     for reason in REASONS.iter().filter(|reason| is_wait(**reason)) {
-        metrics.oldest_stale_by_reason(reason.word(), age(by_reason.get(reason).copied()));
+        metrics.oldest_unapplied_change_age(reason.as_str(), age(by_reason.get(reason).copied()));
     }
 }
 
 /// The word of a kind in labels.
 #[must_use]
-pub fn word(kind: KindId) -> &'static str {
+pub fn kind_label(kind: KindId) -> &'static str {
     kind.row().kind
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use windlass_core::reason::{REASONS, Reason, STATES};
 use windlass_core::workload::kind::KindId;
 
-use super::waits::{self, Ends};
-use crate::k8s::client::{self, Answered};
+use super::waits::{self, Resolution};
+use crate::k8s::client::{self, CallResult};
 use crate::ops::metrics;
 use crate::ops::metrics::Values;
 use crate::ops::{ApiCode, Metrics, Verb, Vocabulary};
@@ -27,21 +27,21 @@ pub fn metrics() -> Metrics {
 /// The generated parts of `docs/metrics.md`.
 #[must_use]
 pub fn metrics_reference() -> String {
-    let ended_by = |ends: Ends| Values {
-        values: words(|reason| waits::ends(reason) == Some(ends)),
+    let ended_by = |ends: Resolution| Values {
+        values: words(|reason| waits::resolution(reason) == Some(ends)),
         meaning: ends.sentence(),
     };
-    let held = Ends::ALL.map(ended_by);
+    let held = Resolution::ALL.map(ended_by);
     with(|vocabulary| metrics::reference(vocabulary, &held))
 }
 
 fn words(of: impl Fn(Reason) -> bool) -> Vec<&'static str> {
     let reasons = REASONS.iter().copied().filter(|reason| of(*reason));
-    reasons.map(Reason::word).collect()
+    reasons.map(Reason::as_str).collect()
 }
 
 fn with<T>(make: impl FnOnce(&Vocabulary<'_>) -> T) -> T {
-    let states: Vec<&str> = STATES.iter().map(|state| state.word()).collect();
+    let states: Vec<&str> = STATES.iter().map(|state| state.as_str()).collect();
     let plurals: Vec<&str> = KindId::built_in().map(|kind| kind.row().plural).collect();
     let sources = ["configmaps", "secrets"];
     let opened: Vec<&str> = sources
@@ -68,7 +68,7 @@ fn with<T>(make: impl FnOnce(&Vocabulary<'_>) -> T) -> T {
         .chain(policies::PLURALS.map(|plural| (Verb::Patch, plural)))
         .collect();
     make(&Vocabulary {
-        workload_kinds: &KindId::built_in().map(gauges::word).collect::<Vec<_>>(),
+        workload_kinds: &KindId::built_in().map(gauges::kind_label).collect::<Vec<_>>(),
         source_kinds: &["ConfigMap", "Secret"],
         states: &states,
         held_reasons: &words(waits::is_hold),
@@ -80,8 +80,8 @@ fn with<T>(make: impl FnOnce(&Vocabulary<'_>) -> T) -> T {
 }
 
 /// Counts what the client did.
-pub fn request_counter(metrics: Metrics) -> client::Observer {
-    Arc::new(move |call: client::Call| {
+pub fn request_counter(metrics: Metrics) -> client::CallObserver {
+    Arc::new(move |call: client::ApiCall| {
         let verb = match call.verb {
             "get" => Verb::Get,
             "list" => Verb::List,
@@ -91,10 +91,10 @@ pub fn request_counter(metrics: Metrics) -> client::Observer {
             // Nothing else is ever sent; and what is not known is not counted as something else.
             _ => return,
         };
-        let code = match call.answered {
-            Answered::Status(status) => ApiCode::Status(status),
-            Answered::Broken => ApiCode::Transport,
-            Answered::NotInTime => ApiCode::Timeout,
+        let code = match call.result {
+            CallResult::Status(status) => ApiCode::Status(status),
+            CallResult::Broken => ApiCode::Transport,
+            CallResult::NotInTime => ApiCode::Timeout,
         };
         metrics.api_request(verb, call.resource, code, call.took);
     })

@@ -43,7 +43,11 @@ pub async fn write(context: Arc<Context>, metrics: Metrics) {
                 continue;
             }
             let DueStatus { policy, uid, status } = &due;
-            let Context { reader, leading, .. } = &*context;
+            let Context {
+                reader,
+                write_gate: leading,
+                ..
+            } = &*context;
             let Reader { client, timeout, .. } = &**reader;
             let write = |timeout| policy_status::write(client, policy, uid.as_ref(), status, timeout);
             match leading.write(*timeout, write).await {
@@ -51,7 +55,7 @@ pub async fn write(context: Arc<Context>, metrics: Metrics) {
                 // Its event is on the way.
                 Err(ApiError::NotFound | ApiError::Replaced | ApiError::Conflict) => {}
                 Err(error) => {
-                    metrics.error(error.word());
+                    metrics.error(error.as_str());
                     if matches!(error, ApiError::Forbidden(_) | ApiError::Rejected(_)) {
                         warn!(policy = %policy, %error, "its status cannot be written");
                         if let Ok(until) = now.checked_add(REFUSED_PAUSE) {

@@ -8,6 +8,6 @@ mod noop;
 mod otel;
 
 #[cfg(not(feature = "otel"))]
-pub use crate::report::traces::noop::Journeys;
+pub use crate::report::traces::noop::ChangeTraces;
 #[cfg(feature = "otel")]
-pub use crate::report::traces::otel::Journeys;
+pub use crate::report::traces::otel::ChangeTraces;

@@ -4,7 +4,7 @@ use windlass_core::reason::Reason;
 
 /// Who or what ends a hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ends {
+pub enum Resolution {
     /// It goes by itself.
     Time,
     /// It is tried again rarely.
@@ -15,7 +15,7 @@ pub enum Ends {
     Person,
 }
 
-impl Ends {
+impl Resolution {
     /// All of them, for the reference.
     pub const ALL: [Self; 4] = [Self::Time, Self::Trials, Self::Wanted, Self::Person];
 
@@ -33,21 +33,21 @@ impl Ends {
 
 /// Who ends it, of reasons for which a workload is not current and waits.
 #[must_use]
-pub fn ends(reason: Reason) -> Option<Ends> {
+pub fn resolution(reason: Reason) -> Option<Resolution> {
     Some(match reason {
         Reason::Budget
         | Reason::OutsideWindow
         | Reason::Frozen
         | Reason::MinInterval
         | Reason::EarlierWave
-        | Reason::Flapping => Ends::Time,
-        Reason::ChangeRefused | Reason::OtherController | Reason::Reverted => Ends::Trials,
+        | Reason::Flapping => Resolution::Time,
+        Reason::ChangeRefused | Reason::OtherController | Reason::Reverted => Resolution::Trials,
         Reason::Suspended
         | Reason::Ignored
         | Reason::OnDelete
         | Reason::Partitioned
         | Reason::AwaitsPromotion
-        | Reason::Paused => Ends::Wanted,
+        | Reason::Paused => Resolution::Wanted,
         Reason::SourceMissing
         | Reason::SourceUnreadable
         | Reason::Undone
@@ -57,7 +57,7 @@ pub fn ends(reason: Reason) -> Option<Ends> {
         | Reason::PolicyInvalid
         | Reason::InvalidAnnotation
         | Reason::OtherInstallation
-        | Reason::ImmutableReplaced => Ends::Person,
+        | Reason::ImmutableReplaced => Resolution::Person,
         _ => return None,
     })
 }
@@ -65,12 +65,12 @@ pub fn ends(reason: Reason) -> Option<Ends> {
 /// Reasons for which a workload is not current and waits for somebody or something.
 #[must_use]
 pub fn is_hold(reason: Reason) -> bool {
-    ends(reason).is_some()
+    resolution(reason).is_some()
 }
 
 /// Reasons for which a workload is not current yet, and nothing is said against it.
 #[must_use]
-pub fn is_on_its_way(reason: Reason) -> bool {
+pub fn is_in_progress(reason: Reason) -> bool {
     matches!(
         reason,
         Reason::Settling
@@ -92,5 +92,5 @@ pub fn is_wait(reason: Reason) -> bool {
         reason,
         Reason::RolloutFailed | Reason::NotApplied | Reason::Forbidden | Reason::Rejected
     );
-    is_hold(reason) || is_on_its_way(reason) || failed || reason == Reason::PausePeriod
+    is_hold(reason) || is_in_progress(reason) || failed || reason == Reason::PausePeriod
 }

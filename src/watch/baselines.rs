@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 use windlass_core::types::name::{Namespace, Uid};
-use windlass_core::workload::kind::{DEPLOYMENT, History};
+use windlass_core::workload::kind::{DEPLOYMENT, RevisionHistory};
 
 use crate::k8s::error::ApiError;
-use crate::k8s::evidence;
+use crate::k8s::pod_history;
 use crate::reader::Reader;
 
 #[cfg(test)]
@@ -22,12 +22,12 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// `ControllerRevision`s have kept a copy. One LIST of these answers for all of them, and none is
 /// made when no workload lacks one.
 pub async fn recover(reader: &Reader, namespaces: &[Namespace]) {
-    let lacking: HashSet<History> = reader
+    let lacking: HashSet<RevisionHistory> = reader
         .index()
         .workloads()
-        .filter(|(_, entry)| entry.remembered.is_none() && entry.workload.evidence.revision.is_some())
+        .filter(|(_, entry)| entry.last_baseline.is_none() && entry.workload.rollout_status.revision.is_some())
         .map(|(reference, _)| list_of(reference.kind.row().history))
-        .filter(|history| *history != History::Nowhere)
+        .filter(|history| *history != RevisionHistory::Nowhere)
         .collect();
     let scopes: Vec<Option<&str>> = if namespaces.is_empty() {
         vec![None]
@@ -40,7 +40,7 @@ pub async fn recover(reader: &Reader, namespaces: &[Namespace]) {
         .flat_map(|history| scopes.iter().map(|scope| (*history, *scope)));
     for (history, scope) in lists {
         loop {
-            match evidence::all_observed(&reader.client, history, scope, reader.timeout).await {
+            match pod_history::all_observed(&reader.client, history, scope, reader.timeout).await {
                 Ok(mut found) => {
                     let mut index = reader.index();
                     for entry in index.workloads_mut() {
@@ -50,10 +50,10 @@ pub async fn recover(reader: &Reader, namespaces: &[Namespace]) {
                         {
                             continue;
                         }
-                        entry.searched = true;
+                        entry.revisions_searched = true;
                         let uid: &Uid = &entry.workload.uid;
-                        if entry.remembered.is_none() {
-                            entry.remembered = found.remove(uid).map(Into::into);
+                        if entry.last_baseline.is_none() {
+                            entry.last_baseline = found.remove(uid).map(Into::into);
                         }
                     }
                     break;
@@ -75,9 +75,9 @@ pub async fn recover(reader: &Reader, namespaces: &[Namespace]) {
 }
 
 /// Kinds that keep their revisions in `ReplicaSet`s differ in what these are numbered by only.
-fn list_of(history: History) -> History {
+fn list_of(history: RevisionHistory) -> RevisionHistory {
     match history {
-        History::ReplicaSets(_) => DEPLOYMENT.row().history,
-        History::ControllerRevisions | History::Nowhere => history,
+        RevisionHistory::ReplicaSets(_) => DEPLOYMENT.row().history,
+        RevisionHistory::ControllerRevisions | RevisionHistory::Nowhere => history,
     }
 }

@@ -9,10 +9,10 @@ use tokio::sync::{Notify, watch};
 use tracing::{info, warn};
 
 use crate::k8s::error::ApiError;
-use crate::k8s::lean::{WatchedName, resource};
-use crate::k8s::watch::{Seen, Trouble, follow};
-use crate::watch::health::Troubles;
-use crate::watch::ingest::{Feed, target};
+use crate::k8s::watch::{WatchError, WatchEvent, follow};
+use crate::k8s::wire::{WatchedMetadata, resource};
+use crate::watch::health::WatchHealth;
+use crate::watch::ingest::{Ingest, target};
 
 /// A definition is served a moment after it is written; so it is asked for a few times.
 const TRIES: u32 = 6;
@@ -25,10 +25,13 @@ const POLL: Duration = Duration::from_secs(30);
 const TRY_AGAIN: Duration = Duration::from_mins(5);
 
 /// What asking for a kind gives; `None`: it is not served.
-pub type Found<T> = Result<Option<T>, ApiError>;
+pub type Lookup<T> = Result<Option<T>, ApiError>;
 
 /// Finds out whether a kind is served. Waits for an API server that is away.
-pub async fn is_served<T, F: Future<Output = Found<T>>>(what: impl fmt::Display, find: impl Fn() -> F) -> Option<T> {
+pub async fn is_established<T, F: Future<Output = Lookup<T>>>(
+    what: impl fmt::Display,
+    find: impl Fn() -> F,
+) -> Option<T> {
     let mut pause = FIRST_PAUSE;
     loop {
         match find().await {
@@ -43,9 +46,9 @@ pub async fn is_served<T, F: Future<Output = Found<T>>>(what: impl fmt::Display,
 }
 
 /// Waits until a kind is served: asks when its definition has come, or now and then.
-pub async fn appears<T, F: Future<Output = Found<T>>>(
+pub async fn wait_established<T, F: Future<Output = Lookup<T>>>(
     find: impl Fn() -> F,
-    definitions: &mut watch::Receiver<Definitions>,
+    definitions: &mut watch::Receiver<CrdWatchState>,
 ) -> T {
     loop {
         let hidden = definitions.borrow().hidden;
@@ -66,13 +69,13 @@ pub async fn appears<T, F: Future<Output = Found<T>>>(
 
 /// Asks a few times: an API server that has just started may not know its definitions yet. `None`: it said each
 /// time that the kind is not served.
-pub async fn soon<T, F: Future<Output = Found<T>>>(find: impl Fn() -> F) -> Option<T> {
+pub async fn recheck<T, F: Future<Output = Lookup<T>>>(find: impl Fn() -> F) -> Option<T> {
     // Whoever asks was told just now that it is not.
     tokio::time::sleep(FIRST_PAUSE).await;
     try_for(TRIES, &find).await
 }
 
-async fn try_for<T, F: Future<Output = Found<T>>>(tries: u32, find: &impl Fn() -> F) -> Option<T> {
+async fn try_for<T, F: Future<Output = Lookup<T>>>(tries: u32, find: &impl Fn() -> F) -> Option<T> {
     let mut pause = FIRST_PAUSE;
     let mut left = tries;
     loop {
@@ -92,42 +95,42 @@ async fn try_for<T, F: Future<Output = Found<T>>>(tries: u32, find: &impl Fn() -
 
 /// What is known of the definitions of custom resources.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Definitions {
+pub struct CrdWatchState {
     /// They must not be watched.
     hidden: bool,
 }
 
 /// Watches them for ever, and tells when one of these groups changes.
-pub async fn watch(feed: &Feed, groups: &[String], changed: &watch::Sender<Definitions>) {
+pub async fn watch(ingest: &Ingest, groups: &[String], changed: &watch::Sender<CrdWatchState>) {
     let row = resource(
         "apiextensions.k8s.io",
         "v1",
         "CustomResourceDefinition",
         "customresourcedefinitions",
     );
-    let definitions = target(feed.reader.client.clone(), None, row);
-    let mut troubles = Troubles::new("customresourcedefinitions", None, feed.observer.clone());
+    let definitions = target(ingest.reader.client.clone(), None, row);
+    let mut health = WatchHealth::new("customresourcedefinitions", None, ingest.observer.clone());
     let mut hidden = false;
     loop {
         let forbidden = Notify::new();
-        let watching = follow::<WatchedName>(
+        let watching = follow::<WatchedMetadata>(
             definitions.clone(),
-            feed.watching("customresourcedefinitions"),
+            ingest.watching("customresourcedefinitions"),
             |seen| match seen {
-                Seen::Listed(object) | Seen::Changed(object) => {
-                    troubles.over();
+                WatchEvent::Listed(object) | WatchEvent::Applied(object) => {
+                    health.recovered();
                     // PLURAL.GROUP
                     let group = object.name().split_once('.').map_or("", |(_, group)| group);
                     if groups.iter().any(|wanted| wanted == group) {
-                        changed.send_replace(Definitions { hidden: false });
+                        changed.send_replace(CrdWatchState { hidden: false });
                     }
                 }
-                Seen::ListEnd if std::mem::take(&mut hidden) => {
-                    changed.send_replace(Definitions { hidden: false });
+                WatchEvent::ListEnd if std::mem::take(&mut hidden) => {
+                    changed.send_replace(CrdWatchState { hidden: false });
                 }
-                Seen::Trouble(Trouble::Forbidden(_)) => forbidden.notify_one(),
-                Seen::Trouble(trouble) => troubles.report(&trouble),
-                Seen::ListStart | Seen::ListEnd | Seen::Gone(_) => {}
+                WatchEvent::Error(WatchError::Forbidden(_)) => forbidden.notify_one(),
+                WatchEvent::Error(trouble) => health.report(&trouble),
+                WatchEvent::ListStart | WatchEvent::ListEnd | WatchEvent::Deleted(_) => {}
             },
         );
         tokio::select! {
@@ -137,7 +140,7 @@ pub async fn watch(feed: &Feed, groups: &[String], changed: &watch::Sender<Defin
         if !std::mem::replace(&mut hidden, true) {
             // Asked for now and then instead, which every account may do: no reason for alarm.
             info!("definitions of custom resources must not be watched; kinds are asked for every 30 s");
-            changed.send_replace(Definitions { hidden: true });
+            changed.send_replace(CrdWatchState { hidden: true });
         }
         tokio::time::sleep(TRY_AGAIN).await;
     }
@@ -150,9 +153,9 @@ mod tests {
     use super::*;
 
     /// What comes of asking soon, and which answers were not needed.
-    async fn answered(answers: &[Found<()>]) -> (Option<()>, usize) {
+    async fn answered(answers: &[Lookup<()>]) -> (Option<()>, usize) {
         let left = RefCell::new(answers.iter().cloned());
-        let found = soon(async || left.borrow_mut().next().expect("it is asked too often")).await;
+        let found = recheck(async || left.borrow_mut().next().expect("it is asked too often")).await;
         (found, left.into_inner().count())
     }
 

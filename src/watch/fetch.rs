@@ -10,11 +10,11 @@ use tracing::warn;
 use windlass_core::types::name::{SourceRef, WorkloadRef};
 
 use crate::backoff::backoff;
-use crate::index::{Feeds, How, Wanted};
+use crate::index::{FetchRequest, Observation, WatchedKind};
 use crate::k8s::error::ApiError;
-use crate::k8s::lean::WatchedWorkload;
 use crate::k8s::read;
-use crate::watch::ingest::{Feed, apply};
+use crate::k8s::wire::WatchedWorkload;
+use crate::watch::ingest::{Ingest, apply};
 
 /// Objects read at a time: an API server answers a GET within a millisecond or two, and thousands
 /// are due at the start.
@@ -25,9 +25,9 @@ const MIN_BACKOFF: Duration = Duration::from_millis(200);
 const MAX_BACKOFF: Duration = Duration::from_mins(1);
 
 /// Starts the readers; they end only when dropped.
-pub fn start(feed: Feed, tasks: &mut JoinSet<()>) {
+pub fn start(ingest: Ingest, tasks: &mut JoinSet<()>) {
     let reader = Arc::new(Reader {
-        feed,
+        ingest,
         failures: Mutex::default(),
     });
     for _ in 0..READERS {
@@ -38,47 +38,47 @@ pub fn start(feed: Feed, tasks: &mut JoinSet<()>) {
 
 /// What the readers share.
 struct Reader {
-    feed: Feed,
-    failures: Mutex<HashMap<Wanted, u32>>,
+    ingest: Ingest,
+    failures: Mutex<HashMap<FetchRequest, u32>>,
 }
 
 impl Reader {
     /// One of the readers; ends only when dropped.
     async fn run(&self) {
         loop {
-            let wanted = self.feed.reading.pop().await;
-            let outcome = match &wanted {
-                Wanted::Source(source) => self.source(source).await,
-                Wanted::Workload(workload) => self.workload(workload).await,
+            let request = self.ingest.fetch_queue.pop().await;
+            let outcome = match &request {
+                FetchRequest::Source(source) => self.source(source).await,
+                FetchRequest::Workload(workload) => self.workload(workload).await,
             };
-            let pause = self.count(&wanted, outcome.as_ref().err());
+            let pause = self.count(&request, outcome.as_ref().err());
             match outcome {
                 Ok(touched) => self.decide(touched),
                 // Its event is on the way.
                 Err(ApiError::NotFound) => {}
                 Err(error) => {
-                    self.feed.observer.failed(&error);
-                    if let Wanted::Source(source) = &wanted {
+                    self.ingest.observer.failed(&error);
+                    if let FetchRequest::Source(source) = &request {
                         warn!(source = %source, namespace = %source.namespace, %error, retry_in = ?pause, "cannot be read");
                         let why = error.to_string();
-                        let waiting = self.feed.reader.index().note_unreadable(source, &why);
+                        let waiting = self.ingest.reader.index().note_unreadable(source, &why);
                         self.decide(waiting);
                     }
-                    self.feed.reading.push_after(wanted.clone(), pause);
+                    self.ingest.fetch_queue.push_after(request.clone(), pause);
                 }
             }
-            self.feed.reading.done(&wanted);
+            self.ingest.fetch_queue.done(&request);
         }
     }
 
     fn decide(&self, workloads: Vec<WorkloadRef>) {
         for workload in workloads {
-            self.feed.queue.push(workload);
+            self.ingest.queue.push(workload);
         }
     }
 
     async fn source(&self, source: &SourceRef) -> Result<Vec<WorkloadRef>, ApiError> {
-        let reader = &self.feed.reader;
+        let reader = &self.ingest.reader;
         let known_before = {
             let index = reader.index();
             // It may have been read since it was asked for.
@@ -90,33 +90,33 @@ impl Reader {
         let read = read::source(&reader.client, source, reader.timeout).await?;
         let touched = reader.index().apply_read(read, reader.clock.now());
         if known_before && !touched.is_empty() {
-            self.feed.observer.changed(source.kind);
+            self.ingest.observer.changed(source.kind);
         }
         Ok(touched)
     }
 
     async fn workload(&self, workload: &WorkloadRef) -> Result<Vec<WorkloadRef>, ApiError> {
-        let reader = &self.feed.reader;
+        let reader = &self.ingest.reader;
         let read: WatchedWorkload = read::workload(&reader.client, workload, reader.timeout).await?;
         let mut index = reader.index();
-        let feeds = Feeds::Workloads(workload.kind);
+        let feeds = WatchedKind::Workloads(workload.kind);
         // Without a watch of its kind nothing would ever be known of it again.
         let Some(watch) = index.watch_of(feeds, &workload.namespace) else {
             return Ok(Vec::new());
         };
         let now = reader.clock.now();
-        let touched = apply(&mut index, watch, workload.kind, &read, How::Listed, now);
+        let touched = apply(&mut index, watch, workload.kind, &read, Observation::Listed, now);
         Ok(touched.into_iter().collect())
     }
 
-    /// How long to wait before the next try.
-    fn count(&self, wanted: &Wanted, error: Option<&ApiError>) -> Duration {
+    /// Observation long to wait before the next try.
+    fn count(&self, request: &FetchRequest, error: Option<&ApiError>) -> Duration {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(error, None | Some(ApiError::NotFound)) {
-            failures.remove(wanted);
+            failures.remove(request);
             return Duration::ZERO;
         }
-        let count = failures.entry(wanted.clone()).or_default();
+        let count = failures.entry(request.clone()).or_default();
         let pause = backoff(*count, MIN_BACKOFF, MAX_BACKOFF);
         *count = count.saturating_add(1);
         pause

@@ -7,21 +7,21 @@ use std::time::Duration;
 use tracing::{debug, info, warn};
 use windlass_core::types::name::Namespace;
 
-use crate::k8s::watch::Trouble;
+use crate::k8s::watch::WatchError;
 use crate::watch::observer::WatchObserver;
 
 /// How often an ongoing trouble of a watch is logged again.
 const REMIND: Duration = Duration::from_mins(1);
 
 /// Says what is wrong with a watch, once, and again when it lasts; and that it is over.
-pub(crate) struct Troubles {
+pub(crate) struct WatchHealth {
     plural: &'static str,
     scope: Option<Namespace>,
     observer: Arc<dyn WatchObserver>,
-    ongoing: Option<(Trouble, tokio::time::Instant)>,
+    ongoing: Option<(WatchError, tokio::time::Instant)>,
 }
 
-impl Troubles {
+impl WatchHealth {
     pub(crate) fn new(plural: &'static str, scope: Option<Namespace>, observer: Arc<dyn WatchObserver>) -> Self {
         Self {
             plural,
@@ -31,7 +31,7 @@ impl Troubles {
         }
     }
 
-    pub(crate) fn report(&mut self, trouble: &Trouble) {
+    pub(crate) fn report(&mut self, trouble: &WatchError) {
         self.observer.troubled(self.plural, trouble);
         let known = self
             .ongoing
@@ -43,26 +43,26 @@ impl Troubles {
         self.ongoing = Some((trouble.clone(), tokio::time::Instant::now()));
         let (resource, scope) = (self.plural, self.scope.as_ref().map_or("all", Namespace::as_str));
         match trouble {
-            Trouble::Forbidden(message) => {
+            WatchError::Forbidden(message) => {
                 warn!(resource, namespace = scope, error = %message, "a right is missing: list and watch are needed");
             }
-            Trouble::Interrupted(message) => {
+            WatchError::Interrupted(message) => {
                 warn!(resource, namespace = scope, error = %message, "watch interrupted, trying again");
             }
-            Trouble::NotServed => info!(resource, "the server knows this kind no more"),
-            Trouble::Undecodable => {
+            WatchError::NotServed => info!(resource, "the server knows this kind no more"),
+            WatchError::Undecodable => {
                 warn!(
                     resource,
                     namespace = scope,
                     "an event could not be decoded, listing again"
                 );
             }
-            Trouble::Expired => info!(
+            WatchError::Expired => info!(
                 resource,
                 namespace = scope,
                 "the server forgot our place, listing again"
             ),
-            Trouble::NoStreamingLists => {
+            WatchError::NoStreamingLists => {
                 info!(
                     resource,
                     namespace = scope,
@@ -72,10 +72,10 @@ impl Troubles {
         }
     }
 
-    pub(crate) fn over(&mut self) {
+    pub(crate) fn recovered(&mut self) {
         if let Some((trouble, _)) = self.ongoing.take() {
             debug!(resource = self.plural, "the watch is well again");
-            if matches!(trouble, Trouble::Forbidden(_) | Trouble::Interrupted(_)) {
+            if matches!(trouble, WatchError::Forbidden(_) | WatchError::Interrupted(_)) {
                 info!(resource = self.plural, "watching again");
             }
         }

@@ -9,15 +9,15 @@ use windlass_core::types::name::{Namespace, SourceKind, WorkloadRef};
 use windlass_core::types::time::Second;
 use windlass_core::workload::kind::KindId;
 
-use crate::index::{Feeds, How, Index, Wanted, WatchId};
-use crate::k8s::lean::{
-    Role, Watched, WatchedConfigMap, WatchedSecret, WatchedWorkload, source_resource, workload_resource,
+use crate::index::{FetchRequest, Index, Observation, WatchId, WatchedKind};
+use crate::k8s::watch::{Availability, WatchEvent, WatchOptions, WatchTarget, follow};
+use crate::k8s::watch_activity::WatchActivity;
+use crate::k8s::wire::{
+    IntoSource, Role, WatchedConfigMap, WatchedSecret, WatchedWorkload, source_resource, workload_resource,
 };
-use crate::k8s::pulse::Pulses;
-use crate::k8s::watch::{Seen, Served, Target, Watching, follow};
 use crate::queue::Queue;
 use crate::reader::Reader;
-use crate::watch::health::Troubles;
+use crate::watch::health::WatchHealth;
 use crate::watch::observer::WatchObserver;
 
 /// Releases of Helm are Secrets, large and many, and no pod uses one.
@@ -25,19 +25,19 @@ const NO_HELM_RELEASES: &str = "type!=helm.sh/release.v1";
 
 /// What every watch needs.
 #[derive(Clone)]
-pub struct Feed {
+pub struct Ingest {
     /// The index is in it.
     pub reader: Arc<Reader>,
     /// What has to be decided.
     pub queue: Arc<Queue<WorkloadRef>>,
     /// What has to be read.
-    pub reading: Arc<Queue<Wanted>>,
+    pub fetch_queue: Arc<Queue<FetchRequest>>,
     /// Told of troubles.
     pub observer: Arc<dyn WatchObserver>,
     /// Told when a list of workloads is complete, and after each event when all are, for those who wait.
     pub progress: Arc<Notify>,
     /// Which watches are to be open, and what comes of them.
-    pub pulses: Pulses,
+    pub watch_activity: WatchActivity,
     /// Namespaces that the server leaves out, as a field selector.
     pub excluded: Option<String>,
     /// A label selector for sources.
@@ -45,60 +45,65 @@ pub struct Feed {
 }
 
 /// A watch that was announced to the index, so that nothing is decided before its first list.
-pub struct Announced {
+pub struct AnnouncedWatch {
     watch: WatchId,
-    feeds: Feeds,
+    kind: WatchedKind,
     scope: Option<Namespace>,
     /// Makes it list again.
     pub relist: Arc<Notify>,
 }
 
-impl Feed {
+impl Ingest {
     /// A watch of everything of this resource.
-    pub fn watching(&self, plural: &'static str) -> Watching {
-        Watching {
-            pulse: Some((self.pulses.clone(), plural)),
-            ..Watching::default()
+    pub fn watching(&self, plural: &'static str) -> WatchOptions {
+        WatchOptions {
+            activity: Some((self.watch_activity.clone(), plural)),
+            ..WatchOptions::default()
         }
     }
 
     /// Announces a watch. `last_watched`: up to when a Windlass watched before.
-    pub fn announce(&self, feeds: Feeds, scope: Option<Namespace>, last_watched: Option<Second>) -> Announced {
+    pub fn announce(
+        &self,
+        feeds: WatchedKind,
+        scope: Option<Namespace>,
+        last_watched: Option<Second>,
+    ) -> AnnouncedWatch {
         let watch = self.reader.index().add_watch(feeds, scope.clone(), last_watched);
-        Announced {
+        AnnouncedWatch {
             watch,
-            feeds,
+            kind: feeds,
             scope,
             relist: Arc::default(),
         }
     }
 
     /// Runs an announced watch. Ends when its kind is not served, and then it has brought nothing.
-    pub async fn run(self, announced: Announced) {
-        let Announced {
+    pub async fn run(self, announced: AnnouncedWatch) {
+        let AnnouncedWatch {
             watch,
-            feeds,
+            kind: feeds,
             scope,
             relist,
         } = announced;
-        let watching = |plural| Watching {
+        let watching = |plural| WatchOptions {
             fields: self.excluded.clone(),
             relist: Some(relist),
             ..self.watching(plural)
         };
         match feeds {
-            Feeds::Sources(SourceKind::ConfigMap) => {
-                let watching = Watching {
+            WatchedKind::Sources(SourceKind::ConfigMap) => {
+                let watching = WatchOptions {
                     labels: self.source_labels.clone(),
                     ..watching("configmaps")
                 };
                 self.sources::<WatchedConfigMap>(watch, SourceKind::ConfigMap, scope, watching)
                     .await;
             }
-            Feeds::Sources(SourceKind::Secret) => {
+            WatchedKind::Sources(SourceKind::Secret) => {
                 let watching = watching("secrets");
                 let fields = watching.fields.iter().map(String::as_str).chain([NO_HELM_RELEASES]);
-                let watching = Watching {
+                let watching = WatchOptions {
                     fields: Some(fields.collect::<Vec<_>>().join(",")),
                     labels: self.source_labels.clone(),
                     ..watching
@@ -106,28 +111,28 @@ impl Feed {
                 self.sources::<WatchedSecret>(watch, SourceKind::Secret, scope, watching)
                     .await;
             }
-            Feeds::Workloads(kind) => {
+            WatchedKind::Workloads(kind) => {
                 let served = if kind.is_custom() {
-                    Served::ByDefinition
+                    Availability::ByDefinition
                 } else {
-                    Served::Always
+                    Availability::Always
                 };
-                let watching = Watching {
-                    served,
+                let watching = WatchOptions {
+                    availability: served,
                     ..watching(kind.row().plural)
                 };
                 self.workloads(watch, kind, scope, watching).await;
             }
             // Followed by whoever announces them.
-            Feeds::Policies { .. } | Feeds::Namespaces => {}
+            WatchedKind::Policies { .. } | WatchedKind::Namespaces => {}
         }
         self.reader.index().end_watch(watch);
         self.progress.notify_one();
     }
 
-    async fn sources<K>(&self, watch: WatchId, kind: SourceKind, scope: Option<Namespace>, watching: Watching)
+    async fn sources<K>(&self, watch: WatchId, kind: SourceKind, scope: Option<Namespace>, watching: WatchOptions)
     where
-        K: Watched
+        K: IntoSource
             + kube::Resource<DynamicType = kube::api::ApiResource, Scope = kube::core::DynamicResourceScope>
             + Clone
             + serde::de::DeserializeOwned
@@ -140,26 +145,26 @@ impl Feed {
             SourceKind::ConfigMap => "configmaps",
             SourceKind::Secret => "secrets",
         };
-        let mut troubles = Troubles::new(plural, scope, self.observer.clone());
+        let mut health = WatchHealth::new(plural, scope, self.observer.clone());
         follow::<K>(target, watching, |seen| {
             let now = self.reader.clock.now();
             let mut index = self.reader.index();
             let touched = match seen {
-                Seen::ListStart => {
+                WatchEvent::ListStart => {
                     index.list_start(watch);
                     Vec::new()
                 }
-                Seen::Listed(object) => index.apply_source(watch, object.into_source(), How::Listed, now),
-                Seen::Changed(object) => {
-                    troubles.over();
-                    let touched = index.apply_source(watch, object.into_source(), How::Watched, now);
+                WatchEvent::Listed(object) => index.apply_source(watch, object.into_source(), Observation::Listed, now),
+                WatchEvent::Applied(object) => {
+                    health.recovered();
+                    let touched = index.apply_source(watch, object.into_source(), Observation::Watched, now);
                     if !touched.is_empty() {
                         self.observer.changed(kind);
                     }
                     touched
                 }
-                Seen::Gone(object) => {
-                    troubles.over();
+                WatchEvent::Deleted(object) => {
+                    health.recovered();
                     let source = object.into_source();
                     let touched = index.remove_source(watch, &source.reference, Some(source.version), now);
                     if !touched.is_empty() {
@@ -167,56 +172,56 @@ impl Feed {
                     }
                     touched
                 }
-                Seen::ListEnd => {
-                    troubles.over();
+                WatchEvent::ListEnd => {
+                    health.recovered();
                     index.list_end(watch, now)
                 }
-                Seen::Trouble(trouble) => {
-                    troubles.report(&trouble);
+                WatchEvent::Error(trouble) => {
+                    health.report(&trouble);
                     Vec::new()
                 }
             };
-            self.go_on(&mut index, touched);
+            self.enqueue(&mut index, touched);
         })
         .await;
     }
 
-    async fn workloads(&self, watch: WatchId, kind: KindId, scope: Option<Namespace>, watching: Watching) {
+    async fn workloads(&self, watch: WatchId, kind: KindId, scope: Option<Namespace>, watching: WatchOptions) {
         let target = target(self.reader.client.clone(), scope.as_ref(), workload_resource(kind));
-        let mut troubles = Troubles::new(kind.row().plural, scope, self.observer.clone());
+        let mut health = WatchHealth::new(kind.row().plural, scope, self.observer.clone());
         follow::<WatchedWorkload>(target, watching, |seen| {
             let now = self.reader.clock.now();
             let mut index = self.reader.index();
             let mut touched = Vec::new();
             match seen {
-                Seen::ListStart => index.list_start(watch),
-                Seen::Listed(object) => {
-                    touched.extend(apply(&mut index, watch, kind, &object, How::Listed, now));
+                WatchEvent::ListStart => index.list_start(watch),
+                WatchEvent::Listed(object) => {
+                    touched.extend(apply(&mut index, watch, kind, &object, Observation::Listed, now));
                 }
-                Seen::Changed(object) => {
-                    troubles.over();
-                    touched.extend(apply(&mut index, watch, kind, &object, How::Watched, now));
+                WatchEvent::Applied(object) => {
+                    health.recovered();
+                    touched.extend(apply(&mut index, watch, kind, &object, Observation::Watched, now));
                 }
-                Seen::Gone(object) => {
-                    troubles.over();
+                WatchEvent::Deleted(object) => {
+                    health.recovered();
                     index.forget(&object.reference(kind));
                 }
-                Seen::ListEnd => {
-                    troubles.over();
+                WatchEvent::ListEnd => {
+                    health.recovered();
                     touched = index.list_end(watch, now);
                     self.progress.notify_one();
                 }
-                Seen::Trouble(trouble) => troubles.report(&trouble),
+                WatchEvent::Error(trouble) => health.report(&trouble),
             }
-            self.go_on(&mut index, touched);
+            self.enqueue(&mut index, touched);
         })
         .await;
     }
 
     /// Before the first lists are complete nothing is decided, and then everything is.
-    fn go_on(&self, index: &mut Index, touched: Vec<WorkloadRef>) {
-        for wanted in index.take_wanted() {
-            self.reading.push(wanted);
+    fn enqueue(&self, index: &mut Index, touched: Vec<WorkloadRef>) {
+        for wanted in index.take_fetch_requests() {
+            self.fetch_queue.push(wanted);
         }
         let called = index.take_called();
         if index.started() {
@@ -234,10 +239,10 @@ pub fn apply(
     watch: WatchId,
     kind: KindId,
     object: &WatchedWorkload,
-    how: How,
+    how: Observation,
     now: jiff::Timestamp,
 ) -> Option<WorkloadRef> {
-    match object.role(kind, index.rules().reading) {
+    match object.role(kind, index.settings().annotation_options) {
         Role::Workload(workload) => {
             let reference = workload.reference.clone();
             // It may have run another's template before.
@@ -248,8 +253,8 @@ pub fn apply(
     }
 }
 
-pub(crate) fn target(client: Client, scope: Option<&Namespace>, resource: ApiResource) -> Target {
-    Target {
+pub(crate) fn target(client: Client, scope: Option<&Namespace>, resource: ApiResource) -> WatchTarget {
+    WatchTarget {
         client,
         resource,
         namespace: scope.map(|namespace| namespace.as_str().to_owned()),

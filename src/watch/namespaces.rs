@@ -9,36 +9,36 @@ use tokio::sync::Notify;
 use tracing::info;
 use windlass_core::types::name::Namespace;
 
-use crate::index::Stage;
-use crate::k8s::lean::{WatchedName, resource};
-use crate::k8s::watch::{Seen, Watching, follow};
-use crate::watch::health::Troubles;
-use crate::watch::ingest::{Feed, target};
+use crate::index::SelectionStage;
+use crate::k8s::watch::{WatchEvent, WatchOptions, follow};
+use crate::k8s::wire::{WatchedMetadata, resource};
+use crate::watch::health::WatchHealth;
+use crate::watch::ingest::{Ingest, target};
 
 /// Namespaces that come within this time are taken up together: each time costs new lists.
 const GATHER: Duration = Duration::from_millis(200);
 
 /// The watch of namespaces.
-pub struct Places {
+pub struct NamespaceWatch {
     /// Feeds the index.
-    pub feed: Feed,
+    pub ingest: Ingest,
     /// Which namespaces, as a label selector.
     pub selector: String,
     /// Never these.
     pub excluded: HashSet<Namespace>,
     /// New ones that are not taken up yet.
-    pub gained: Arc<Gained>,
+    pub pending: Arc<PendingNamespaces>,
 }
 
 /// Namespaces that wait to be taken up.
 #[derive(Default)]
-pub struct Gained {
+pub struct PendingNamespaces {
     names: Mutex<Vec<Namespace>>,
     changed: Notify,
     listed: Notify,
 }
 
-impl Gained {
+impl PendingNamespaces {
     fn push(&self, namespace: Namespace) {
         self.names
             .lock()
@@ -57,103 +57,108 @@ impl Gained {
     }
 }
 
-impl Places {
+impl NamespaceWatch {
     /// Watches for ever.
     pub async fn watch(self) {
         let row = resource("", "v1", "Namespace", "namespaces");
-        let namespaces = target(self.feed.reader.client.clone(), None, row);
-        let watching = Watching {
+        let namespaces = target(self.ingest.reader.client.clone(), None, row);
+        let watching = WatchOptions {
             labels: Some(self.selector.clone()),
-            ..self.feed.watching("namespaces")
+            ..self.ingest.watching("namespaces")
         };
-        let mut troubles = Troubles::new("namespaces", None, self.feed.observer.clone());
+        let mut health = WatchHealth::new("namespaces", None, self.ingest.observer.clone());
         let mut first = true;
         let mut listed: HashSet<Namespace> = HashSet::new();
-        let wanted = |object: &WatchedName| {
+        let wanted = |object: &WatchedMetadata| {
             let name = Namespace::from(object.name());
             (!self.excluded.contains(&name)).then_some(name)
         };
-        follow::<WatchedName>(namespaces, watching, |seen| match seen {
-            Seen::ListStart => listed.clear(),
-            Seen::Listed(object) => listed.extend(wanted(&object)),
-            Seen::ListEnd => {
-                troubles.over();
-                let known = self.feed.reader.index().taken_up();
+        follow::<WatchedMetadata>(namespaces, watching, |seen| match seen {
+            WatchEvent::ListStart => listed.clear(),
+            WatchEvent::Listed(object) => listed.extend(wanted(&object)),
+            WatchEvent::ListEnd => {
+                health.recovered();
+                let known = self.ingest.reader.index().selected_namespaces();
                 for lost in known.iter().filter(|known| !listed.contains(*known)) {
-                    self.let_go(lost);
+                    self.deselect(lost);
                 }
                 for name in listed.drain() {
                     if first {
                         // Nothing has been watched yet, so nothing has to be listed again.
-                        let mut index = self.feed.reader.index();
-                        index.take_up(&name, Stage::Sources);
-                        index.take_up(&name, Stage::Workloads);
+                        let mut index = self.ingest.reader.index();
+                        index.select_namespace(&name, SelectionStage::Sources);
+                        index.select_namespace(&name, SelectionStage::Workloads);
                     } else {
-                        self.gain(name);
+                        self.select(name);
                     }
                 }
                 if first {
                     first = false;
-                    self.gained.listed.notify_one();
+                    self.pending.listed.notify_one();
                 }
             }
-            Seen::Changed(object) => {
-                troubles.over();
+            WatchEvent::Applied(object) => {
+                health.recovered();
                 if let Some(name) = wanted(&object) {
-                    self.gain(name);
+                    self.select(name);
                 }
             }
-            Seen::Gone(object) => {
-                troubles.over();
-                self.let_go(&Namespace::from(object.name()));
+            WatchEvent::Deleted(object) => {
+                health.recovered();
+                self.deselect(&Namespace::from(object.name()));
             }
-            Seen::Trouble(trouble) => troubles.report(&trouble),
+            WatchEvent::Error(trouble) => health.report(&trouble),
         })
         .await;
     }
 
-    fn gain(&self, namespace: Namespace) {
-        if self.feed.reader.index().take_up(&namespace, Stage::Sources) {
+    fn select(&self, namespace: Namespace) {
+        if self
+            .ingest
+            .reader
+            .index()
+            .select_namespace(&namespace, SelectionStage::Sources)
+        {
             info!(%namespace, "taken up: it has the labels of --namespace-selector");
-            self.gained.push(namespace);
+            self.pending.push(namespace);
         }
     }
 
-    fn let_go(&self, namespace: &Namespace) {
-        let mut index = self.feed.reader.index();
-        if index.taken_up().contains(namespace) {
+    fn deselect(&self, namespace: &Namespace) {
+        let mut index = self.ingest.reader.index();
+        if index.selected_namespaces().contains(namespace) {
             info!(%namespace, "let go: it has not the labels of --namespace-selector any more");
-            index.let_go(namespace);
+            index.deselect_namespace(namespace);
         }
     }
 }
 
 /// Lists anew for the namespaces that were gained: sources first, and workloads when all of them
 /// are known.
-pub async fn take_up(
-    feed: Feed,
-    gained: Arc<Gained>,
+pub async fn relist_selected(
+    ingest: Ingest,
+    pending: Arc<PendingNamespaces>,
     sources: Vec<Arc<Notify>>,
     workloads: crate::watch::workloads::Relists,
 ) {
     loop {
-        gained.changed.notified().await;
+        pending.changed.notified().await;
         tokio::time::sleep(GATHER).await;
-        let names = gained.take();
-        let begun = feed.reader.index().source_lists_begun();
+        let names = pending.take();
+        let begun = ingest.reader.index().source_lists_begun();
         for relist in &sources {
             relist.notify_one();
         }
         loop {
-            let progress = feed.progress.notified();
-            if feed.reader.index().have_listed_since(&begun) {
+            let progress = ingest.progress.notified();
+            if ingest.reader.index().have_listed_since(&begun) {
                 break;
             }
             progress.await;
         }
-        let known = feed.reader.index().taken_up();
+        let known = ingest.reader.index().selected_namespaces();
         for name in names.iter().filter(|name| known.contains(name)) {
-            feed.reader.index().take_up(name, Stage::Workloads);
+            ingest.reader.index().select_namespace(name, SelectionStage::Workloads);
         }
         workloads.all();
     }

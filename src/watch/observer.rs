@@ -3,7 +3,7 @@
 use windlass_core::types::name::SourceKind;
 
 use crate::k8s::error::ApiError;
-use crate::k8s::watch::Trouble;
+use crate::k8s::watch::WatchError;
 
 /// Counts what the watches meet.
 pub trait WatchObserver: Send + Sync {
@@ -11,7 +11,7 @@ pub trait WatchObserver: Send + Sync {
     fn changed(&self, kind: SourceKind);
 
     /// Something is wrong with a watch of this resource.
-    fn troubled(&self, resource: &'static str, trouble: &Trouble);
+    fn troubled(&self, resource: &'static str, trouble: &WatchError);
 
     /// A request failed.
     fn failed(&self, error: &ApiError);
@@ -25,7 +25,7 @@ pub struct Uncounted;
 impl WatchObserver for Uncounted {
     fn changed(&self, _: SourceKind) {}
 
-    fn troubled(&self, _: &'static str, _: &Trouble) {}
+    fn troubled(&self, _: &'static str, _: &WatchError) {}
 
     fn failed(&self, _: &ApiError) {}
 }

@@ -17,15 +17,15 @@ use windlass_core::policy::PolicyRef;
 use windlass_core::types::name::Namespace;
 
 use crate::api::{ClusterRolloutPolicy, RolloutPolicy};
-use crate::index::{Feeds, Index, Touched, WatchId};
+use crate::index::{Index, PolicyEffect, WatchId, WatchedKind};
 use crate::k8s::discovery;
 use crate::k8s::error::ApiError;
-use crate::k8s::lean::{WatchedName, WatchedPolicy, resource};
-use crate::k8s::watch::{Seen, Served, Trouble, Watching, follow};
+use crate::k8s::watch::{Availability, WatchError, WatchEvent, WatchOptions, follow};
+use crate::k8s::wire::{WatchedMetadata, WatchedPolicy, resource};
 use crate::scope::ClusterPolicies;
-use crate::watch::crds::{self, Definitions};
-use crate::watch::health::Troubles;
-use crate::watch::ingest::{Feed, target};
+use crate::watch::crds::{self, CrdWatchState};
+use crate::watch::health::WatchHealth;
+use crate::watch::ingest::{Ingest, target};
 use crate::watch::workloads::Relists;
 
 #[cfg(test)]
@@ -76,9 +76,9 @@ pub const PLURALS: [&str; 2] = ["rolloutpolicies", "clusterrolloutpolicies"];
 
 /// What the watches of policies need.
 #[derive(Clone)]
-pub struct Policies {
+pub struct PolicyWatches {
     /// Feeds the index.
-    pub feed: Feed,
+    pub ingest: Ingest,
     /// One watch of namespaced policies for each of these.
     pub scopes: Vec<Option<Namespace>>,
     /// Whether those of the cluster hold.
@@ -90,30 +90,30 @@ pub struct Policies {
 
 /// A watch that has been announced.
 #[derive(Clone)]
-struct Announced {
+struct AnnouncedWatch {
     watch: WatchId,
-    what: What,
+    what: WatchedObjects,
     scope: Option<Namespace>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum What {
+enum WatchedObjects {
     Policies(Kind),
     Namespaces,
 }
 
 /// A kind of policies that is served and its watches, or that is not served.
-pub struct Prepared {
+pub struct PreparedKind {
     kind: Kind,
-    watches: Option<Vec<Announced>>,
+    watches: Option<Vec<AnnouncedWatch>>,
 }
 
-impl Policies {
+impl PolicyWatches {
     /// None is watched yet.
     #[must_use]
-    pub fn new(feed: Feed, scopes: Vec<Option<Namespace>>, of_cluster: ClusterPolicies, relists: Relists) -> Self {
+    pub fn new(ingest: Ingest, scopes: Vec<Option<Namespace>>, of_cluster: ClusterPolicies, relists: Relists) -> Self {
         Self {
-            feed,
+            ingest,
             scopes,
             of_cluster,
             relists,
@@ -123,13 +123,13 @@ impl Policies {
 
     /// Looks which kinds are served, and announces their watches: nothing is decided before each has
     /// listed.
-    pub async fn prepare(&self) -> Vec<Prepared> {
+    pub async fn prepare(&self) -> Vec<PreparedKind> {
         let mut prepared = Vec::new();
         let kinds = KINDS.into_iter();
         let count = |kind: &Kind| *kind != Kind::OfCluster || self.of_cluster != ClusterPolicies::Ignored;
         for kind in kinds.filter(count) {
-            let found = crds::is_served(kind.plural(), || self.find(kind)).await;
-            prepared.push(Prepared {
+            let found = crds::is_established(kind.plural(), || self.find(kind)).await;
+            prepared.push(PreparedKind {
                 kind,
                 watches: found.map(|()| self.announce(kind)),
             });
@@ -140,8 +140,8 @@ impl Policies {
     /// Waits until all of them have been listed once: only then is known which workloads are to be kept.
     pub async fn listed(&self) {
         loop {
-            let progress = self.feed.progress.notified();
-            if self.feed.reader.index().has_policies() {
+            let progress = self.ingest.progress.notified();
+            if self.ingest.reader.index().has_policies() {
                 return;
             }
             progress.await;
@@ -160,43 +160,43 @@ impl Policies {
     }
 
     async fn find(&self, kind: Kind) -> Result<Option<()>, ApiError> {
-        let reader = &self.feed.reader;
+        let reader = &self.ingest.reader;
         let row = kind.row();
         let plural = discovery::plural(&reader.client, &row.group, &row.version, &row.kind, reader.timeout).await?;
         Ok(plural.map(|_| ()))
     }
 
-    fn announce(&self, kind: Kind) -> Vec<Announced> {
-        let mut index = self.feed.reader.index();
+    fn announce(&self, kind: Kind) -> Vec<AnnouncedWatch> {
+        let mut index = self.ingest.reader.index();
         if index.serve_policies() && index.started() {
             // No labels were kept so far.
             self.relist.notify_one();
         }
-        let mut announce = |what: What, scope: Option<Namespace>| {
+        let mut announce = |what: WatchedObjects, scope: Option<Namespace>| {
             let feeds = match what {
-                What::Policies(kind) => Feeds::Policies {
+                WatchedObjects::Policies(kind) => WatchedKind::Policies {
                     of_cluster: kind == Kind::OfCluster,
                 },
-                What::Namespaces => Feeds::Namespaces,
+                WatchedObjects::Namespaces => WatchedKind::Namespaces,
             };
-            Announced {
+            AnnouncedWatch {
                 watch: index.add_watch(feeds, scope.clone(), None),
                 what,
                 scope,
             }
         };
-        let policies = What::Policies(kind);
+        let policies = WatchedObjects::Policies(kind);
         match kind {
             Kind::OfNamespaces => {
                 let scopes = self.scopes.iter().cloned();
                 scopes.map(|scope| announce(policies, scope)).collect()
             }
-            Kind::OfCluster => vec![announce(policies, None), announce(What::Namespaces, None)],
+            Kind::OfCluster => vec![announce(policies, None), announce(WatchedObjects::Namespaces, None)],
         }
     }
 
     /// Runs the watches as the kinds come and go. Ends only when dropped.
-    pub async fn run(self, prepared: Vec<Prepared>, definitions: watch::Receiver<Definitions>) {
+    pub async fn run(self, prepared: Vec<PreparedKind>, definitions: watch::Receiver<CrdWatchState>) {
         let mut tasks = JoinSet::new();
         let all = Arc::new(self);
         for prepared in prepared {
@@ -205,8 +205,8 @@ impl Policies {
         while tasks.join_next().await.is_some() {}
     }
 
-    async fn serve(self: Arc<Self>, prepared: Prepared, mut definitions: watch::Receiver<Definitions>) {
-        let Prepared { kind, mut watches } = prepared;
+    async fn serve(self: Arc<Self>, prepared: PreparedKind, mut definitions: watch::Receiver<CrdWatchState>) {
+        let PreparedKind { kind, mut watches } = prepared;
         loop {
             if let Some(announced) = watches.take() {
                 let mut running = JoinSet::new();
@@ -218,35 +218,35 @@ impl Policies {
                     running.shutdown().await;
                 }
                 for announced in &announced {
-                    self.let_go(announced);
+                    self.drop_policies(announced);
                 }
                 info!(kind = kind.plural(), "let go: it is not served any more");
             }
-            crds::appears(|| self.find(kind), &mut definitions).await;
+            crds::wait_established(|| self.find(kind), &mut definitions).await;
             info!(kind = kind.plural(), "picked up: it is served now");
             watches = Some(self.announce(kind));
         }
     }
 
     /// Ends when its kind is not served any more.
-    async fn watch(self: Arc<Self>, announced: Announced) {
-        let Announced { watch, what, scope } = announced;
+    async fn watch(self: Arc<Self>, announced: AnnouncedWatch) {
+        let AnnouncedWatch { watch, what, scope } = announced;
         match what {
-            What::Policies(kind) => self.policies(watch, kind, scope).await,
-            What::Namespaces => self.namespaces(watch).await,
+            WatchedObjects::Policies(kind) => self.policies(watch, kind, scope).await,
+            WatchedObjects::Namespaces => self.namespaces(watch).await,
         }
     }
 
     /// What is not served does not exist.
-    fn let_go(&self, announced: &Announced) {
-        let Announced { watch, what, scope } = announced;
-        let mut index = self.feed.reader.index();
-        if let What::Policies(kind) = *what {
+    fn drop_policies(&self, announced: &AnnouncedWatch) {
+        let AnnouncedWatch { watch, what, scope } = announced;
+        let mut index = self.ingest.reader.index();
+        if let WatchedObjects::Policies(kind) = *what {
             self.keep_only(&HashSet::new(), &mut index, kind, scope.as_ref());
         }
         index.end_watch(*watch);
         drop(index);
-        self.feed.progress.notify_one();
+        self.ingest.progress.notify_one();
     }
 
     /// Whatever else of that kind and scope is known is gone.
@@ -256,7 +256,7 @@ impl Policies {
         let gone: Vec<PolicyRef> = gone.cloned().collect();
         for gone in gone {
             let touched = index.remove_policy(&gone);
-            self.go_on(index, touched);
+            self.enqueue(index, touched);
         }
     }
 
@@ -268,50 +268,50 @@ impl Policies {
 
     /// Ends when the kind is not served any more.
     async fn policies(&self, watch: WatchId, kind: Kind, scope: Option<Namespace>) {
-        let target = target(self.feed.reader.client.clone(), scope.as_ref(), kind.row());
-        let mut troubles = Troubles::new(kind.plural(), scope.clone(), self.feed.observer.clone());
+        let target = target(self.ingest.reader.client.clone(), scope.as_ref(), kind.row());
+        let mut health = WatchHealth::new(kind.plural(), scope.clone(), self.ingest.observer.clone());
         let mut listed: HashSet<PolicyRef> = HashSet::new();
-        let watching = Watching {
-            fields: self.feed.excluded.clone().filter(|_| kind == Kind::OfNamespaces),
-            served: Served::ByDefinition,
-            ..self.feed.watching(kind.plural())
+        let watching = WatchOptions {
+            fields: self.ingest.excluded.clone().filter(|_| kind == Kind::OfNamespaces),
+            availability: Availability::ByDefinition,
+            ..self.ingest.watching(kind.plural())
         };
-        let mut right = Right::new(kind.plural(), self.may_do_without(scope.as_ref()));
+        let mut right = OptionalPermission::new(kind.plural(), self.may_do_without(scope.as_ref()));
         loop {
             let missing = Notify::new();
             let following = follow::<WatchedPolicy>(target.clone(), watching.clone(), |seen| {
-                let mut index = self.feed.reader.index();
+                let mut index = self.ingest.reader.index();
                 match seen {
-                    Seen::ListStart => {
+                    WatchEvent::ListStart => {
                         listed.clear();
                         index.list_start(watch);
                     }
-                    Seen::Listed(policy) => {
+                    WatchEvent::Listed(policy) => {
                         listed.insert(policy.reference());
-                        let touched = index.apply_policy(policy.policy(), policy.about());
-                        self.go_on(&index, touched);
+                        let touched = index.apply_policy(policy.policy(), policy.metadata());
+                        self.enqueue(&index, touched);
                     }
-                    Seen::ListEnd => {
-                        troubles.over();
+                    WatchEvent::ListEnd => {
+                        health.recovered();
                         self.keep_only(&listed, &mut index, kind, scope.as_ref());
-                        index.list_end(watch, self.feed.reader.clock.now());
-                        self.feed.progress.notify_one();
+                        index.list_end(watch, self.ingest.reader.clock.now());
+                        self.ingest.progress.notify_one();
                         right.is_there();
                     }
-                    Seen::Changed(policy) => {
-                        troubles.over();
-                        let touched = index.apply_policy(policy.policy(), policy.about());
-                        self.go_on(&index, touched);
+                    WatchEvent::Applied(policy) => {
+                        health.recovered();
+                        let touched = index.apply_policy(policy.policy(), policy.metadata());
+                        self.enqueue(&index, touched);
                     }
-                    Seen::Gone(policy) => {
-                        troubles.over();
+                    WatchEvent::Deleted(policy) => {
+                        health.recovered();
                         let touched = index.remove_policy(&policy.reference());
-                        self.go_on(&index, touched);
+                        self.enqueue(&index, touched);
                     }
-                    Seen::Trouble(trouble) => match right.is_missing(&trouble) {
-                        Missing::Matters => troubles.report(&trouble),
-                        Missing::ForNow => {}
-                        Missing::ForLong => missing.notify_one(),
+                    WatchEvent::Error(trouble) => match right.is_missing(&trouble) {
+                        MissingPermission::Matters => health.report(&trouble),
+                        MissingPermission::ForNow => {}
+                        MissingPermission::ForLong => missing.notify_one(),
                     },
                 }
             });
@@ -324,7 +324,7 @@ impl Policies {
             }
             // One answer may be a proxy's, or that of a server that has just started. Without its policies a
             // workload restarts that a freeze holds back.
-            if crds::soon(|| self.find(kind)).await.is_none() {
+            if crds::recheck(|| self.find(kind)).await.is_none() {
                 return;
             }
         }
@@ -333,36 +333,36 @@ impl Policies {
     /// Ends only when dropped.
     async fn namespaces(&self, watch: WatchId) {
         let row = resource("", "v1", "Namespace", "namespaces");
-        let target = target(self.feed.reader.client.clone(), None, row);
-        let mut troubles = Troubles::new("namespaces", None, self.feed.observer.clone());
-        let mut right = Right::new("namespaces", self.may_do_without(None));
+        let target = target(self.ingest.reader.client.clone(), None, row);
+        let mut health = WatchHealth::new("namespaces", None, self.ingest.observer.clone());
+        let mut right = OptionalPermission::new("namespaces", self.may_do_without(None));
         loop {
             let missing = Notify::new();
-            let following = follow::<WatchedName>(target.clone(), self.feed.watching("namespaces"), |seen| {
-                let mut index = self.feed.reader.index();
+            let following = follow::<WatchedMetadata>(target.clone(), self.ingest.watching("namespaces"), |seen| {
+                let mut index = self.ingest.reader.index();
                 match seen {
-                    Seen::ListStart => index.list_start(watch),
-                    Seen::Listed(object) | Seen::Changed(object) => {
-                        troubles.over();
+                    WatchEvent::ListStart => index.list_start(watch),
+                    WatchEvent::Listed(object) | WatchEvent::Applied(object) => {
+                        health.recovered();
                         let touched =
                             index.set_namespace_labels(&Namespace::from(object.name()), Some(object.labels().clone()));
-                        self.go_on(&index, touched);
+                        self.enqueue(&index, touched);
                     }
-                    Seen::ListEnd => {
-                        troubles.over();
-                        index.list_end(watch, self.feed.reader.clock.now());
-                        self.feed.progress.notify_one();
+                    WatchEvent::ListEnd => {
+                        health.recovered();
+                        index.list_end(watch, self.ingest.reader.clock.now());
+                        self.ingest.progress.notify_one();
                         right.is_there();
                     }
-                    Seen::Gone(object) => {
-                        troubles.over();
+                    WatchEvent::Deleted(object) => {
+                        health.recovered();
                         // With all that is in it.
                         index.set_namespace_labels(&Namespace::from(object.name()), None);
                     }
-                    Seen::Trouble(trouble) => match right.is_missing(&trouble) {
-                        Missing::Matters => troubles.report(&trouble),
-                        Missing::ForNow => {}
-                        Missing::ForLong => missing.notify_one(),
+                    WatchEvent::Error(trouble) => match right.is_missing(&trouble) {
+                        MissingPermission::Matters => health.report(&trouble),
+                        MissingPermission::ForNow => {}
+                        MissingPermission::ForLong => missing.notify_one(),
                     },
                 }
             });
@@ -375,27 +375,27 @@ impl Policies {
     }
 
     /// Decides without what may not be read, and waits until it is time to try again.
-    async fn do_without(&self, watch: WatchId, right: &mut Right) {
-        self.feed.reader.index().wait_no_more_for(watch);
-        self.feed.progress.notify_one();
+    async fn do_without(&self, watch: WatchId, right: &mut OptionalPermission) {
+        self.ingest.reader.index().wait_no_more_for(watch);
+        self.ingest.progress.notify_one();
         tokio::time::sleep(right.try_again_after()).await;
     }
 
     /// Before the first lists are complete nothing is decided, and then everything is.
-    fn go_on(&self, index: &Index, touched: Touched) {
+    fn enqueue(&self, index: &Index, touched: PolicyEffect) {
         if touched.relist {
             self.relist.notify_one();
         }
         if index.started() {
             for workload in touched.workloads {
-                self.feed.queue.push(workload);
+                self.ingest.queue.push(workload);
             }
         }
     }
 }
 
 /// The right to read something of the cluster that may have to be done without.
-struct Right {
+struct OptionalPermission {
     resource: &'static str,
     may_be_missing: bool,
     /// It has been there once: what was known then goes on to hold.
@@ -406,7 +406,7 @@ struct Right {
 }
 
 /// What a trouble says of a right.
-enum Missing {
+enum MissingPermission {
     /// Nothing, or it is needed: it is waited for, and told.
     Matters,
     /// It may be on its way.
@@ -415,7 +415,7 @@ enum Missing {
     ForLong,
 }
 
-impl Right {
+impl OptionalPermission {
     fn new(resource: &'static str, may_be_missing: bool) -> Self {
         Self {
             resource,
@@ -437,19 +437,19 @@ impl Right {
         }
     }
 
-    fn is_missing(&mut self, trouble: &Trouble) -> Missing {
+    fn is_missing(&mut self, trouble: &WatchError) -> MissingPermission {
         if self.was_there || !self.may_be_missing {
-            return Missing::Matters;
+            return MissingPermission::Matters;
         }
-        let Trouble::Forbidden(_) = trouble else {
+        let WatchError::Forbidden(_) = trouble else {
             self.missing_since = None;
-            return Missing::Matters;
+            return MissingPermission::Matters;
         };
         let since = *self.missing_since.get_or_insert_with(Instant::now);
         if self.given_up || since.elapsed() >= MISSING_FOR {
-            Missing::ForLong
+            MissingPermission::ForLong
         } else {
-            Missing::ForNow
+            MissingPermission::ForNow
         }
     }
 

@@ -12,11 +12,11 @@ use windlass_core::workload::kind::DEPLOYMENT;
 
 use super::*;
 use crate::fixtures;
-use crate::index::Rules;
-use crate::k8s::keyring::{self, KeptIn};
-use crate::k8s::pulse::Pulses;
+use crate::index::IndexSettings;
+use crate::k8s::keyring::{self, KeyStore};
+use crate::k8s::watch_activity::WatchActivity;
 use crate::reader::Reader;
-use crate::reconcile::gather::{Decided, decide_now, prove};
+use crate::reconcile::gather::{Decision, decide_now, read_history};
 use crate::scope::{ClusterPolicies, WorkloadKind};
 use crate::watch::observer::Uncounted;
 
@@ -97,21 +97,21 @@ fn cluster() -> (Client, Arc<Mutex<Vec<String>>>) {
 }
 
 /// Lists once, and decides: without metrics, a governor, a lease, or a key that is made on the way.
-async fn decided_once(client: Client) -> Decided {
+async fn decided_once(client: Client) -> Decision {
     let timeout = Duration::from_secs(5);
-    let kept_in = KeptIn(SourceKind::Secret);
-    let ring = keyring::find(&client, kept_in, "ops", "windlass-digest-key", timeout).await;
+    let key_store = KeyStore(SourceKind::Secret);
+    let ring = keyring::find(&client, key_store, "ops", "windlass-digest-key", timeout).await;
     let reader = Arc::new(Reader {
         ring: ring.expect("they can be read").expect("there are some"),
-        ..fixtures::reader(Index::new(Rules::default()), client)
+        ..fixtures::reader(Index::new(IndexSettings::default()), client)
     });
-    let feed = Feed {
+    let ingest = Ingest {
         reader: reader.clone(),
         queue: Arc::default(),
-        reading: Arc::default(),
+        fetch_queue: Arc::default(),
         observer: Arc::new(Uncounted),
         progress: Arc::default(),
-        pulses: Pulses::default(),
+        watch_activity: WatchActivity::default(),
         excluded: None,
         source_labels: None,
     };
@@ -120,42 +120,42 @@ async fn decided_once(client: Client) -> Decided {
         exclude_namespaces: Vec::new(),
         namespace_selector: None,
         cluster_policies: ClusterPolicies::Ignored,
-        sources: Sources {
+        sources: SourceKinds {
             configmaps: true,
             secrets: false,
         },
         workload_kinds: vec![WorkloadKind::BuiltIn(DEPLOYMENT)],
     };
-    let watches = open(&scope, &feed, None).await;
+    let watches = open(&scope, &ingest, None).await;
     baselines::recover(&reader, &scope.namespaces).await;
     let web = WorkloadRef {
         namespace: Namespace::from("shop"),
         kind: DEPLOYMENT,
         name: Name::from("web"),
     };
-    let mut proof = None;
-    let decided = loop {
-        let decided = decide_now(&reader, &web, proof.as_ref()).expect("all that it needs is known");
-        let Action::Prove(need) = decided.plan.action else {
-            break decided;
+    let mut history = None;
+    let decision = loop {
+        let decision = decide_now(&reader, &web, history.as_ref()).expect("all that it needs is known");
+        let Action::Read(need) = decision.plan.action else {
+            break decision;
         };
-        proof = prove(&reader, &web, &decided.uid, need)
+        history = read_history(&reader, &web, &decision.uid, need)
             .await
             .expect("it can be read")
-            .or(proof);
+            .or(history);
     };
     drop(watches);
-    decided
+    decision
 }
 
 #[tokio::test(start_paused = true)]
 async fn whoever_only_wants_to_know_what_is_decided_writes_nothing() {
     let (client, asked) = cluster();
-    let decided = decided_once(client).await;
+    let decision = decided_once(client).await;
     assert!(
-        matches!(&decided.plan.action, Action::Adopt(baseline) if baseline.contains("k1")),
+        matches!(&decision.plan.action, Action::Adopt(baseline) if baseline.contains("k1")),
         "{:?}",
-        decided.plan
+        decision.plan
     );
     let asked = asked.lock().expect("no panic");
     for path in [KEYS, DEPLOYMENTS, CONFIG_MAPS, REPLICA_SETS] {

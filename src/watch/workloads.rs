@@ -12,11 +12,11 @@ use tracing::info;
 use windlass_core::types::name::Namespace;
 use windlass_core::workload::kind::KindId;
 
-use crate::index::Feeds;
+use crate::index::WatchedKind;
 use crate::k8s::discovery;
 use crate::scope::WorkloadKind;
-use crate::watch::crds::{self, Definitions};
-use crate::watch::ingest::{Announced, Feed};
+use crate::watch::crds::{self, CrdWatchState};
+use crate::watch::ingest::{AnnouncedWatch, Ingest};
 
 /// What makes the watches of workloads list again.
 #[derive(Clone, Default)]
@@ -31,7 +31,7 @@ impl Relists {
         }
     }
 
-    fn set(&self, kind: KindId, watches: &[Announced]) {
+    fn set(&self, kind: KindId, watches: &[AnnouncedWatch]) {
         let relists = watches.iter().map(|announced| announced.relist.clone()).collect();
         self.0
             .lock()
@@ -41,9 +41,9 @@ impl Relists {
 }
 
 /// The kinds that we are to work on.
-pub struct Kinds {
+pub struct WorkloadWatches {
     /// Feeds the index.
-    pub feed: Feed,
+    pub ingest: Ingest,
     /// One watch of each kind for each of these.
     pub scopes: Vec<Option<Namespace>>,
     /// The watches' handles.
@@ -51,40 +51,40 @@ pub struct Kinds {
 }
 
 /// A kind whose watches have been announced, or that is not served.
-pub struct Prepared {
+pub struct PreparedKind {
     wanted: WorkloadKind,
-    watches: Option<(KindId, Vec<Announced>)>,
+    watches: Option<(KindId, Vec<AnnouncedWatch>)>,
 }
 
-impl Prepared {
+impl PreparedKind {
     /// The group of its definition, if it is a custom resource.
     pub fn custom_group(&self) -> Option<String> {
         self.wanted.custom_group()
     }
 }
 
-impl Kinds {
+impl WorkloadWatches {
     /// Looks which kinds are served, and announces their watches. Waits for an API server that is away.
-    pub async fn prepare(&self, wanted: &[WorkloadKind]) -> Vec<Prepared> {
+    pub async fn prepare(&self, wanted: &[WorkloadKind]) -> Vec<PreparedKind> {
         let mut found = Vec::new();
         for wanted in wanted {
-            let kind = crds::is_served(wanted, || self.find(wanted)).await;
+            let kind = crds::is_established(wanted, || self.find(wanted)).await;
             found.push((wanted.clone(), kind));
         }
         // All of them in one go: nothing is decided before each of these has listed.
         found
             .into_iter()
-            .map(|(wanted, kind)| Prepared {
+            .map(|(wanted, kind)| PreparedKind {
                 watches: kind.map(|kind| (kind, self.announce(kind))),
                 wanted,
             })
             .collect()
     }
 
-    fn announce(&self, kind: KindId) -> Vec<Announced> {
+    fn announce(&self, kind: KindId) -> Vec<AnnouncedWatch> {
         let scopes = self.scopes.iter().cloned();
         let watches: Vec<_> = scopes
-            .map(|scope| self.feed.announce(Feeds::Workloads(kind), scope, None))
+            .map(|scope| self.ingest.announce(WatchedKind::Workloads(kind), scope, None))
             .collect();
         self.relists.set(kind, &watches);
         watches
@@ -94,16 +94,16 @@ impl Kinds {
         let (group, version, kind) = match wanted {
             WorkloadKind::BuiltIn(kind) if !kind.is_custom() => return Ok(Some(*kind)),
             WorkloadKind::BuiltIn(kind) => (kind.row().group, kind.row().version, kind.row().kind),
-            WorkloadKind::Described(described) => (&*described.group, &*described.version, &*described.kind),
+            WorkloadKind::Custom(described) => (&*described.group, &*described.version, &*described.kind),
         };
-        let reader = &self.feed.reader;
+        let reader = &self.ingest.reader;
         let plural = discovery::plural(&reader.client, group, version, kind, reader.timeout).await?;
         Ok(plural.map(|plural| wanted.row(&plural)))
     }
 
     /// Runs the watches of all kinds, and begins and ends those of custom resources as these come
     /// and go. Ends only when dropped.
-    pub async fn run(self, prepared: Vec<Prepared>, definitions: watch::Receiver<Definitions>) {
+    pub async fn run(self, prepared: Vec<PreparedKind>, definitions: watch::Receiver<CrdWatchState>) {
         let kinds = Arc::new(self);
         let mut tasks = JoinSet::new();
         for prepared in prepared {
@@ -112,26 +112,26 @@ impl Kinds {
         while tasks.join_next().await.is_some() {}
     }
 
-    async fn serve(self: Arc<Self>, prepared: Prepared, mut definitions: watch::Receiver<Definitions>) {
-        let Prepared { wanted, mut watches } = prepared;
+    async fn serve(self: Arc<Self>, prepared: PreparedKind, mut definitions: watch::Receiver<CrdWatchState>) {
+        let PreparedKind { wanted, mut watches } = prepared;
         loop {
             let kind = if let Some((kind, announced)) = watches.take() {
                 let mut running = JoinSet::new();
                 for announced in announced {
-                    running.spawn(self.feed.clone().run(announced));
+                    running.spawn(self.ingest.clone().run(announced));
                 }
                 // Each ends by itself when its kind is not served any more.
                 while running.join_next().await.is_some() {}
                 info!(kind = kind.row().kind, "let go: it is not served any more");
                 // An API server that has just started may not know its definitions yet.
-                crds::soon(|| self.find(&wanted)).await
+                crds::recheck(|| self.find(&wanted)).await
             } else {
                 info!(kind = %wanted, "not served yet; it will be picked up when it is");
                 None
             };
             let kind = match kind {
                 Some(kind) => kind,
-                None => crds::appears(|| self.find(&wanted), &mut definitions).await,
+                None => crds::wait_established(|| self.find(&wanted), &mut definitions).await,
             };
             info!(kind = kind.row().kind, "picked up: it is served now");
             watches = Some((kind, self.announce(kind)));

@@ -70,7 +70,7 @@ pub struct Checks {
     shown: Vec<(Millis, Arc<Shown>)>,
     /// The shortest deadline that each policy ever gave.
     pub(crate) shortest: BTreeMap<PolicyRef, u64>,
-    rehearsals: BTreeMap<WorkloadRef, (u64, Millis)>,
+    dry_runs: BTreeMap<WorkloadRef, (u64, Millis)>,
     /// Restarts that were accepted.
     pub restarts: u64,
 }
@@ -96,7 +96,7 @@ impl Checks {
             born: 0,
             shown: vec![(0, Arc::default())],
             shortest: BTreeMap::new(),
-            rehearsals: BTreeMap::new(),
+            dry_runs: BTreeMap::new(),
             restarts: 0,
         }
     }
@@ -112,7 +112,7 @@ impl Checks {
         self.skew = skew;
         self.born = now;
         self.shown = vec![(now, Arc::default())];
-        self.rehearsals.clear();
+        self.dry_runs.clear();
     }
 
     /// A process ends. What waited and was not on record is forgotten: should it be undone before the
@@ -200,7 +200,7 @@ impl Checks {
     }
 
     pub fn rehearsed(&mut self, workload: &WorkloadRef, version: u64, arrived: Millis) {
-        self.rehearsals.insert(workload.clone(), (version, arrived));
+        self.dry_runs.insert(workload.clone(), (version, arrived));
     }
 
     /// A rollout is said to have failed.
@@ -251,12 +251,12 @@ impl Checks {
             return;
         };
         self.restarts += 1;
-        let rehearsal = self
-            .rehearsals
+        let dry_run = self
+            .dry_runs
             .remove(reference)
             .filter(|(version, _)| *version == known.version);
         // What was decided before a dry run was decided long ago if it waited for its turn since.
-        let rehearsed = rehearsal.map(|(_, at)| at).filter(|at| at + 10_000 > arrived);
+        let rehearsed = dry_run.map(|(_, at)| at).filter(|at| at + 10_000 > arrived);
         let decided = rehearsed.unwrap_or(arrived);
         let causes = self.causes(reference, caused);
         // Whatever it was shown between the decision and now may or may not have been known.

@@ -30,7 +30,7 @@ struct Temper {
     kills: bool,
     steps: bool,
     policies: bool,
-    levers: bool,
+    manual_overrides: bool,
     undos: bool,
     /// In milliseconds: how quickly things happen.
     pace: u64,
@@ -55,7 +55,7 @@ impl History {
             kills: rng.chance(60),
             steps: rng.chance(15),
             policies: rng.chance(75),
-            levers: rng.chance(25),
+            manual_overrides: rng.chance(25),
             undos: rng.chance(40),
             pace,
         };
@@ -177,7 +177,7 @@ impl History {
                     self.world.act(|state| state.cluster.delete(&workload));
                 }
             }
-            79..=82 if self.temper.levers => self.pull(),
+            79..=82 if self.temper.manual_overrides => self.pull(),
             83..=85 => {
                 // Something that nobody can run with.
                 let source = self.rng.pick(&sources()).cloned().expect("some");
@@ -295,18 +295,18 @@ impl History {
 
     fn pull(&mut self) {
         let Some(workload) = self.some_workload() else { return };
-        let levers = [annotation::RESUME, annotation::SKIP, annotation::RESTART_NOW];
-        let lever = *self.rng.pick(&levers).expect("some");
+        let manual_overrides = [annotation::RESUME, annotation::SKIP, annotation::RESTART_NOW];
+        let manual_override = *self.rng.pick(&manual_overrides).expect("some");
         let set = self.rng.chance(70);
         self.world.act(|state| {
             let cluster = &mut state.cluster;
-            cluster.say(format_args!("{}: {lever} {set}", workload.name));
+            cluster.say(format_args!("{}: {manual_override} {set}", workload.name));
             cluster.change(&workload, |it, now| {
                 if set {
-                    it.annotations.insert(lever.to_owned(), wall(now).to_string());
-                    it.ours.excused |= lever == annotation::SKIP;
+                    it.annotations.insert(manual_override.to_owned(), wall(now).to_string());
+                    it.ours.excused |= manual_override == annotation::SKIP;
                 } else {
-                    it.annotations.remove(lever);
+                    it.annotations.remove(manual_override);
                 }
             });
         });

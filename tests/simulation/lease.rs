@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use windlass_core::lease::{Answer, Call, Elector, Holder, Monotonic, Record, Step, Times};
+use windlass_core::lease::{Answer, Call, Elector, Holder, LeaseTimes, Monotonic, Record, Step};
 use windlass_core::types::name::Version;
 
 use super::rng::Rng;
@@ -123,9 +123,9 @@ struct History {
     handovers: u64,
 }
 
-fn times() -> Times {
+fn times() -> LeaseTimes {
     let millis = Duration::from_millis;
-    Times::new(millis(LEASE), millis(DEADLINE), millis(RETRY), millis(WRITE)).expect("they fit")
+    LeaseTimes::new(millis(LEASE), millis(DEADLINE), millis(RETRY), millis(WRITE)).expect("they fit")
 }
 
 impl History {

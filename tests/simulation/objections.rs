@@ -36,8 +36,10 @@ impl Question<'_> {
         found
     }
 
-    fn pulled(&self, levers: &[&str]) -> bool {
-        levers.iter().any(|lever| self.known.annotations.contains_key(*lever))
+    fn pulled(&self, manual_overrides: &[&str]) -> bool {
+        manual_overrides
+            .iter()
+            .any(|manual_override| self.known.annotations.contains_key(*manual_override))
     }
 
     /// Never outside a window, never within a freeze, never while suspended.
@@ -225,13 +227,15 @@ impl Question<'_> {
 
     /// Not with what another one was seen to fail with.
     fn halted(&self, own: &Rules, found: &mut Vec<String>) {
-        let levers = [annotation::RESTART_NOW, annotation::RESUME, annotation::SKIP];
-        if !own.halt || self.pulled(&levers) {
+        let manual_overrides = [annotation::RESTART_NOW, annotation::RESUME, annotation::SKIP];
+        if !own.halt || self.pulled(&manual_overrides) {
             return;
         }
         for other in self.cluster.deployments.values() {
             let same = other.reference.namespace == self.known.reference.namespace;
-            let pulled = levers.iter().any(|lever| other.annotations.contains_key(*lever));
+            let pulled = manual_overrides
+                .iter()
+                .any(|manual_override| other.annotations.contains_key(*manual_override));
             if !same || other.reference == self.known.reference || pulled || !other.ours.rolling {
                 continue;
             }

@@ -9,16 +9,16 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use windlass_core::governor::Governor;
 use windlass_core::policy::PolicyRef;
 use windlass_core::reason::Reason;
+use windlass_core::rollout_slots::RolloutSlots;
 use windlass_core::types::name::{Namespace, SourceKind, WorkloadRef};
 use windlass_core::types::time::Second;
 use windlass_core::workload::kind::DEPLOYMENT;
 
 use super::super::clock::Clock;
 use super::super::fixtures;
-use super::super::index::{Feeds, How, Index, Rules, Touched, WatchId};
+use super::super::index::{Index, IndexSettings, Observation, PolicyEffect, WatchId, WatchedKind};
 use super::super::reconcile::Reconciler;
 use super::api;
 use super::checks::Checks;
@@ -26,14 +26,16 @@ use super::cluster::{Event, Fact, Millis, Stream, wall};
 use super::world::World;
 use crate::context::Context;
 use crate::controller::startup;
-use crate::election::Leading;
-use crate::k8s::lean::{Watched as _, WatchedConfigMap, WatchedName, WatchedPolicy, WatchedSecret, WatchedWorkload};
+use crate::election::WriteGate;
+use crate::k8s::wire::{
+    IntoSource as _, WatchedConfigMap, WatchedMetadata, WatchedPolicy, WatchedSecret, WatchedWorkload,
+};
 use crate::ops::Metrics;
 use crate::reader::Reader;
-use crate::reconcile::dry_run::Rehearsals;
+use crate::reconcile::dry_run::DryRuns;
 use crate::reconcile::observe::Observer;
-use crate::watch::ingest::{Feed, apply};
-use crate::watch::until;
+use crate::watch::ingest::{Ingest, apply};
+use crate::watch::wait_until;
 use crate::watch::{baselines, fetch};
 
 /// Thousands of series, which nobody looks at here.
@@ -65,33 +67,33 @@ impl Process {
         });
         let clock = wall(now) + jiff::SignedDuration::from_millis(skew);
         let context = Arc::new(Context {
-            governor: std::sync::Mutex::new(Governor::new(max_parallel)),
+            rollout_slots: std::sync::Mutex::new(RolloutSlots::new(max_parallel)),
             reader: Arc::new(Reader {
                 timeout: Duration::from_secs(8),
                 clock: Clock::at(clock),
-                ..fixtures::reader(Index::new(Rules::default()), api::client(world))
+                ..fixtures::reader(Index::new(IndexSettings::default()), api::client(world))
             }),
-            leading: Leading::alone(),
+            write_gate: WriteGate::alone(),
         });
         let metrics = METRICS.get_or_init(crate::report::labels::metrics).clone();
         let (events, mut queued) = mpsc::channel(1024);
         let reconciler = Arc::new(Reconciler {
             context: context.clone(),
             queue: Arc::default(),
-            reading: Arc::default(),
-            rehearsals: Rehearsals::default(),
+            fetch_queue: Arc::default(),
+            dry_runs: DryRuns::default(),
             propagator: None,
             observer: Arc::new(Observer::new(metrics.clone(), events)),
             observe_only: false,
             resync: Duration::from_mins(10),
         });
-        let feed = Feed {
+        let feed = Ingest {
             reader: context.reader.clone(),
             queue: reconciler.queue.clone(),
-            reading: reconciler.reading.clone(),
+            fetch_queue: reconciler.fetch_queue.clone(),
             observer: Arc::new(metrics),
             progress: Arc::default(),
-            pulses: crate::k8s::pulse::Pulses::default(),
+            watch_activity: crate::k8s::watch_activity::WatchActivity::default(),
             excluded: None,
             source_labels: None,
         };
@@ -99,7 +101,7 @@ impl Process {
         let reported = world.clone();
         tasks.spawn(async move {
             while let Some(event) = queued.recv().await {
-                let (name, reason, note) = (event.workload.name.clone(), event.reason.word(), event.note);
+                let (name, reason, note) = (event.workload.name.clone(), event.reason.as_str(), event.note);
                 reported.look(|state| {
                     state.cluster.say(format_args!("  {name}: {reason}: {note}"));
                     if event.reason == Reason::RolloutFailed {
@@ -134,7 +136,13 @@ impl Process {
 }
 
 /// Lists, then works: as the real one begins.
-async fn live(world: Arc<World>, feed: Feed, reconciler: Arc<Reconciler>, last_watched: Option<Second>, workers: u64) {
+async fn live(
+    world: Arc<World>,
+    feed: Ingest,
+    reconciler: Arc<Reconciler>,
+    last_watched: Option<Second>,
+    workers: u64,
+) {
     let context = reconciler.context.clone();
     let relist = Arc::<Notify>::default();
     let mut tasks = JoinSet::new();
@@ -143,19 +151,27 @@ async fn live(world: Arc<World>, feed: Feed, reconciler: Arc<Reconciler>, last_w
         let mut index = context.index();
         index.serve_policies();
         for (stream, feeds, last) in [
-            (Stream::Policies, Feeds::Policies { of_cluster: false }, None),
-            (Stream::ClusterPolicies, Feeds::Policies { of_cluster: true }, None),
-            (Stream::Namespaces, Feeds::Namespaces, None),
-            (Stream::Deployments, Feeds::Workloads(DEPLOYMENT), None),
-            (Stream::ConfigMaps, Feeds::Sources(SourceKind::ConfigMap), last_watched),
-            (Stream::Secrets, Feeds::Sources(SourceKind::Secret), last_watched),
+            (Stream::Policies, WatchedKind::Policies { of_cluster: false }, None),
+            (
+                Stream::ClusterPolicies,
+                WatchedKind::Policies { of_cluster: true },
+                None,
+            ),
+            (Stream::Namespaces, WatchedKind::Namespaces, None),
+            (Stream::Deployments, WatchedKind::Workloads(DEPLOYMENT), None),
+            (
+                Stream::ConfigMaps,
+                WatchedKind::Sources(SourceKind::ConfigMap),
+                last_watched,
+            ),
+            (Stream::Secrets, WatchedKind::Sources(SourceKind::Secret), last_watched),
         ] {
             announced.push((stream, index.add_watch(feeds, None, last)));
         }
     }
     for (stream, watch) in announced {
         if matches!(stream, Stream::ConfigMaps | Stream::Secrets) {
-            until(&feed, Index::has_workloads).await;
+            wait_until(&feed, Index::has_workloads).await;
         }
         let watching = Watching {
             world: world.clone(),
@@ -166,7 +182,7 @@ async fn live(world: Arc<World>, feed: Feed, reconciler: Arc<Reconciler>, last_w
         };
         tasks.spawn(watching.run());
     }
-    until(&feed, Index::started).await;
+    wait_until(&feed, Index::started).await;
     baselines::recover(&context, &[]).await;
     startup::find_rolling(&context);
     for (workload, _) in context.index().workloads() {
@@ -188,7 +204,9 @@ async fn retain(context: Arc<Context>, reconciler: Arc<Reconciler>, world: Arc<W
         tokio::time::sleep(Duration::from_secs(5)).await;
         let turns = {
             let index = context.index();
-            context.governor().retain(|workload| index.workload(workload).is_some())
+            context
+                .rollout_slots()
+                .retain(|workload| index.workload(workload).is_some())
         };
         for turn in turns {
             reconciler.queue.push(turn);
@@ -200,7 +218,7 @@ async fn retain(context: Arc<Context>, reconciler: Arc<Reconciler>, world: Arc<W
 /// One watch.
 struct Watching {
     world: Arc<World>,
-    feed: Feed,
+    feed: Ingest,
     stream: Stream,
     watch: WatchId,
     /// Everybody who asks for labels has to be listed again.
@@ -229,7 +247,7 @@ impl Watching {
                 };
                 self.lag().await;
                 seen = event.version;
-                self.deliver(&event, How::Watched);
+                self.deliver(&event, Observation::Watched);
                 if self
                     .world
                     .look(|state| state.faults.lag > 50 && state.cluster.rng.chance(1))
@@ -261,7 +279,7 @@ impl Watching {
         self.lag().await;
         self.index().list_start(self.watch);
         for event in &events {
-            self.deliver(event, How::Listed);
+            self.deliver(event, Observation::Listed);
         }
         self.drop_policies(&events);
         let now = self.feed.reader.clock.now();
@@ -302,7 +320,7 @@ impl Watching {
         }
     }
 
-    fn deliver(&self, event: &Event, how: How) {
+    fn deliver(&self, event: &Event, how: Observation) {
         let now = self.feed.reader.clock.now();
         let at = self.world.now();
         self.world.look(|state| {
@@ -342,13 +360,13 @@ impl Watching {
                 let touched = if event.gone {
                     index.remove_policy(&policy.reference())
                 } else {
-                    index.apply_policy(policy.policy(), policy.about())
+                    index.apply_policy(policy.policy(), policy.metadata())
                 };
                 drop(index);
                 return self.touched(touched);
             }
             Stream::Namespaces => {
-                let object: WatchedName = decoded(text);
+                let object: WatchedMetadata = decoded(text);
                 let labels = object.labels().clone();
                 let touched = index.set_namespace_labels(&Namespace::from(object.name()), Some(labels));
                 drop(index);
@@ -358,7 +376,7 @@ impl Watching {
         self.go_on(&mut index, touched);
     }
 
-    fn touched(&self, touched: Touched) {
+    fn touched(&self, touched: PolicyEffect) {
         if !self.index().started() {
             return;
         }
@@ -372,8 +390,8 @@ impl Watching {
 
     /// As the real one's of that name.
     fn go_on(&self, index: &mut Index, touched: Vec<WorkloadRef>) {
-        for wanted in index.take_wanted() {
-            self.feed.reading.push(wanted);
+        for wanted in index.take_fetch_requests() {
+            self.feed.fetch_queue.push(wanted);
         }
         let called = index.take_called();
         if index.started() {

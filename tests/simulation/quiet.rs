@@ -64,7 +64,7 @@ async fn decide_again(world: &World, process: &Process) {
     let all = standing(&process.context.index());
     for (reference, state) in &all {
         let action = decide_now(&process.context, reference, None).map(|decided| decided.plan.action);
-        let proves = *state == Some(State::Held) && matches!(action, Ok(Action::Prove(_)));
+        let proves = *state == Some(State::Held) && matches!(action, Ok(Action::Read(_)));
         let done = |world: &World| world.look(|state| (state.cluster.version, if proves { 0 } else { state.requests }));
         let before = done(world);
         process.reconciler.reconcile(reference).await;

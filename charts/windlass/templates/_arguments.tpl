@@ -13,7 +13,7 @@
 {{- $a = append $a (printf "--workload-kinds=%s" (join "," $s.workloadKinds)) -}}
 {{- range $v.customKinds }}{{ $a = append $a (printf "--workload-kind=%s/%s/%s=%s" .group .version .kind .path) }}{{ end -}}
 {{- with $s.compat }}{{ $a = append $a (printf "--compat=%s" (join "," .)) }}{{ end -}}
-{{- if $s.compatAutoReloadAll }}{{ $a = append $a "--compat-auto-reload-all=true" }}{{ end -}}
+{{- if $s.autoReloadAll }}{{ $a = append $a "--compat-auto-reload-all=true" }}{{ end -}}
 {{- $a = append $a (printf "--on-create=%t" $s.onCreate) -}}
 {{- $a = append $a (printf "--on-delete=%t" $s.onDelete) -}}
 {{- $a = append $a (printf "--allow-cross-namespace=%t" $v.allowCrossNamespace) -}}
@@ -30,14 +30,14 @@
 {{- $a = append $a (printf "--lease-duration=%s" $v.leaderElection.leaseDuration) -}}
 {{- $a = append $a (printf "--lease-renew-deadline=%s" $v.leaderElection.renewDeadline) -}}
 {{- $a = append $a (printf "--lease-retry-period=%s" $v.leaderElection.retryPeriod) -}}
-{{- $a = append $a (printf "--admin-address=[::]:%d" (int $v.admin.port)) -}}
+{{- $a = append $a (printf "--admin-address=[::]:%d" (int $v.metrics.port)) -}}
 {{- $a = append $a (printf "--log-format=%s" $s.logFormat) -}}
 {{- $a = append $a (printf "--log-level=%s" $s.logLevel) -}}
 {{- if include "windlass.notifications" . -}}
-{{- $a = append $a (printf "--notify-on=%s" (join "," $v.notifications.about)) -}}
+{{- $a = append $a (printf "--notify-on=%s" (join "," $v.notifications.events)) -}}
 {{- $a = append $a (printf "--notify-interval=%s" $v.notifications.interval) -}}
 {{- with $v.notifications.cluster }}{{ $a = append $a (printf "--notify-cluster=%s" .) }}{{ end -}}
-{{- with $v.notifications.authorities }}{{ $a = append $a (printf "--notify-ca-file=/etc/windlass/authorities/%s" .key) }}{{ end -}}
+{{- with $v.notifications.caBundle }}{{ $a = append $a (printf "--notify-ca-file=/etc/windlass/ca-bundle/%s" .key) }}{{ end -}}
 {{- end -}}
 {{- with $v.tracing.otlpEndpoint }}{{ $a = append $a (printf "--otlp-endpoint=%s" .) }}{{ end -}}
 {{- range concat $a $v.extraArgs }}

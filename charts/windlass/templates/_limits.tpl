@@ -29,9 +29,9 @@ has to look at another value. `tests/it/chart/limits.rs` asks both, the program 
 {{- fail (printf "customKinds: %s of %s is built in: name it in workloadKinds" .kind .group) -}}
 {{- end -}}
 {{- end -}}
-{{- $about := $v.notifications.about -}}
-{{- if and (has "Recovered" $about) (not (or (has "Held" $about) (has "Failed" $about) (has "Halted" $about))) -}}
-{{- fail "notifications.about: Recovered tells that Held, Failed or Halted is over: name one of these as well, or leave it out" -}}
+{{- $events := $v.notifications.events -}}
+{{- if and (has "Recovered" $events) (not (or (has "Held" $events) (has "Failed" $events) (has "Halted" $events))) -}}
+{{- fail "notifications.events: Recovered tells that Held, Failed or Halted is over: name one of these as well, or leave it out" -}}
 {{- end -}}
 {{- end -}}
 

@@ -10,8 +10,8 @@ What to work on, as JSON: the values, and what the block `reloader` makes of the
     "sources" $v.sources
     "sourceSelector" $v.sourceSelector
     "workloadKinds" $v.workloadKinds
-    "compat" $v.compat
-    "compatAutoReloadAll" $v.compatAutoReloadAll
+    "compat" $v.compat.controllers
+    "autoReloadAll" $v.compat.autoReloadAll
     "onCreate" $v.onCreate
     "onDelete" $v.onDelete
     "logFormat" $v.log.format
@@ -20,8 +20,8 @@ What to work on, as JSON: the values, and what the block `reloader` makes of the
 {{- if $v.reloader -}}
 {{- include "windlass.reloader.refuse" . -}}
 {{- $r := $v.reloader -}}
-{{- $_ := set $s "compat" (append $v.compat "reloader" | uniq) -}}
-{{- if $r.autoReloadAll -}}{{- $_ := set $s "compatAutoReloadAll" true -}}{{- end -}}
+{{- $_ := set $s "compat" (append $v.compat.controllers "reloader" | uniq) -}}
+{{- if $r.autoReloadAll -}}{{- $_ := set $s "autoReloadAll" true -}}{{- end -}}
 {{- if $r.ignoreSecrets -}}{{- $_ := set $s "sources" (without $s.sources "secrets") -}}{{- end -}}
 {{- if $r.ignoreConfigMaps -}}{{- $_ := set $s "sources" (without $s.sources "configmaps") -}}{{- end -}}
 {{- if $r.ignoreCronJobs -}}{{- $_ := set $s "workloadKinds" (without $s.workloadKinds "CronJob") -}}{{- end -}}
@@ -61,8 +61,8 @@ What to work on, as JSON: the values, and what the block `reloader` makes of the
 {{- if and $s.namespaces $s.namespaceSelector -}}
 {{- fail "namespaces and namespaceSelector exclude each other: set one of them (reloader.watchGlobally: false and reloader.namespaces count as namespaces)" -}}
 {{- end -}}
-{{- if and $s.compatAutoReloadAll (not (has "reloader" $s.compat)) -}}
-{{- fail "compatAutoReloadAll needs reloader in compat" -}}
+{{- if and $s.autoReloadAll (not (has "reloader" $s.compat)) -}}
+{{- fail "compat.autoReloadAll needs reloader in compat.controllers" -}}
 {{- end -}}
 {{- if and (gt (int $v.replicas) 1) (not $v.leaderElection.enabled) -}}
 {{- fail (printf "replicas: %d needs leaderElection.enabled: true, or several would write" (int $v.replicas)) -}}

@@ -94,21 +94,21 @@ pub struct Record {
 
 /// How long things last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Times {
+pub struct LeaseTimes {
     duration: Duration,
     deadline: Duration,
     retry: Duration,
     write: Duration,
 }
 
-/// What does not fit together in [`Times`].
+/// What does not fit together in [`LeaseTimes`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the lease has to last whole seconds, at least a sixteenth longer than the renew deadline, and that at least twice as long as the retry period"
 )]
-pub struct BadTimes;
+pub struct InvalidTimes;
 
-impl Times {
+impl LeaseTimes {
     /// What a lease may last.
     pub const DURATION: RangeInclusive<Duration> = Duration::from_secs(2)..=Duration::from_hours(1);
 
@@ -123,7 +123,7 @@ impl Times {
         deadline: Duration,
         retry: Duration,
         write_timeout: Duration,
-    ) -> Result<Self, BadTimes> {
+    ) -> Result<Self, InvalidTimes> {
         let fits = Self::DURATION.contains(&duration)
             && duration.subsec_nanos() == 0
             && deadline <= duration.saturating_sub(duration / MARGIN_PARTS)
@@ -135,7 +135,7 @@ impl Times {
             retry,
             write: write_timeout.min(duration),
         })
-        .ok_or(BadTimes)
+        .ok_or(InvalidTimes)
     }
 
     /// From its last renewal on, when nothing of a holder may be under way any more.
@@ -187,7 +187,7 @@ pub enum Answer {
 
 /// Where we stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
+enum Leadership {
     /// Somebody else leads, or nobody.
     Standby,
     /// We lead. Both times are before the request was sent.
@@ -201,7 +201,7 @@ enum Standing {
 
 /// What was read or written last.
 #[derive(Clone, Debug)]
-struct Seen {
+struct SeenRecord {
     record: Record,
     version: Version,
     /// When we first saw this version.
@@ -210,35 +210,35 @@ struct Seen {
 
 /// What is under way.
 #[derive(Clone, Debug)]
-struct Sent {
+struct PendingCall {
     at: Monotonic,
     call: Call,
 }
 
 /// What is known of the Lease itself.
 #[derive(Clone, Debug)]
-enum Known {
+enum KnownLease {
     /// Nothing, or no longer what is true now.
     Nothing,
     /// There is none.
     Missing,
     /// This.
-    Seen(Seen),
+    Seen(SeenRecord),
 }
 
 /// One candidate.
 #[derive(Clone, Debug)]
 pub struct Elector {
     me: Holder,
-    times: Times,
-    standing: Standing,
+    times: LeaseTimes,
+    leadership: Leadership,
     releasing: bool,
     /// When a write of something else than the Lease was last given up.
     given_up: Option<Monotonic>,
-    known: Known,
+    known: KnownLease,
     /// The last record of somebody else, which has to be read again before it counts.
-    heeded: Option<Seen>,
-    sent: Option<Sent>,
+    heeded: Option<SeenRecord>,
+    sent: Option<PendingCall>,
     next: Monotonic,
 }
 
@@ -246,14 +246,14 @@ impl Elector {
     /// A candidate that knows nothing yet. `me` must not be the name of any other process, an earlier one
     /// of ours included.
     #[must_use]
-    pub fn new(me: Holder, times: Times, now: Monotonic) -> Self {
+    pub fn new(me: Holder, times: LeaseTimes, now: Monotonic) -> Self {
         Self {
             me,
             times,
-            standing: Standing::Standby,
+            leadership: Leadership::Standby,
             releasing: false,
             given_up: None,
-            known: Known::Nothing,
+            known: KnownLease::Nothing,
             heeded: None,
             sent: None,
             next: now,
@@ -263,10 +263,10 @@ impl Elector {
     /// What to do now. `wall`: the time of day, for the record alone.
     pub fn tick(&mut self, now: Monotonic, wall: Timestamp) -> Step {
         self.expire(now);
-        match self.standing {
-            Standing::Lost => return Step::Lost,
-            Standing::Released => return Step::Released,
-            Standing::Standby | Standing::Leading { .. } => {}
+        match self.leadership {
+            Leadership::Lost => return Step::Lost,
+            Leadership::Released => return Step::Released,
+            Leadership::Standby | Leadership::Leading { .. } => {}
         }
         // Its answer comes, or its timeout.
         if let Some(sent) = &self.sent {
@@ -276,7 +276,7 @@ impl Elector {
             return Step::Sleep(self.next);
         }
         let call = self.call(now, wall);
-        self.sent = Some(Sent {
+        self.sent = Some(PendingCall {
             at: now,
             call: call.clone(),
         });
@@ -287,7 +287,7 @@ impl Elector {
     pub fn answer(&mut self, now: Monotonic, answer: Answer) {
         let Some(sent) = self.sent.take() else { return };
         self.expire(now);
-        if matches!(self.standing, Standing::Lost | Standing::Released) {
+        if matches!(self.leadership, Leadership::Lost | Leadership::Released) {
             return;
         }
         match (sent.call, answer) {
@@ -303,11 +303,11 @@ impl Elector {
             (Call::Read, _) => self.next = now + self.times.look(),
             // Whatever was known of it is not so.
             (Call::Create(_) | Call::Update(..), Answer::Conflict) => {
-                self.known = Known::Nothing;
+                self.known = KnownLease::Nothing;
                 self.next = now;
             }
             (Call::Create(_) | Call::Update(..), _) => {
-                self.known = Known::Nothing;
+                self.known = KnownLease::Nothing;
                 self.next = now + self.times.look();
             }
         }
@@ -323,7 +323,7 @@ impl Elector {
     /// `None`: none may be sent.
     #[must_use]
     pub fn write_time(&self, now: Monotonic) -> Option<Duration> {
-        let Standing::Leading { renewed, writes_from } = self.standing else {
+        let Leadership::Leading { renewed, writes_from } = self.leadership else {
             return None;
         };
         if self.releasing || now < writes_from || now.since(renewed) >= self.times.deadline {
@@ -336,15 +336,15 @@ impl Elector {
     /// Whether the lease is ours, even if it is too early to write.
     #[must_use]
     pub fn leads(&self) -> bool {
-        matches!(self.standing, Standing::Leading { .. })
+        matches!(self.leadership, Leadership::Leading { .. })
     }
 
     /// From when on we may write, if we lead.
     #[must_use]
     pub fn writes_from(&self) -> Option<Monotonic> {
-        match self.standing {
-            Standing::Leading { writes_from, .. } => Some(writes_from),
-            Standing::Standby | Standing::Lost | Standing::Released => None,
+        match self.leadership {
+            Leadership::Leading { writes_from, .. } => Some(writes_from),
+            Leadership::Standby | Leadership::Lost | Leadership::Released => None,
         }
     }
 
@@ -352,8 +352,8 @@ impl Elector {
     #[must_use]
     pub fn holder(&self) -> Option<&Holder> {
         match &self.known {
-            Known::Seen(seen) => seen.record.holder.as_ref(),
-            Known::Nothing | Known::Missing => None,
+            KnownLease::Seen(seen) => seen.record.holder.as_ref(),
+            KnownLease::Nothing | KnownLease::Missing => None,
         }
     }
 
@@ -371,49 +371,49 @@ impl Elector {
         self.next = self.next.min(now);
         let in_doubt = self.given_up.is_some_and(|at| now.since(at) < self.times.write)
             || self.writes_from().is_none_or(|from| now < from);
-        if in_doubt && self.standing != Standing::Lost {
-            self.standing = Standing::Released;
+        if in_doubt && self.leadership != Leadership::Lost {
+            self.leadership = Leadership::Released;
         }
     }
 
     fn expire(&mut self, now: Monotonic) {
-        if let Standing::Leading { renewed, .. } = self.standing
+        if let Leadership::Leading { renewed, .. } = self.leadership
             && now.since(renewed) >= self.times.deadline
         {
-            self.standing = Standing::Lost;
+            self.leadership = Leadership::Lost;
         }
     }
 
     /// How long to wait for an answer: a leader has time for a second try.
     fn patience(&self, sent: Monotonic) -> Duration {
         let half = self.times.deadline / 2;
-        match self.standing {
-            Standing::Leading { renewed, .. } => half.min(self.times.deadline.saturating_sub(sent.since(renewed))),
-            Standing::Standby | Standing::Lost | Standing::Released => half,
+        match self.leadership {
+            Leadership::Leading { renewed, .. } => half.min(self.times.deadline.saturating_sub(sent.since(renewed))),
+            Leadership::Standby | Leadership::Lost | Leadership::Released => half,
         }
     }
 
     fn call(&self, now: Monotonic, wall: Timestamp) -> Call {
         match &self.known {
-            Known::Missing => Call::Create(self.record(None, wall)),
-            Known::Seen(seen) if self.is_mine(seen) || self.is_free(seen, now) => {
+            KnownLease::Missing => Call::Create(self.record(None, wall)),
+            KnownLease::Seen(seen) if self.is_mine(seen) || self.is_free(seen, now) => {
                 Call::Update(self.record(Some(&seen.record), wall), seen.version)
             }
-            Known::Nothing | Known::Seen(_) => Call::Read,
+            KnownLease::Nothing | KnownLease::Seen(_) => Call::Read,
         }
     }
 
-    fn is_mine(&self, seen: &Seen) -> bool {
+    fn is_mine(&self, seen: &SeenRecord) -> bool {
         seen.record.holder.as_ref() == Some(&self.me)
     }
 
     /// Whether it can be taken.
-    fn is_free(&self, seen: &Seen, now: Monotonic) -> bool {
+    fn is_free(&self, seen: &SeenRecord, now: Monotonic) -> bool {
         seen.record.holder.is_none() || now >= self.heeded_until(seen)
     }
 
     /// A holder counts with what it says itself: another one's flags may be other ones.
-    fn heeded_until(&self, seen: &Seen) -> Monotonic {
+    fn heeded_until(&self, seen: &SeenRecord) -> Monotonic {
         let duration = seen.record.duration.unwrap_or_default();
         seen.at + duration.max(self.times.duration)
     }
@@ -437,27 +437,27 @@ impl Elector {
     /// When we may write that took the record of this version.
     fn takes_over(&self, now: Monotonic, taken: Version) -> Monotonic {
         match &self.known {
-            Known::Seen(seen) if seen.version == taken && !self.is_mine(seen) && seen.record.holder.is_some() => {
+            KnownLease::Seen(seen) if seen.version == taken && !self.is_mine(seen) && seen.record.holder.is_some() => {
                 self.heeded_until(seen)
             }
             // Taken by a write of ours that was not answered, from whoever was seen last.
-            Known::Seen(seen) if seen.version == taken && self.is_mine(seen) => match &self.heeded {
+            KnownLease::Seen(seen) if seen.version == taken && self.is_mine(seen) => match &self.heeded {
                 Some(heeded) if heeded.record.holder.is_none() => now,
                 Some(heeded) => self.heeded_until(heeded),
                 None => now + self.times.duration,
             },
-            Known::Seen(_) | Known::Nothing | Known::Missing => now,
+            KnownLease::Seen(_) | KnownLease::Nothing | KnownLease::Missing => now,
         }
     }
 
     fn read(&mut self, now: Monotonic, read: Option<(Record, Version)>) {
         let leads = self.leads();
         let Some((record, version)) = read else {
-            self.known = Known::Missing;
+            self.known = KnownLease::Missing;
             self.heeded = None;
             self.next = now;
             if leads {
-                self.standing = Standing::Lost;
+                self.leadership = Leadership::Lost;
             }
             return;
         };
@@ -466,7 +466,7 @@ impl Elector {
             Some(known) if known.version == version => known.at,
             _ => now,
         };
-        let seen = Seen { record, version, at };
+        let seen = SeenRecord { record, version, at };
         if !mine {
             self.heeded = Some(seen.clone());
         }
@@ -475,26 +475,26 @@ impl Elector {
         } else {
             self.heeded_until(&seen).min(now + self.times.look())
         };
-        self.known = Known::Seen(seen);
+        self.known = KnownLease::Seen(seen);
         if !mine && leads {
-            self.standing = Standing::Lost;
+            self.leadership = Leadership::Lost;
         }
     }
 
     fn written(&mut self, sent: Monotonic, now: Monotonic, record: Record, version: Version, writes_from: Monotonic) {
         if record.holder.is_none() {
-            self.standing = Standing::Released;
+            self.leadership = Leadership::Released;
             return;
         }
-        let writes_from = match self.standing {
-            Standing::Leading { writes_from, .. } => writes_from,
-            Standing::Standby | Standing::Lost | Standing::Released => writes_from,
+        let writes_from = match self.leadership {
+            Leadership::Leading { writes_from, .. } => writes_from,
+            Leadership::Standby | Leadership::Lost | Leadership::Released => writes_from,
         };
-        self.standing = Standing::Leading {
+        self.leadership = Leadership::Leading {
             renewed: sent,
             writes_from,
         };
-        self.known = Known::Seen(Seen {
+        self.known = KnownLease::Seen(SeenRecord {
             record,
             version,
             at: now,

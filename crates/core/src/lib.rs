@@ -12,7 +12,7 @@
 //! | [`policy`] | policies: windows, freezes, what holds for a workload |
 //! | [`decide`] | the decision, an ordered list of small checks |
 //! | [`compat`] | the annotations and marks of Reloader and Wave |
-//! | [`governor`] | how many workloads roll at a time |
+//! | [`rollout_slots`] | how many workloads roll at a time |
 //! | [`lease`] | which of several replicas writes |
 //! | [`notice`] | Events and notifications: limits and order |
 //! | [`agent_protocol`] | how the controller asks the agent in a pod, and what an answer proves |
@@ -26,10 +26,10 @@ pub mod annotation;
 pub mod compat;
 pub mod content;
 pub mod decide;
-pub mod governor;
 pub mod lease;
 pub mod notice;
 pub mod policy;
 pub mod reason;
+pub mod rollout_slots;
 pub mod types;
 pub mod workload;

@@ -39,7 +39,7 @@ pub const STATES: &[State] = &[
 impl State {
     /// The word.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Current => "Current",
             Self::Settling => "Settling",
@@ -65,7 +65,7 @@ macro_rules! reasons {
         impl Reason {
             /// The word.
             #[must_use]
-            pub fn word(self) -> &'static str {
+            pub fn as_str(self) -> &'static str {
                 match self { $(Self::$name => stringify!($name),)* }
             }
 
@@ -171,7 +171,7 @@ reasons! {
     ChangeRefused: "the API server refused this change for others that were tried first",
     /// A person said so.
     Skipped: "the present content is taken for what its pods run, as a person asked",
-    /// A lever was pulled.
+    /// A manual override was pulled.
     Answered: "a person asked",
     /// The Deployment is paused.
     Paused: "it is paused, so a changed template would not roll",

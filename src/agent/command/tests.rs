@@ -2,15 +2,15 @@ use std::time::Instant;
 
 use super::*;
 
-fn words(words: &[&str]) -> Words {
+fn words(words: &[&str]) -> CommandLine {
     let mut words = words.iter().map(|word| (*word).to_owned());
-    Words {
+    CommandLine {
         program: words.next().expect("a program"),
         arguments: words.collect(),
     }
 }
 
-async fn shell(script: &str, limit: Duration) -> End {
+async fn shell(script: &str, limit: Duration) -> CommandEnd {
     run(&words(&["sh", "-c", script]), Path::new("/etc/app"), limit).await
 }
 
@@ -18,19 +18,22 @@ const LONG: Duration = Duration::from_mins(1);
 
 #[tokio::test]
 async fn what_a_command_says_is_kept_when_it_refuses() {
-    assert_eq!(shell("echo noise", LONG).await, End::Good);
-    assert_eq!(shell("test \"$WINDLASS_VOLUME\" = /etc/app", LONG).await, End::Good);
+    assert_eq!(shell("echo noise", LONG).await, CommandEnd::Good);
+    assert_eq!(
+        shell("test \"$WINDLASS_VOLUME\" = /etc/app", LONG).await,
+        CommandEnd::Good
+    );
     let said = shell("echo line 3: bad >&2; echo more; exit 2", LONG).await;
-    assert_eq!(said, End::Bad("line 3: bad more".to_owned()));
+    assert_eq!(said, CommandEnd::Bad("line 3: bad more".to_owned()));
     let silent = shell("exit 3", LONG).await;
-    assert_eq!(silent, End::Bad("it ended with 3 and said nothing".to_owned()));
+    assert_eq!(silent, CommandEnd::Bad("it ended with 3 and said nothing".to_owned()));
 }
 
 #[tokio::test]
 async fn what_cannot_run_or_is_killed_is_broken() {
     let missing = run(&words(&["/no/such/program"]), Path::new("/"), LONG).await;
-    assert!(matches!(&missing, End::Broken(text) if text.starts_with("/no/such/program cannot be started")));
-    assert!(matches!(shell("kill -9 $$", LONG).await, End::Broken(_)));
+    assert!(matches!(&missing, CommandEnd::Broken(text) if text.starts_with("/no/such/program cannot be started")));
+    assert!(matches!(shell("kill -9 $$", LONG).await, CommandEnd::Broken(_)));
 }
 
 #[tokio::test]
@@ -40,7 +43,7 @@ async fn of_a_flood_of_words_both_ends_are_kept() {
         LONG,
     )
     .await;
-    let End::Bad(text) = end else { panic!("{end:?}") };
+    let CommandEnd::Bad(text) = end else { panic!("{end:?}") };
     let ends = text.starts_with("FAILEDxxx") && text.ends_with("xxxbecause");
     assert!(text.len() <= 300 && ends, "{text}");
 }
@@ -49,7 +52,7 @@ async fn of_a_flood_of_words_both_ends_are_kept() {
 async fn a_child_that_keeps_the_pipe_open_does_not_hold_up_the_end() {
     let started = Instant::now();
     let end = shell("sleep 45 & echo bad; exit 1", LONG).await;
-    assert_eq!(end, End::Bad("bad".to_owned()));
+    assert_eq!(end, CommandEnd::Bad("bad".to_owned()));
     assert!(started.elapsed() < Duration::from_secs(40));
 }
 
@@ -60,7 +63,7 @@ async fn a_command_that_hangs_is_killed_with_all_that_it_started() {
     let script = format!("sleep 1000 & echo $! > {0}; echo $$ >> {0}; wait", pids.display());
     let end = shell(&script, Duration::from_secs(10)).await;
     assert!(
-        matches!(&end, End::Broken(text) if text.contains("did not end within 10s")),
+        matches!(&end, CommandEnd::Broken(text) if text.contains("did not end within 10s")),
         "{end:?}"
     );
     let text = std::fs::read_to_string(&pids).expect("the numbers");

@@ -114,14 +114,14 @@ fn a_signal_needs_somebody_to_get_it() {
         ("WINCH", Signal::Winch),
     ] {
         let notify = good(&["--notify-signal", name, "--process", "nginx"]).notify;
-        let whom = Whom::Named("nginx".to_owned());
-        assert_eq!(notify, Notify::Signal { signal, whom });
+        let target = SignalTarget::Named("nginx".to_owned());
+        assert_eq!(notify, Notify::Signal { signal, target });
     }
     let notify = good(&["--notify-signal", "HUP", "--pid-file", "/run/a.pid"]).notify;
     assert!(matches!(
         notify,
         Notify::Signal {
-            whom: Whom::PidFile(_),
+            target: SignalTarget::PidFile(_),
             ..
         }
     ));

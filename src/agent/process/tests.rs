@@ -44,8 +44,8 @@ fn our_own_start_is_in_the_past_and_not_far() {
 fn nobody_is_told_by_a_file_that_names_us_the_first_process_or_nobody() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("pid");
-    let whom = Whom::PidFile(path.clone());
-    let told = || tell(Signal::Usr1, &whom, None);
+    let target = SignalTarget::PidFile(path.clone());
+    let told = || tell(Signal::Usr1, &target, None);
     let absent = |outcome: Outcome, word: &str| {
         assert!(
             matches!(&outcome, Outcome::Absent(text) if text.contains(word)),
@@ -74,7 +74,7 @@ fn nobody_is_told_by_a_file_that_names_us_the_first_process_or_nobody() {
 
 #[test]
 fn a_name_that_nobody_has_says_what_is_needed() {
-    let outcome = tell(Signal::Usr1, &Whom::Named("no-such-program".to_owned()), None);
+    let outcome = tell(Signal::Usr1, &SignalTarget::Named("no-such-program".to_owned()), None);
     let Outcome::Absent(text) = outcome else {
         panic!("{outcome:?}");
     };
@@ -87,8 +87,8 @@ fn a_name_that_nobody_has_says_what_is_needed() {
 #[test]
 fn who_was_started_by_us_is_not_the_application() {
     let mut child = std::process::Command::new("sleep").arg("60").spawn().expect("sleep");
-    let whom = Whom::Named("sleep".to_owned());
-    let ours: Vec<_> = find(&whom)
+    let target = SignalTarget::Named("sleep".to_owned());
+    let ours: Vec<_> = find(&target)
         .unwrap_or_default()
         .into_iter()
         .filter(|process| u32::try_from(process.pid) == Ok(child.id()))

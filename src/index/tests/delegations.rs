@@ -1,9 +1,9 @@
 //! Argo Rollouts that run the template of a Deployment.
 
-use windlass_core::workload::kind::Progress;
+use windlass_core::workload::kind::RolloutProgress;
 
 use super::*;
-use crate::k8s::lean::Role;
+use crate::k8s::wire::Role;
 
 fn rollout(version: u64, opted_in: bool, target: &str, phase: &str) -> Role {
     let annotations = if opted_in {
@@ -22,7 +22,7 @@ fn rollout(version: u64, opted_in: bool, target: &str, phase: &str) -> Role {
     let kind = KindId::named("Rollout").expect("it is built in");
     serde_json::from_str::<WatchedWorkload>(&object.to_string())
         .expect("it decodes")
-        .role(kind, Reading::default())
+        .role(kind, AnnotationOptions::default())
 }
 
 fn by() -> WorkloadRef {
@@ -50,11 +50,14 @@ fn the_one_with_the_template_is_asked_for_and_stands_for_both() {
     let mut fed = Fed::new();
     assert!(!fed.workload(template("base", json!({}))), "it asks for nothing");
     assert_eq!(fed.rollout(rollout(7, true, "base", "Healthy")), None);
-    assert_eq!(fed.index.take_wanted(), [Wanted::Workload(reference("base"))]);
+    assert_eq!(
+        fed.index.take_fetch_requests(),
+        [FetchRequest::Workload(reference("base"))]
+    );
     assert!(fed.workload(template("base", json!({}))), "the Rollout asks for it");
     let entry = fed.entry("base");
-    assert_eq!(entry.workload.evidence.progress, Progress::Complete);
-    assert_eq!(entry.workload.runs_for().map(|it| it.reference.clone()), Some(by()));
+    assert_eq!(entry.workload.rollout_status.progress, RolloutProgress::Complete);
+    assert_eq!(entry.workload.delegate().map(|it| it.reference.clone()), Some(by()));
     assert_eq!(fed.index.workloads().count(), 1);
 }
 
@@ -62,12 +65,15 @@ fn the_one_with_the_template_is_asked_for_and_stands_for_both() {
 fn how_far_it_has_come_is_what_the_rollout_says() {
     let mut fed = Fed::new();
     fed.rollout(rollout(5, false, "base", "Healthy"));
-    assert_eq!(fed.index.take_wanted(), [], "nobody asks for anything");
+    assert_eq!(fed.index.take_fetch_requests(), [], "nobody asks for anything");
     fed.workload(template("base", Value::Null));
     assert_eq!(fed.rollout(rollout(7, false, "base", "Healthy")), None, "as before");
-    let touched = fed.rollout(rollout(8, false, "base", "Degraded"));
-    assert_eq!(touched, Some(reference("base")));
-    assert_eq!(fed.entry("base").workload.evidence.progress, Progress::Failed);
+    let effect = fed.rollout(rollout(8, false, "base", "Degraded"));
+    assert_eq!(effect, Some(reference("base")));
+    assert_eq!(
+        fed.entry("base").workload.rollout_status.progress,
+        RolloutProgress::Failed
+    );
     let (whose, uid) = fed.index.runs_pods_of(&reference("base"), &Uid::from("d"));
     assert_eq!((whose, uid), (by(), Uid::from("r")));
 }
@@ -77,10 +83,13 @@ fn when_the_rollout_goes_the_other_is_read_anew() {
     let mut fed = Fed::new();
     fed.rollout(rollout(5, true, "base", "Healthy"));
     fed.workload(template("base", json!({})));
-    fed.index.take_wanted();
+    fed.index.take_fetch_requests();
     fed.index.forget(&by());
     assert_eq!(fed.index.workloads().count(), 0);
-    assert_eq!(fed.index.take_wanted(), [Wanted::Workload(reference("base"))]);
+    assert_eq!(
+        fed.index.take_fetch_requests(),
+        [FetchRequest::Workload(reference("base"))]
+    );
     assert!(!fed.workload(template("base", json!({}))), "it asks for nothing itself");
 }
 

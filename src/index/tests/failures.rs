@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use windlass_core::content::baseline::{Baseline, Recorded, Unsure};
+use windlass_core::content::baseline::{Baseline, RecordedDigests, Uncertainty};
 use windlass_core::reason::{Reason, State};
 
 use super::*;
@@ -20,15 +20,15 @@ fn baseline(change: impl Fn(&mut Baseline)) -> String {
         written: None,
         revision: 2,
         shape: [0; 6],
-        recorded: Recorded::Combined(windlass_core::content::digest::Digest([0; 16]), Box::default()),
+        recorded: RecordedDigests::Combined(windlass_core::content::digest::Digest([0; 16]), Box::default()),
         stale: None,
         held: None,
         restarts: vec![NOW],
-        mark: None,
+        template_digest: None,
         reverts: 0,
         flaps: 0,
         in_place: None,
-        answered: Some(now()),
+        last_override: Some(now()),
         excused: false,
         undone: BTreeMap::new(),
         marks: Vec::new(),
@@ -40,7 +40,7 @@ fn baseline(change: impl Fn(&mut Baseline)) -> String {
 
 fn undone() -> String {
     baseline(|it| {
-        it.held = Some(Unsure::Undone);
+        it.held = Some(Uncertainty::Undone);
         it.undone.insert("ConfigMap/app".to_owned(), [0; 6]);
     })
 }
@@ -70,7 +70,7 @@ fn web(baseline: &str, content: Option<&str>) -> Workload {
     });
     serde_json::from_str::<WatchedWorkload>(&object.to_string())
         .expect("it decodes")
-        .workload(DEPLOYMENT, Reading::default())
+        .workload(DEPLOYMENT, AnnotationOptions::default())
 }
 
 /// `web` failed after it was restarted for content `AAAAAAAA`; `other` waits for the same.

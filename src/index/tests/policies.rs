@@ -1,9 +1,9 @@
 //! Policies that cannot be read: whom they hold, and whom they opt in.
 
-use windlass_core::policy::terms::Trouble;
+use windlass_core::policy::effective_policy::PolicyProblem;
 
 use super::*;
-use crate::k8s::lean::WatchedPolicy;
+use crate::k8s::wire::WatchedPolicy;
 
 /// As a later version may write it: nobody here knows that strategy.
 const UNKNOWN: &str = "Reload";
@@ -21,7 +21,7 @@ fn apply(fed: &mut Fed, namespace: Option<&str>, name: &str, spec: &Value) -> bo
         "spec": spec,
     });
     let policy: WatchedPolicy = serde_json::from_str(&object.to_string()).expect("it decodes");
-    fed.index.apply_policy(policy.policy(), policy.about()).relist
+    fed.index.apply_policy(policy.policy(), policy.metadata()).relist
 }
 
 /// With a label of its own name, and opted in by itself or not.
@@ -40,7 +40,7 @@ fn see(fed: &mut Fed, name: &str, asks: bool) {
     });
     let workload = serde_json::from_str::<WatchedWorkload>(&object.to_string())
         .expect("it decodes")
-        .workload(DEPLOYMENT, Reading::default());
+        .workload(DEPLOYMENT, AnnotationOptions::default());
     fed.workload(workload);
 }
 
@@ -55,9 +55,13 @@ fn stands(fed: &Fed, name: &str) -> Stands {
     let Some(entry) = fed.index.workload(&reference(name)) else {
         return Stands::NotOptedIn;
     };
-    match entry.under.as_ref().and_then(|under| under.terms.trouble.as_ref()) {
+    match entry
+        .policy_binding
+        .as_ref()
+        .and_then(|binding| binding.policy.problem.as_ref())
+    {
         None => Stands::Free,
-        Some(Trouble::Missing(policy) | Trouble::Invalid(policy, _)) => Stands::HeldBy(policy.to_string()),
+        Some(PolicyProblem::Missing(policy) | PolicyProblem::Invalid(policy, _)) => Stands::HeldBy(policy.to_string()),
     }
 }
 

@@ -1,12 +1,14 @@
 //! Secrets come in two steps: that they are there, and, for those who use them, what they hold.
 
 use super::*;
-use crate::k8s::lean::{ReadSecret, WatchedSecret};
+use crate::k8s::wire::{ReadSecret, WatchedSecret};
 
 /// An index that watches Secrets as well.
 fn fed() -> (Fed, WatchId) {
     let mut fed = Fed::new();
-    let watch = fed.index.add_watch(Feeds::Sources(SourceKind::Secret), None, None);
+    let watch = fed
+        .index
+        .add_watch(WatchedKind::Sources(SourceKind::Secret), None, None);
     fed.index.list_start(watch);
     fed.index.list_end(watch, now());
     (fed, watch)
@@ -37,15 +39,23 @@ fn user() -> Workload {
     deployment("web", "1", 6, Value::Null, reads)
 }
 
-fn wanted(index: &mut Index) -> Vec<Wanted> {
-    index.take_wanted()
+fn wanted(index: &mut Index) -> Vec<FetchRequest> {
+    index.take_fetch_requests()
 }
 
 #[test]
 fn one_that_nobody_uses_is_never_asked_for() {
     let (mut fed, watch) = fed();
-    assert!(fed.index.apply_source(watch, seen(5), How::Watched, now()).is_empty());
-    assert!(fed.index.apply_source(watch, seen(9), How::Watched, now()).is_empty());
+    assert!(
+        fed.index
+            .apply_source(watch, seen(5), Observation::Watched, now())
+            .is_empty()
+    );
+    assert!(
+        fed.index
+            .apply_source(watch, seen(9), Observation::Watched, now())
+            .is_empty()
+    );
     assert_eq!(wanted(&mut fed.index), []);
     assert_eq!(fed.index.source_count(SourceKind::Secret), 1);
 }
@@ -53,13 +63,13 @@ fn one_that_nobody_uses_is_never_asked_for() {
 #[test]
 fn whoever_begins_to_use_it_waits_until_it_is_read() {
     let (mut fed, watch) = fed();
-    fed.index.apply_source(watch, seen(5), How::Listed, now());
+    fed.index.apply_source(watch, seen(5), Observation::Listed, now());
     fed.workload(user());
-    let unread = fed.index.counted(fed.entry("web")).unread;
+    let unread = fed.index.counted_sources(fed.entry("web")).unread;
     assert_eq!(unread.len(), 1);
     assert!(fed.index.needs_reading(&unread[0]));
     assert_eq!(names(&fed.index.apply_read(read(5, "A"), now())), ["web"]);
-    assert!(fed.index.counted(fed.entry("web")).unread.is_empty());
+    assert!(fed.index.counted_sources(fed.entry("web")).unread.is_empty());
     assert!(!fed.index.needs_reading(&unread[0]));
     assert!(fed.change_keys("web").is_empty(), "it was there all the time");
 }
@@ -68,13 +78,17 @@ fn whoever_begins_to_use_it_waits_until_it_is_read() {
 fn a_change_is_asked_for_once_and_concerns_its_users_when_it_is_read() {
     let (mut fed, watch) = fed();
     fed.workload(user());
-    fed.index.apply_source(watch, seen(5), How::Listed, now());
+    fed.index.apply_source(watch, seen(5), Observation::Listed, now());
     fed.index.apply_read(read(5, "A"), now());
-    fed.index.take_wanted();
-    assert!(fed.index.apply_source(watch, seen(9), How::Watched, now()).is_empty());
+    fed.index.take_fetch_requests();
+    assert!(
+        fed.index
+            .apply_source(watch, seen(9), Observation::Watched, now())
+            .is_empty()
+    );
     let wanted = wanted(&mut fed.index);
     let source = seen(9).reference;
-    assert_eq!(wanted, [Wanted::Source(source.clone())]);
+    assert_eq!(wanted, [FetchRequest::Source(source.clone())]);
     assert!(fed.index.needs_reading(&source));
     assert_eq!(names(&fed.index.apply_read(read(9, "B"), now())), ["web"]);
     assert_eq!(fed.change_keys("web"), ["password"]);
@@ -85,10 +99,10 @@ fn a_change_is_asked_for_once_and_concerns_its_users_when_it_is_read() {
 fn an_answer_that_is_newer_than_the_event_spares_the_next_question() {
     let (mut fed, watch) = fed();
     fed.workload(user());
-    fed.index.apply_source(watch, seen(5), How::Listed, now());
+    fed.index.apply_source(watch, seen(5), Observation::Listed, now());
     fed.index.apply_read(read(9, "B"), now());
-    fed.index.take_wanted();
-    fed.index.apply_source(watch, seen(9), How::Watched, now());
+    fed.index.take_fetch_requests();
+    fed.index.apply_source(watch, seen(9), Observation::Watched, now());
     assert_eq!(wanted(&mut fed.index), []);
 }
 
@@ -96,14 +110,14 @@ fn an_answer_that_is_newer_than_the_event_spares_the_next_question() {
 #[test]
 fn one_that_is_deleted_before_it_was_read_is_missing() {
     let (mut fed, watch) = fed();
-    fed.index.apply_source(watch, seen(5), How::Listed, now());
+    fed.index.apply_source(watch, seen(5), Observation::Listed, now());
     fed.workload(user());
     let reference = seen(5).reference;
     let gone = Some(Version::new(7));
     assert_eq!(names(&fed.index.remove_source(watch, &reference, gone, now())), ["web"]);
-    let unread = |fed: &Fed| fed.index.counted(fed.entry("web")).unread.len();
+    let unread = |fed: &Fed| fed.index.counted_sources(fed.entry("web")).unread.len();
     assert_eq!(unread(&fed), 0);
-    fed.index.apply_source(watch, seen(9), How::Watched, now());
+    fed.index.apply_source(watch, seen(9), Observation::Watched, now());
     assert_eq!(unread(&fed), 1, "it is back");
 }
 
@@ -111,11 +125,11 @@ fn one_that_is_deleted_before_it_was_read_is_missing() {
 #[test]
 fn one_that_a_list_does_not_name_before_it_was_read_is_missing() {
     let (mut fed, watch) = fed();
-    fed.index.apply_source(watch, seen(5), How::Listed, now());
+    fed.index.apply_source(watch, seen(5), Observation::Listed, now());
     fed.workload(user());
     fed.index.list_start(watch);
     assert_eq!(names(&fed.index.list_end(watch, now())), ["web"]);
-    assert_eq!(fed.index.counted(fed.entry("web")).unread, []);
+    assert_eq!(fed.index.counted_sources(fed.entry("web")).unread, []);
     assert!(!fed.index.needs_reading(&seen(5).reference));
 }
 
@@ -136,10 +150,10 @@ fn what_was_skipped_is_not_older_than_the_event_before_it() {
     };
     let read = |version| serde_json::from_value::<ReadSecret>(at(version)).expect("it decodes").0;
     fed.workload(user());
-    fed.index.apply_source(watch, seen(5), How::Listed, now());
+    fed.index.apply_source(watch, seen(5), Observation::Listed, now());
     fed.index.apply_read(read(5), now());
-    fed.index.apply_source(watch, seen(9), How::Watched, now());
-    fed.index.apply_source(watch, seen(12), How::Watched, now());
+    fed.index.apply_source(watch, seen(9), Observation::Watched, now());
+    fed.index.apply_source(watch, seen(12), Observation::Watched, now());
     fed.index.apply_read(read(12), now());
     let entry = &fed.index.sources[&seen(5).reference];
     let since = entry.unseen.map(|unseen| unseen.since);
@@ -150,7 +164,7 @@ fn what_was_skipped_is_not_older_than_the_event_before_it() {
 fn an_answer_from_before_it_was_deleted_is_not_believed() {
     let (mut fed, watch) = fed();
     fed.workload(user());
-    fed.index.apply_source(watch, seen(5), How::Listed, now());
+    fed.index.apply_source(watch, seen(5), Observation::Listed, now());
     fed.index.apply_read(read(5, "A"), now());
     let reference = seen(5).reference;
     fed.index
@@ -163,45 +177,45 @@ fn an_answer_from_before_it_was_deleted_is_not_believed() {
 fn one_that_cannot_be_read_is_named_with_the_reason() {
     let (mut fed, watch) = fed();
     fed.workload(user());
-    fed.index.apply_source(watch, seen(5), How::Listed, now());
+    fed.index.apply_source(watch, seen(5), Observation::Listed, now());
     let source = seen(5).reference;
     assert_eq!(names(&fed.index.note_unreadable(&source, "forbidden")), ["web"]);
-    let counted = fed.index.counted(fed.entry("web"));
+    let counted = fed.index.counted_sources(fed.entry("web"));
     assert_eq!(counted.unreadable, [(source.clone(), "forbidden".into())]);
     // It heals with the next try.
     fed.index.apply_read(read(5, "A"), now());
-    assert!(fed.index.counted(fed.entry("web")).unreadable.is_empty());
+    assert!(fed.index.counted_sources(fed.entry("web")).unreadable.is_empty());
     // What is known stays good while a later version cannot be read.
-    fed.index.apply_source(watch, seen(9), How::Watched, now());
+    fed.index.apply_source(watch, seen(9), Observation::Watched, now());
     assert!(fed.index.note_unreadable(&source, "forbidden").is_empty());
     assert!(fed.index.needs_reading(&source));
 }
 
 #[test]
 fn without_secrets_none_counts() {
-    let rules = Rules {
-        sources: Sources {
+    let rules = IndexSettings {
+        sources: SourceKinds {
             configmaps: true,
             secrets: false,
         },
-        ..Rules::default()
+        ..IndexSettings::default()
     };
     let mut index = Index::new(rules);
-    let workloads = index.add_watch(Feeds::Workloads(DEPLOYMENT), None, None);
-    index.apply_workload(workloads, user(), How::Watched, now());
+    let workloads = index.add_watch(WatchedKind::Workloads(DEPLOYMENT), None, None);
+    index.apply_workload(workloads, user(), Observation::Watched, now());
     let entry = index.workload(&reference("web")).expect("it is known");
-    assert!(index.counted(entry).uses.is_empty());
+    assert!(index.counted_sources(entry).uses.is_empty());
 }
 
 #[test]
 fn one_that_goes_and_comes_back_the_same_changed_nothing() {
     let (mut fed, watch) = fed();
     fed.workload(user());
-    fed.index.apply_source(watch, seen(5), How::Listed, now());
+    fed.index.apply_source(watch, seen(5), Observation::Listed, now());
     fed.index.apply_read(read(5, "A"), now());
     let reference = seen(5).reference;
     fed.index.remove_source(watch, &reference, Some(Version::new(7)), now());
-    fed.index.apply_source(watch, seen(9), How::Watched, now());
+    fed.index.apply_source(watch, seen(9), Observation::Watched, now());
     assert!(fed.index.needs_reading(&reference));
     fed.index.apply_read(read(9, "A"), now());
     assert!(fed.change_keys("web").is_empty());
@@ -213,27 +227,27 @@ fn one_that_goes_and_comes_back_the_same_changed_nothing() {
 fn versions_that_were_never_read_may_have_held_anything() {
     let (mut fed, watch) = fed();
     fed.workload(user());
-    fed.index.apply_source(watch, seen(5), How::Listed, now());
+    fed.index.apply_source(watch, seen(5), Observation::Listed, now());
     fed.index.apply_read(read(5, "A"), now());
-    fed.index.apply_source(watch, seen(9), How::Watched, now());
+    fed.index.apply_source(watch, seen(9), Observation::Watched, now());
     assert!(
         fed.index.apply_read(read(9, "A"), now()).is_empty(),
         "only its labels moved"
     );
     // Two more, of which the first was not read.
-    fed.index.apply_source(watch, seen(12), How::Watched, now());
-    fed.index.apply_source(watch, seen(13), How::Watched, now());
+    fed.index.apply_source(watch, seen(12), Observation::Watched, now());
+    fed.index.apply_source(watch, seen(13), Observation::Watched, now());
     assert_eq!(names(&fed.index.apply_read(read(13, "A"), now())), ["web"]);
     let unseen_since = |fed: &Fed| {
-        let counted = fed.index.counted(fed.entry("web"));
+        let counted = fed.index.counted_sources(fed.entry("web"));
         fed.index.views(&counted, Version::new(9))[0].unseen_since
     };
     assert_eq!(unseen_since(&fed), Some(Second::from(now())));
     // One was told, and what was read is a later one.
-    fed.index.apply_source(watch, seen(14), How::Watched, now());
+    fed.index.apply_source(watch, seen(14), Observation::Watched, now());
     assert_eq!(names(&fed.index.apply_read(read(15, "A"), now())), ["web"]);
-    fed.index.apply_source(watch, seen(15), How::Watched, now());
-    fed.index.apply_source(watch, seen(16), How::Watched, now());
+    fed.index.apply_source(watch, seen(15), Observation::Watched, now());
+    fed.index.apply_source(watch, seen(16), Observation::Watched, now());
     assert!(
         fed.index.apply_read(read(16, "A"), now()).is_empty(),
         "it was read each time"

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use windlass_core::content::baseline::{Baseline, Recorded};
+use windlass_core::content::baseline::{Baseline, RecordedDigests};
 
 use super::*;
 
@@ -16,15 +16,15 @@ fn baseline(horizon: u64, stale: Option<Timestamp>) -> Value {
         written: None,
         revision: 1,
         shape: [0; 6],
-        recorded: Recorded::Combined(windlass_core::content::digest::Digest([0; 16]), Box::default()),
+        recorded: RecordedDigests::Combined(windlass_core::content::digest::Digest([0; 16]), Box::default()),
         stale,
         held: None,
         restarts: Vec::new(),
-        mark: None,
+        template_digest: None,
         reverts: 0,
         flaps: 0,
         in_place: None,
-        answered: None,
+        last_override: None,
         excused: false,
         undone: BTreeMap::new(),
         marks: Vec::new(),

@@ -8,14 +8,15 @@ fn is_kept(fed: &Fed, name: &str) -> bool {
     entry.source.contents.iter().len() > 0
 }
 
-fn begin_to_use(fed: &mut Fed) -> Vec<Wanted> {
+fn begin_to_use(fed: &mut Fed) -> Vec<FetchRequest> {
     let web = deployment("web", "1", 6, Value::Null, env("web", "a"));
-    fed.index.apply_workload(fed.workloads, web, How::Watched, now());
-    fed.index.take_wanted()
+    fed.index
+        .apply_workload(fed.workloads, web, Observation::Watched, now());
+    fed.index.take_fetch_requests()
 }
 
-fn wanted(name: &str) -> Vec<Wanted> {
-    vec![Wanted::Source(config_map(name, "u", 1, &[]).reference)]
+fn wanted(name: &str) -> Vec<FetchRequest> {
+    vec![FetchRequest::Source(config_map(name, "u", 1, &[]).reference)]
 }
 
 #[test]
@@ -30,7 +31,7 @@ fn what_nobody_uses_is_known_by_its_name_only() {
     ]);
     assert!(!is_kept(&fed, "seen") && !is_kept(&fed, "listed"));
     assert_eq!(fed.index.source_count(SourceKind::ConfigMap), 2);
-    assert_eq!(fed.index.take_wanted(), []);
+    assert_eq!(fed.index.take_fetch_requests(), []);
     assert!(!fed.index.needs_reading(&config_map("seen", "u", 1, &[]).reference));
     assert_eq!(fed.index.texts.count(), 1, "the namespace");
 }
@@ -38,23 +39,28 @@ fn what_nobody_uses_is_known_by_its_name_only() {
 #[test]
 fn at_the_start_nothing_has_to_be_read_of_what_is_used() {
     let mut index = Index::default();
-    let sources = index.add_watch(Feeds::Sources(SourceKind::ConfigMap), None, None);
-    let workloads = index.add_watch(Feeds::Workloads(DEPLOYMENT), None, None);
+    let sources = index.add_watch(WatchedKind::Sources(SourceKind::ConfigMap), None, None);
+    let workloads = index.add_watch(WatchedKind::Workloads(DEPLOYMENT), None, None);
     assert!(!index.has_workloads());
     index.list_start(workloads);
     let web = deployment("web", "1", 6, Value::Null, env("web", "a"));
-    index.apply_workload(workloads, web, How::Listed, now());
+    index.apply_workload(workloads, web, Observation::Listed, now());
     index.list_end(workloads, now());
     assert!(index.has_workloads() && !index.started());
     index.list_start(sources);
     for name in ["web", "other"] {
-        index.apply_source(sources, config_map(name, "u", 5, &[("a", "1")]), How::Listed, now());
+        index.apply_source(
+            sources,
+            config_map(name, "u", 5, &[("a", "1")]),
+            Observation::Listed,
+            now(),
+        );
     }
     index.list_end(sources, now());
     assert!(index.started());
-    assert_eq!(index.take_wanted(), []);
+    assert_eq!(index.take_fetch_requests(), []);
     let entry = index.workload(&reference("web")).expect("it is known");
-    assert!(index.counted(entry).unread.is_empty());
+    assert!(index.counted_sources(entry).unread.is_empty());
 }
 
 #[test]
@@ -62,17 +68,17 @@ fn whoever_begins_to_use_it_waits_until_it_is_read_once() {
     let mut fed = Fed::new();
     fed.see(config_map("web", "u", 5, &[("a", "1")]));
     assert_eq!(begin_to_use(&mut fed), wanted("web"));
-    assert_eq!(fed.index.counted(fed.entry("web")).unread.len(), 1);
+    assert_eq!(fed.index.counted_sources(fed.entry("web")).unread.len(), 1);
     let reference = config_map("web", "u", 1, &[]).reference;
     assert!(fed.index.needs_reading(&reference));
     let read = config_map("web", "u", 5, &[("a", "1")]);
     assert_eq!(names(&fed.index.apply_read(read, now())), ["web"]);
-    assert!(fed.index.counted(fed.entry("web")).unread.is_empty());
+    assert!(fed.index.counted_sources(fed.entry("web")).unread.is_empty());
     assert!(!fed.index.needs_reading(&reference));
     assert!(fed.entry("web").change.is_none(), "it was there all the time");
     assert_eq!(fed.see(config_map("web", "u", 9, &[("a", "2")])), ["web"]);
     assert_eq!(fed.change_keys("web"), ["a"]);
-    assert_eq!(fed.index.take_wanted(), [], "the watch brings it whole");
+    assert_eq!(fed.index.take_fetch_requests(), [], "the watch brings it whole");
 }
 
 /// Nobody looked at what it held before, so pods may run something else.
@@ -83,13 +89,13 @@ fn what_was_not_used_until_now_was_not_watched_until_now() {
         fed.see(config_map("web", "u", 5, &[("a", "1")]));
         begin_to_use(&mut fed);
         let content = config_map("web", "u", 9, &[("a", "2")]);
-        let touched = if by_the_watch {
+        let effect = if by_the_watch {
             fed.see(content)
         } else {
             names(&fed.index.apply_read(content, now()))
         };
-        assert_eq!(touched, ["web"], "by the watch: {by_the_watch}");
-        let counted = fed.index.counted(fed.entry("web"));
+        assert_eq!(effect, ["web"], "by the watch: {by_the_watch}");
+        let counted = fed.index.counted_sources(fed.entry("web"));
         let unseen_since = |verified| fed.index.views(&counted, Version::new(verified))[0].unseen_since;
         assert_eq!(unseen_since(0), Some(Second::new(0)));
         assert_eq!(unseen_since(9), None, "it was looked into");
@@ -133,12 +139,14 @@ fn whoever_goes_on_using_it_keeps_it() {
     fed.see(config_map("web", "u", 5, &[("a", "1"), ("b", "1")]));
     fed.workload(deployment("web", "1", 6, Value::Null, env("web", "a")));
     let later = deployment("web", "1", 7, Value::Null, env("web", "b"));
-    fed.index.apply_workload(fed.workloads, later, How::Watched, now());
+    fed.index
+        .apply_workload(fed.workloads, later, Observation::Watched, now());
     assert!(is_kept(&fed, "web"));
     let another = deployment("web", "2", 8, Value::Null, env("web", "b"));
-    fed.index.apply_workload(fed.workloads, another, How::Watched, now());
+    fed.index
+        .apply_workload(fed.workloads, another, Observation::Watched, now());
     assert!(is_kept(&fed, "web"), "of the same name");
-    assert_eq!(fed.index.take_wanted(), []);
+    assert_eq!(fed.index.take_fetch_requests(), []);
 }
 
 #[test]
@@ -161,7 +169,7 @@ fn one_that_is_deleted_and_back_before_anybody_read_it_is_known_when_it_is_back(
     fed.see(config_map("web", "u", 5, &[("a", "1")]));
     begin_to_use(&mut fed);
     assert_eq!(fed.lose("web", 7), ["web"]);
-    let counted = fed.index.counted(fed.entry("web"));
+    let counted = fed.index.counted_sources(fed.entry("web"));
     assert!(counted.unread.is_empty(), "it is missing, which can be decided");
     assert!(fed.index.views(&counted, Version::default())[0].source.is_none());
     assert!(!fed.index.needs_reading(&config_map("web", "u", 1, &[]).reference));
@@ -195,7 +203,7 @@ fn a_new_list_drops_and_reads_nothing_that_is_used() {
     fed.workload(deployment("web", "1", 6, Value::Null, env("web", "a")));
     assert!(fed.list_sources(&both).is_empty());
     assert!(is_kept(&fed, "web") && !is_kept(&fed, "other"));
-    assert_eq!(fed.index.take_wanted(), []);
+    assert_eq!(fed.index.take_fetch_requests(), []);
     assert!(fed.list_sources(&both[..1]).is_empty());
     assert_eq!(fed.index.source_count(SourceKind::ConfigMap), 1);
 }

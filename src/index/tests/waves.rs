@@ -3,7 +3,7 @@
 use windlass_core::reason::{Reason, State};
 
 use super::*;
-use crate::k8s::lean::WatchedPolicy;
+use crate::k8s::wire::WatchedPolicy;
 
 /// A policy with a first wave, the workload `first` in it, and `last` in none; both use `app`.
 fn fed() -> Fed {
@@ -15,7 +15,7 @@ fn fed() -> Fed {
         "spec": { "workloads": { "selector": {} }, "restart": { "waves": [wave] } },
     });
     let policy: WatchedPolicy = serde_json::from_str(&policy.to_string()).expect("it decodes");
-    fed.index.apply_policy(policy.policy(), policy.about());
+    fed.index.apply_policy(policy.policy(), policy.metadata());
     fed.see(config_map("app", "u", 5, &[("one", "A"), ("two", "A")]));
     fed.workload(labelled("first", env("app", "one")));
     fed.workload(labelled("last", env("app", "two")));
@@ -39,14 +39,14 @@ fn with_annotations(name: &str, container: Value, annotations: Value) -> Workloa
     });
     serde_json::from_str::<WatchedWorkload>(&object.to_string())
         .expect("it decodes")
-        .workload(DEPLOYMENT, Reading::default())
+        .workload(DEPLOYMENT, AnnotationOptions::default())
 }
 
 /// It was decided on what is known now.
 fn stand(fed: &mut Fed, name: &str, status: (State, Reason)) {
     let reference = reference(name);
     let entry = fed.index.workload_mut(&reference).expect("it is known");
-    entry.looked_at = entry.touches;
+    entry.observed_generation = entry.generation;
     if status.0 == State::Current {
         entry.change = None;
     }
@@ -55,7 +55,7 @@ fn stand(fed: &mut Fed, name: &str, status: (State, Reason)) {
 
 fn ahead_of_last(fed: &Fed) -> Option<String> {
     let last = fed.entry("last");
-    fed.index.ahead(last, &fed.index.counted(last))
+    fed.index.earlier_wave(last, &fed.index.counted_sources(last))
 }
 
 #[test]

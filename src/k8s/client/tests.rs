@@ -55,18 +55,18 @@ fn a_streaming_list_asks_for_the_newest_state_and_a_watch_goes_on_where_it_was()
     assert_eq!(sent(resumed), resumed);
 }
 
-type Seen = Arc<std::sync::Mutex<Vec<(&'static str, Answered)>>>;
+type Seen = Arc<std::sync::Mutex<Vec<(&'static str, CallResult)>>>;
 
-fn observed<S>(inner: S) -> (Observed<S>, Seen) {
+fn observed<S>(inner: S) -> (ObservedService<S>, Seen) {
     let seen = Seen::default();
     let noted = seen.clone();
-    let observer: Observer = Arc::new(move |call: Call| noted.lock().unwrap().push((call.verb, call.answered)));
-    let pulses = Pulses::default();
+    let observer: CallObserver = Arc::new(move |call: ApiCall| noted.lock().unwrap().push((call.verb, call.result)));
+    let pulses = WatchActivity::default();
     (
-        Observed {
+        ObservedService {
             inner,
             observer,
-            pulses,
+            activity: pulses,
         },
         seen,
     )
@@ -98,9 +98,9 @@ async fn a_request_is_counted_by_how_it_ended_also_when_nobody_waits_for_it_any_
     assert_eq!(
         *seen.lock().unwrap(),
         [
-            ("get", Answered::Status(200)),
-            ("patch", Answered::Broken),
-            ("delete", Answered::NotInTime)
+            ("get", CallResult::Status(200)),
+            ("patch", CallResult::Broken),
+            ("delete", CallResult::NotInTime)
         ]
     );
 }
@@ -113,7 +113,7 @@ async fn what_a_watch_brings_is_felt_and_a_refusal_is_not() {
             *response.status_mut() = http::StatusCode::from_u16(status).expect("a status");
             Ok::<_, std::io::Error>(response)
         }));
-        let pulses = service.pulses.clone();
+        let pulses = service.activity.clone();
         let _watched = pulses.begin("configmaps", "/api/v1/configmaps");
         let begun = Instant::now();
         while begun.elapsed().is_zero() {}

@@ -22,7 +22,7 @@ async fn only_the_word_of_the_authorizer_is_a_missing_right() {
         let request = Request::get("/api/v1/pods").body(Vec::new()).expect("a request");
         let error = send::<serde_json::Value>(&api.client(), request, Duration::from_secs(5)).await;
         let error = error.expect_err("it was refused");
-        assert_eq!(error.word(), word, "{code}");
+        assert_eq!(error.as_str(), word, "{code}");
         assert!(error.to_string().contains(message), "{error}");
         api.finish().await;
     }

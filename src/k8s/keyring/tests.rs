@@ -8,7 +8,7 @@ const CREATE: &str = "POST /api/v1/namespaces/ops/secrets?";
 
 async fn load(api: &Api) -> Result<KeyRing, KeyError> {
     let now = Timestamp::from_second(1_795_258_662).expect("a time");
-    let kept_in = KeptIn(SourceKind::Secret);
+    let kept_in = KeyStore(SourceKind::Secret);
     load_or_create(
         &api.client(),
         kept_in,
@@ -116,7 +116,7 @@ const CREATE_CONFIG_MAP: &str = "POST /api/v1/namespaces/ops/configmaps?";
 async fn load_from(api: &Api, kind: SourceKind) -> Result<KeyRing, KeyError> {
     let now = Timestamp::from_second(1_795_258_662).expect("a time");
     let (client, timeout) = (api.client(), Duration::from_secs(5));
-    super::load(&client, KeptIn(kind), "ops", "windlass-digest-key", now, timeout).await
+    super::load(&client, KeyStore(kind), "ops", "windlass-digest-key", now, timeout).await
 }
 
 fn config_map(id: &str) -> Answer {

@@ -1,8 +1,8 @@
 use serde_json::json;
-use windlass_core::compat::marks::Named;
+use windlass_core::compat::marks::NamedSources;
 use windlass_core::types::name::{Name, Namespace};
 use windlass_core::workload::kind::DEPLOYMENT;
-use windlass_core::workload::optin::{OptIn, Selection};
+use windlass_core::workload::opt_in::{OptIn, Selection};
 use windlass_core::workload::pattern::Pattern;
 
 use super::*;
@@ -26,7 +26,7 @@ fn restart() -> WorkloadPatch {
         observed: "o".into(),
         digest: "d".into(),
         cause: "c".into(),
-        by: By::Template,
+        method: RestartMethod::Template,
         reloaded_from: None,
         marks: None,
         pause: None,
@@ -126,7 +126,7 @@ fn restart_with(change: impl FnOnce(&mut Restart)) -> Value {
     patch.body()
 }
 
-fn marks(template: Value) -> Option<Box<Marks>> {
+fn marks(template: Value) -> Option<Box<ControllerMarks>> {
     let annotation = |name: &str| (name == wave::SCHEDULING_DISABLED).then_some("fast");
     let named = Selection {
         named: Pattern::expression(".*").into_iter().collect(),
@@ -137,11 +137,11 @@ fn marks(template: Value) -> Option<Box<Marks>> {
         secrets: named,
         ..OptIn::default()
     };
-    let any = Named {
+    let any = NamedSources {
         uses: &[],
         opt_in: Some(&opt_in),
     };
-    Marks::of(&template, annotation, any)
+    ControllerMarks::of(&template, annotation, any)
 }
 
 #[test]
@@ -209,6 +209,6 @@ fn a_pause_begins_and_ends_with_its_time() {
 #[test]
 fn a_rollout_may_be_restarted_without_a_new_template() {
     let at: jiff::Timestamp = "2026-01-31T10:00:00Z".parse().expect("a time");
-    let body = restart_with(|restart| restart.by = By::RestartAt(at));
+    let body = restart_with(|restart| restart.method = RestartMethod::RestartAt(at));
     assert_eq!(body["spec"], json!({ "restartAt": "2026-01-31T10:00:00Z" }));
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tower_test::mock;
 
 use super::*;
-use crate::k8s::lean::{WatchedConfigMap, resource};
+use crate::k8s::wire::{WatchedConfigMap, resource};
 
 /// One call that the server expects, and the lines that it answers with before it closes.
 struct Step {
@@ -47,10 +47,10 @@ fn expired() -> Value {
 
 /// Plays the steps and gives what was seen, a word each, until the last step is reached.
 async fn play(steps: Vec<Step>) -> Vec<String> {
-    play_watching(Watching::default(), steps).await
+    play_watching(WatchOptions::default(), steps).await
 }
 
-async fn play_watching(watching: Watching, steps: Vec<Step>) -> Vec<String> {
+async fn play_watching(watching: WatchOptions, steps: Vec<Step>) -> Vec<String> {
     let (service, mut handle) = mock::pair::<Request<Body>, Response<Body>>();
     let (done, finished) = tokio::sync::oneshot::channel::<()>();
     let server = tokio::spawn(async move {
@@ -79,7 +79,7 @@ async fn play_watching(watching: Watching, steps: Vec<Step>) -> Vec<String> {
         let _ = done.send(());
         last
     });
-    let target = Target {
+    let target = WatchTarget {
         client: kube::Client::new(service, "default"),
         resource: resource("", "v1", "ConfigMap", "configmaps"),
         namespace: None,
@@ -87,12 +87,12 @@ async fn play_watching(watching: Watching, steps: Vec<Step>) -> Vec<String> {
     let mut seen = Vec::new();
     let watching = follow::<WatchedConfigMap>(target, watching, |what| {
         seen.push(match what {
-            Seen::ListStart => "list".to_owned(),
-            Seen::Listed(object) => format!("listed {}", object.source.reference.name),
-            Seen::ListEnd => "end".to_owned(),
-            Seen::Changed(object) => format!("changed {}", object.source.reference.name),
-            Seen::Gone(object) => format!("gone {}", object.source.reference.name),
-            Seen::Trouble(trouble) => format!("{trouble:?}")
+            WatchEvent::ListStart => "list".to_owned(),
+            WatchEvent::Listed(object) => format!("listed {}", object.source.reference.name),
+            WatchEvent::ListEnd => "end".to_owned(),
+            WatchEvent::Applied(object) => format!("changed {}", object.source.reference.name),
+            WatchEvent::Deleted(object) => format!("gone {}", object.source.reference.name),
+            WatchEvent::Error(trouble) => format!("{trouble:?}")
                 .split(['(', ' '])
                 .next()
                 .unwrap_or_default()
@@ -288,9 +288,9 @@ async fn a_kind_of_kubernetes_own_is_watched_again_after_a_404() {
         ]
     };
     assert_eq!(play(steps()).await, ["list", "end", "Interrupted", "changed a"]);
-    let by_definition = Watching {
-        served: Served::ByDefinition,
-        ..Watching::default()
+    let by_definition = WatchOptions {
+        availability: Availability::ByDefinition,
+        ..WatchOptions::default()
     };
     let seen = play_watching(by_definition, steps()).await;
     assert_eq!(seen, ["list", "end", "NotServed"], "and one that may go is let go");
@@ -359,19 +359,19 @@ async fn watch_for(
             send.send_response(response.status(code).body(body).expect("a response"));
         }
     });
-    let target = Target {
+    let target = WatchTarget {
         client: kube::Client::new(service, "default"),
         resource: resource("", "v1", "ConfigMap", "configmaps"),
         namespace: None,
     };
     let mut seen = Vec::new();
-    let watching = follow::<WatchedConfigMap>(target, Watching::default(), |what| {
+    let watching = follow::<WatchedConfigMap>(target, WatchOptions::default(), |what| {
         seen.push(match what {
-            Seen::ListStart => "list".to_owned(),
-            Seen::ListEnd => "end".to_owned(),
-            Seen::Listed(object) | Seen::Changed(object) => object.source.reference.name.to_string(),
-            Seen::Gone(_) => "gone".to_owned(),
-            Seen::Trouble(trouble) => format!("{trouble:?}"),
+            WatchEvent::ListStart => "list".to_owned(),
+            WatchEvent::ListEnd => "end".to_owned(),
+            WatchEvent::Listed(object) | WatchEvent::Applied(object) => object.source.reference.name.to_string(),
+            WatchEvent::Deleted(_) => "gone".to_owned(),
+            WatchEvent::Error(trouble) => format!("{trouble:?}"),
         });
     });
     let _ = tokio::time::timeout(length, watching).await;

@@ -10,7 +10,7 @@ pub enum Type {
 }
 
 impl Type {
-    pub(super) fn word(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Counter => "counter",
             Self::Gauge => "gauge",

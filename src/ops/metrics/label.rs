@@ -14,7 +14,7 @@ pub enum Verb {
 }
 
 impl Verb {
-    pub(super) fn word(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Get => "get",
             Self::List => "list",
@@ -90,7 +90,7 @@ impl RestartResult {
         Self::Unavailable,
     ];
 
-    pub(super) fn word(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Patched => "patched",
             Self::Absorbed => "absorbed",
@@ -134,7 +134,7 @@ pub enum InPlaceResult {
 impl InPlaceResult {
     pub(super) const ALL: [Self; 3] = [Self::Verified, Self::Propagated, Self::NotApplied];
 
-    pub(super) fn word(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Verified => "verified",
             Self::Propagated => "propagated",
@@ -170,7 +170,7 @@ pub enum AgentResult {
 impl AgentResult {
     pub(super) const ALL: [Self; 4] = [Self::Answered, Self::Unreachable, Self::Refused, Self::Invalid];
 
-    pub(super) fn word(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Answered => "answered",
             Self::Unreachable => "unreachable",
@@ -217,7 +217,7 @@ impl WatchRestart {
         Self::NotServed,
     ];
 
-    pub(super) fn word(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Expired => "expired",
             Self::Forbidden => "forbidden",
@@ -257,7 +257,7 @@ impl Sink {
 
     /// The word, for logs as well.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::CloudEvents => "cloudevents",
             Self::Slack => "slack",
@@ -282,7 +282,7 @@ pub enum NotificationResult {
 impl NotificationResult {
     pub(super) const ALL: [Self; 4] = [Self::Delivered, Self::Refused, Self::Failed, Self::Dropped];
 
-    pub(super) fn word(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Delivered => "delivered",
             Self::Refused => "refused",
@@ -314,7 +314,7 @@ pub enum EventLimit {
 impl EventLimit {
     pub(super) const ALL: [Self; 2] = [Self::Object, Self::Namespace];
 
-    pub(super) fn word(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Object => "object",
             Self::Namespace => "namespace",

@@ -36,8 +36,8 @@ pub fn reference(vocabulary: &Vocabulary<'_>, held: &[Values]) -> String {
             watched,
             requests,
         } = *vocabulary;
-        let mut verbs: Vec<&str> = requests.iter().map(|(verb, _)| verb.word()).collect();
-        verbs.push(Verb::List.word());
+        let mut verbs: Vec<&str> = requests.iter().map(|(verb, _)| verb.as_str()).collect();
+        verbs.push(Verb::List.as_str());
         verbs.sort_unstable();
         verbs.dedup();
         text.push_str("| label | of | values |\n|---|---|---|\n");
@@ -52,9 +52,9 @@ pub fn reference(vocabulary: &Vocabulary<'_>, held: &[Values]) -> String {
             (
                 "limit",
                 &["events_limited_total"],
-                &EventLimit::ALL.map(EventLimit::word),
+                &EventLimit::ALL.map(EventLimit::as_str),
             ),
-            ("sink", &["notifications_total"], &Sink::ALL.map(Sink::word)),
+            ("sink", &["notifications_total"], &Sink::ALL.map(Sink::as_str)),
             ("verb", &["api_requests_total", "api_request_seconds"], &verbs),
             ("resource", &["watch_idle_seconds", "watch_restarts_total"], &resources),
         ] {
@@ -73,20 +73,23 @@ pub fn reference(vocabulary: &Vocabulary<'_>, held: &[Values]) -> String {
     let each: [(&str, Vec<Values>); 5] = [
         (
             "restarts",
-            RestartResult::ALL.map(|it| one(it.word(), it.meaning())).into(),
+            RestartResult::ALL.map(|it| one(it.as_str(), it.meaning())).into(),
         ),
         (
             "in-place",
-            InPlaceResult::ALL.map(|it| one(it.word(), it.meaning())).into(),
+            InPlaceResult::ALL.map(|it| one(it.as_str(), it.meaning())).into(),
         ),
-        ("agents", AgentResult::ALL.map(|it| one(it.word(), it.meaning())).into()),
+        (
+            "agents",
+            AgentResult::ALL.map(|it| one(it.as_str(), it.meaning())).into(),
+        ),
         (
             "notifications",
-            NotificationResult::ALL.map(|it| one(it.word(), it.meaning())).into(),
+            NotificationResult::ALL.map(|it| one(it.as_str(), it.meaning())).into(),
         ),
         (
             "watches",
-            WatchRestart::ALL.map(|it| one(it.word(), it.meaning())).into(),
+            WatchRestart::ALL.map(|it| one(it.as_str(), it.meaning())).into(),
         ),
     ];
     for (name, described) in each {
@@ -121,7 +124,7 @@ fn row(text: &mut String, family: &Family) {
         text,
         "| {} | {} | {} | {meaning} |",
         full(name),
-        kind.word(),
+        kind.as_str(),
         list(labels)
     );
 }

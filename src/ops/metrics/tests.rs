@@ -60,20 +60,20 @@ fn each_method_moves_its_own_series() {
     for result in RestartResult::ALL {
         metrics.restart("Deployment", result);
     }
-    metrics.held("Undone", 2);
+    metrics.workloads_held("Undone", 2);
     metrics.change_to_patch(Duration::from_millis(4));
     metrics.change_to_current(Duration::from_secs(7));
     metrics.oldest_stale(Duration::from_millis(1500));
-    metrics.oldest_stale_by_reason("Rolling", Duration::from_millis(2500));
+    metrics.oldest_unapplied_change_age("Rolling", Duration::from_millis(2500));
     metrics.watch_idle("configmaps", Duration::from_secs(61));
-    metrics.write_queue_depth(9);
+    metrics.workqueue_depth(9);
     for (code, _) in CODES {
         metrics.api_request(Verb::Patch, "deployments", code, Duration::from_millis(3));
     }
     for reason in WatchRestart::ALL {
         metrics.watch_restart("configmaps", reason);
     }
-    metrics.reconcile(Duration::from_micros(20));
+    metrics.decision(Duration::from_micros(20));
     metrics.event_dropped();
     metrics.error("Forbidden");
     metrics.leader(true);
@@ -99,14 +99,14 @@ fn each_method_moves_its_own_series() {
         has(&text, line);
     }
     for result in RestartResult::ALL {
-        let word = result.word();
+        let word = result.as_str();
         has(
             &text,
             &format!("windlass_restarts_total{{kind=\"Deployment\",result=\"{word}\"}} 1"),
         );
     }
     for reason in WatchRestart::ALL {
-        let word = reason.word();
+        let word = reason.as_str();
         has(
             &text,
             &format!("windlass_watch_restarts_total{{reason=\"{word}\",resource=\"configmaps\"}} 1"),
@@ -156,7 +156,7 @@ fn the_catalogue_is_what_is_served() {
         .collect();
     let mut catalogued: Vec<String> = catalogue::ALL
         .iter()
-        .map(|family| format!("{} {}", family.name, family.kind.word()))
+        .map(|family| format!("{} {}", family.name, family.kind.as_str()))
         .collect();
     served.sort_unstable();
     catalogued.sort_unstable();

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use windlass_core::notice::Notice;
 
-use super::Origin;
+use super::MessageSource;
 
 /// What `dataschema` says; docs/reference/notification.schema.json.
 pub const DATA_SCHEMA: &str = "https://windlass.dev/schemas/notification/v1.json";
@@ -16,10 +16,10 @@ pub const CONTENT_TYPE: &str = "application/cloudevents-batch+json; charset=utf-
 pub const IN_A_REQUEST: usize = 100;
 
 /// One event.
-pub fn event(notice: &Notice, origin: &Origin) -> Value {
+pub fn event(notice: &Notice, origin: &MessageSource) -> Value {
     let Notice {
         id,
-        occasion,
+        kind: occasion,
         workload,
         uid,
         state,
@@ -39,9 +39,9 @@ pub fn event(notice: &Notice, origin: &Origin) -> Value {
         "namespace": namespace,
         "name": name,
         "uid": uid.to_string(),
-        "occasion": occasion.word(),
-        "state": state.word(),
-        "reason": reason.word(),
+        "occasion": occasion.as_str(),
+        "state": state.as_str(),
+        "reason": reason.as_str(),
         "message": note,
         "installation": origin.installation,
     });
@@ -52,7 +52,7 @@ pub fn event(notice: &Notice, origin: &Origin) -> Value {
         "specversion": "1.0",
         "id": id,
         "source": source(origin),
-        "type": format!("dev.windlass.workload.{}", occasion.word().to_lowercase()),
+        "type": format!("dev.windlass.workload.{}", occasion.as_str().to_lowercase()),
         "subject": format!("/{root}/{api_version}/namespaces/{namespace}/{}/{name}", row.plural),
         "time": format!("{at:.3}"),
         "datacontenttype": "application/json",
@@ -62,8 +62,8 @@ pub fn event(notice: &Notice, origin: &Origin) -> Value {
 }
 
 /// One for each installation: ids are compared within it.
-fn source(origin: &Origin) -> String {
-    let Origin { installation, cluster } = origin;
+fn source(origin: &MessageSource) -> String {
+    let MessageSource { installation, cluster } = origin;
     let cluster = cluster
         .as_ref()
         .map(|name| format!("/clusters/{name}"))

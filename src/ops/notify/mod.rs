@@ -1,7 +1,7 @@
 //! Notifications: what happened to workloads, told to where people look.
 //!
 //! Never in the way of the work: whoever has something to tell puts it into a small gathering and goes on.
-//! Once an interval what was gathered goes to a courier for each receiver, by a queue with little room, and
+//! Once an interval what was gathered goes to a sender for each receiver, by a queue with little room, and
 //! what finds none is dropped and counted.
 
 use std::path::PathBuf;
@@ -12,15 +12,15 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
-use windlass_core::notice::{Batch, Gathering, Occasion, Occasions, Standing, Taken};
+use windlass_core::notice::{Batch, BatchResult, Batcher, NoticeKind, NoticeKinds, WorkloadCondition};
 
 use super::metrics::{Metrics, NotificationResult, Sink};
 use crate::flags::{NotAccepted, Optional, SecretNotAccepted, duration, list, optional, path};
 
 mod cloudevents;
-mod courier;
 mod endpoint;
 mod post;
+mod sender;
 mod slack;
 mod teams;
 #[cfg(test)]
@@ -28,10 +28,10 @@ mod tests;
 mod words;
 
 pub use self::cloudevents::DATA_SCHEMA;
-use self::courier::{Courier, Patience};
 pub use self::endpoint::{Endpoint, EndpointError};
 pub(super) use self::post::Poster;
 pub use self::post::TlsError;
+use self::sender::{RetryPolicy, Sender};
 
 /// Batches that wait for one receiver while another is being sent. With the interval of 10 s it may be away
 /// for as long as its tries take; a batch of the largest size is about a MiB.
@@ -61,7 +61,7 @@ pub struct Notifications {
     /// Accepts some of Restarted, Held, Failed, Halted and Recovered, separated by commas; Recovered with one of
     /// the three before it.
     #[arg(long = "notify-on", env = "WINDLASS_NOTIFY_ON", value_name = "EVENT,...", default_value = "Restarted,Held,Failed,Halted,Recovered", value_parser = occasions)]
-    pub on: Occasions,
+    pub on: NoticeKinds,
     /// Collect notifications for this long, then send them in one message.
     ///
     /// Accepts a duration from 1s to 1h, such as 10s or 5m.
@@ -86,8 +86,8 @@ fn endpoint(text: &str) -> Result<Option<Endpoint>, SecretNotAccepted> {
     }
 }
 
-fn occasions(text: &str) -> Result<Occasions, NotAccepted> {
-    Occasions::new(&list(Occasion::named)(text)?).ok_or(NotAccepted)
+fn occasions(text: &str) -> Result<NoticeKinds, NotAccepted> {
+    NoticeKinds::new(&list(NoticeKind::parse)(text)?).ok_or(NotAccepted)
 }
 
 /// Nothing that a URL or a message would act upon.
@@ -98,7 +98,7 @@ fn cluster_name(text: &str) -> Option<String> {
 
 /// Who tells.
 #[derive(Clone, Debug)]
-struct Origin {
+struct MessageSource {
     /// `NAMESPACE/NAME` of the Lease.
     installation: String,
     cluster: Option<String>,
@@ -106,15 +106,15 @@ struct Origin {
 
 /// Gathers and tells.
 pub struct Notifier {
-    gathering: Mutex<Gathering>,
-    gathered: Notify,
+    batcher: Mutex<Batcher>,
+    batch_ready: Notify,
     metrics: Metrics,
     stop: CancellationToken,
     tasks: Mutex<JoinSet<()>>,
 }
 
 impl Notifier {
-    /// Starts a courier for each receiver. `Ok(None)`: there are none.
+    /// Starts a sender for each receiver. `Ok(None)`: there are none.
     ///
     /// # Errors
     /// When certificates cannot be used.
@@ -140,13 +140,13 @@ impl Notifier {
             return Ok(None);
         }
         let poster = Poster::new(ca_file.as_deref())?;
-        let origin = Arc::new(Origin {
+        let origin = Arc::new(MessageSource {
             installation: installation.to_owned(),
             cluster: cluster.clone(),
         });
         let notifier = Arc::new(Self {
-            gathering: Mutex::new(Gathering::new(*on)),
-            gathered: Notify::new(),
+            batcher: Mutex::new(Batcher::new(*on)),
+            batch_ready: Notify::new(),
             metrics: metrics.clone(),
             stop: CancellationToken::new(),
             tasks: Mutex::default(),
@@ -155,33 +155,33 @@ impl Notifier {
         let mut tasks = JoinSet::new();
         for (sink, endpoint) in receivers {
             let (queue, batches) = mpsc::channel(BATCHES_QUEUED);
-            info!(sink = sink.word(), host = %endpoint, "notifying");
-            let courier = Courier {
+            info!(sink = sink.as_str(), host = %endpoint, "notifying");
+            let sender = Sender {
                 sink,
                 endpoint: endpoint.clone(),
                 poster: poster.clone(),
                 origin: origin.clone(),
                 metrics: metrics.clone(),
-                patience: Patience::default(),
+                retry_policy: RetryPolicy::default(),
             };
-            tasks.spawn(courier.run(batches));
+            tasks.spawn(sender.run(batches));
             queues.push((sink, queue));
         }
-        tasks.spawn(notifier.clone().hand_over(*interval, queues));
+        tasks.spawn(notifier.clone().send_batches(*interval, queues));
         *notifier.tasks() = tasks;
         Ok(Some(notifier))
     }
 
     /// A workload was restarted, by the write that led to `mark`.
-    pub fn restarted(&self, standing: &Standing<'_>, mark: &str) {
-        let taken = self.gathering().restarted(standing, mark);
-        self.took(taken);
+    pub fn restarted(&self, standing: &WorkloadCondition<'_>, mark: &str) {
+        let taken = self.batcher().restarted(standing, mark);
+        self.count_result(taken);
     }
 
     /// A workload stands somewhere; `mark` tells this trouble from a later one like it.
-    pub fn stands(&self, standing: &Standing<'_>, mark: &str) {
-        let taken = self.gathering().stands(standing, mark);
-        self.took(taken);
+    pub fn status_changed(&self, standing: &WorkloadCondition<'_>, mark: &str) {
+        let taken = self.batcher().status_changed(standing, mark);
+        self.count_result(taken);
     }
 
     /// Tells what is left, and ends after this long at the latest.
@@ -194,35 +194,35 @@ impl Notifier {
         }
     }
 
-    fn took(&self, taken: Taken) {
+    fn count_result(&self, taken: BatchResult) {
         match taken {
-            Taken::Kept => self.gathered.notify_one(),
-            Taken::Counted => self.metrics.notification_limited(),
-            Taken::Untold => {}
+            BatchResult::Kept => self.batch_ready.notify_one(),
+            BatchResult::Counted => self.metrics.notification_limited(),
+            BatchResult::Untold => {}
         }
     }
 
-    async fn hand_over(self: Arc<Self>, interval: Duration, queues: Vec<(Sink, mpsc::Sender<Arc<Batch>>)>) {
+    async fn send_batches(self: Arc<Self>, interval: Duration, queues: Vec<(Sink, mpsc::Sender<Arc<Batch>>)>) {
         let mut ends = false;
         while !ends {
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => {}
-                () = self.gathered.notified() => {}
+                () = self.batch_ready.notified() => {}
             }
             ends = self
                 .stop
                 .run_until_cancelled(tokio::time::sleep(interval))
                 .await
                 .is_none();
-            let Some(batch) = self.gathering().take() else { continue };
+            let Some(batch) = self.batcher().take() else { continue };
             let batch = Arc::new(batch);
             for (sink, queue) in &queues {
                 if queue.try_send(batch.clone()).is_err() {
                     self.metrics
                         .notifications(*sink, NotificationResult::Dropped, batch.counts.sum());
                     warn!(
-                        sink = sink.word(),
+                        sink = sink.as_str(),
                         notifications = batch.counts.sum(),
                         "notifications dropped: earlier ones are still being sent"
                     );
@@ -231,8 +231,8 @@ impl Notifier {
         }
     }
 
-    fn gathering(&self) -> MutexGuard<'_, Gathering> {
-        self.gathering.lock().unwrap_or_else(PoisonError::into_inner)
+    fn batcher(&self) -> MutexGuard<'_, Batcher> {
+        self.batcher.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn tasks(&self) -> MutexGuard<'_, JoinSet<()>> {

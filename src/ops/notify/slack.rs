@@ -7,16 +7,16 @@
 use serde_json::{Value, json};
 use windlass_core::notice::Batch;
 
-use super::Origin;
+use super::MessageSource;
 use super::words::{NAMED, headline, rest, sentence};
 
 /// The body of the request.
-pub fn message(batch: &Batch, origin: &Origin) -> Value {
+pub fn message(batch: &Batch, origin: &MessageSource) -> Value {
     let headline = escaped(&headline(batch, origin));
     let foremost = batch.foremost(NAMED);
     let mut blocks = vec![section(&format!("*{headline}*"))];
     blocks.extend(foremost.iter().map(|notice| {
-        let word = notice.occasion.word();
+        let word = notice.kind.as_str();
         section(&format!("*{word}* {}", escaped(&sentence(notice))))
     }));
     blocks.extend(rest(batch, foremost.len()).map(|more| section(&more)));

@@ -7,15 +7,15 @@
 use serde_json::{Value, json};
 use windlass_core::notice::Batch;
 
-use super::Origin;
+use super::MessageSource;
 use super::words::{NAMED, headline, rest, sentence};
 
 /// The body of the request.
-pub fn message(batch: &Batch, origin: &Origin) -> Value {
+pub fn message(batch: &Batch, origin: &MessageSource) -> Value {
     let foremost = batch.foremost(NAMED);
     let mut body = vec![paragraph(&[bold(&headline(batch, origin))])];
     body.extend(foremost.iter().map(|notice| {
-        let word = notice.occasion.word();
+        let word = notice.kind.as_str();
         paragraph(&[bold(word), plain(&format!(" {}", sentence(notice)))])
     }));
     body.extend(rest(batch, foremost.len()).map(|more| paragraph(&[plain(&more)])));

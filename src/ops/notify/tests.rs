@@ -5,33 +5,33 @@ mod receiver;
 mod rendering;
 mod tls;
 
-use windlass_core::notice::{Notice, OCCASIONS, Occasion};
+use windlass_core::notice::{NOTICE_KINDS, Notice, NoticeKind};
 use windlass_core::reason::{Reason, State};
 use windlass_core::workload::kind::{DEPLOYMENT, KindId};
 
 use super::*;
 
-fn origin() -> Origin {
-    Origin {
+fn origin() -> MessageSource {
+    MessageSource {
         installation: "windlass-system/windlass".to_owned(),
         cluster: Some("prod".to_owned()),
     }
 }
 
-fn gathering() -> Gathering {
-    Gathering::new(Occasions::new(&OCCASIONS).expect("all of them make sense"))
+fn batcher() -> Batcher {
+    Batcher::new(NoticeKinds::new(&NOTICE_KINDS).expect("all of them make sense"))
 }
 
 /// A batch of trouble of these workloads, each a namespace, a name and what is said of it.
 fn trouble(of: &[(&str, &str, &str)]) -> Batch {
-    let mut gathering = gathering();
+    let mut batcher = batcher();
     for (namespace, name, note) in of {
         let workload = windlass_core::types::name::WorkloadRef {
             namespace: (*namespace).into(),
             kind: DEPLOYMENT,
             name: (*name).into(),
         };
-        let standing = Standing {
+        let standing = WorkloadCondition {
             workload: &workload,
             uid: &"uid".into(),
             state: State::Held,
@@ -39,9 +39,9 @@ fn trouble(of: &[(&str, &str, &str)]) -> Batch {
             note,
             at: "2026-11-21T10:00:00.123456Z".parse().expect("a time"),
         };
-        gathering.stands(&standing, "1");
+        batcher.status_changed(&standing, "1");
     }
-    gathering.take().expect("there is some")
+    batcher.take().expect("there is some")
 }
 
 fn notice(batch: &Batch) -> &Notice {
@@ -50,7 +50,7 @@ fn notice(batch: &Batch) -> &Notice {
 
 fn as_restarted(batch: &Batch, kind: KindId) -> Notice {
     let mut notice = notice(batch).clone();
-    notice.occasion = Occasion::Restarted;
+    notice.kind = NoticeKind::Restarted;
     notice.workload.kind = kind;
     notice.id = "0123".to_owned();
     notice

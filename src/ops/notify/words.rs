@@ -2,17 +2,17 @@
 
 use windlass_core::notice::{Batch, Notice};
 
-use super::Origin;
+use super::MessageSource;
 
 /// How many workloads a message names before it only counts.
 pub const NAMED: usize = 20;
 
 /// `Windlass (prod): 3 restarted, 1 held`. Nothing in it is from the cluster.
-pub fn headline(batch: &Batch, origin: &Origin) -> String {
+pub fn headline(batch: &Batch, origin: &MessageSource) -> String {
     let counts: Vec<String> = batch
         .counts
         .each()
-        .map(|(occasion, count)| format!("{count} {}", occasion.word().to_lowercase()))
+        .map(|(occasion, count)| format!("{count} {}", occasion.as_str().to_lowercase()))
         .collect();
     let whose = origin
         .cluster

@@ -1,4 +1,4 @@
-use windlass_core::decide::{By, Restart};
+use windlass_core::decide::{Restart, RestartMethod};
 use windlass_core::types::name::{Name, Namespace, Version};
 use windlass_core::workload::kind::DEPLOYMENT;
 
@@ -11,7 +11,7 @@ fn restart(reason: Reason) -> Plan {
             observed: String::new(),
             digest: String::new(),
             cause: String::new(),
-            by: By::Template,
+            method: RestartMethod::Template,
             reloaded_from: None,
             marks: None,
             pause: None,
@@ -21,7 +21,7 @@ fn restart(reason: Reason) -> Plan {
         reason,
         detail: "ConfigMap web (key level)".into(),
         not_before: None,
-        answer: None,
+        override_note: None,
         files: None,
     }
 }
@@ -33,7 +33,7 @@ fn said(plan: &Plan, outcome: &Outcome) -> String {
         kind: DEPLOYMENT,
         name: Name::from("web"),
     };
-    let (state, reason, detail) = standing(&workload, plan, outcome).expect("something is said");
+    let (state, reason, detail) = status_of(&workload, plan, outcome).expect("something is said");
     sentence(plan, true, state, reason, &detail)
 }
 
@@ -96,11 +96,16 @@ fn a_restart_is_said_to_be_one_only_if_it_is() {
 
 #[test]
 fn of_many_complaints_a_few_are_said_and_how_many_more_there_are() {
-    let complaints = |count: usize| -> Vec<_> {
+    let warnings = |count: usize| -> Vec<_> {
         let each = (0..count).map(|at| (Reason::InvalidAnnotation, format!("entry {at}")));
         each.chain([(Reason::Answered, "skipped".into())]).collect()
     };
-    let texts = |count| -> Vec<_> { few(complaints(count)).into_iter().map(|(_, text)| text).collect() };
+    let texts = |count| -> Vec<_> {
+        cap_warnings(warnings(count))
+            .into_iter()
+            .map(|(_, text)| text)
+            .collect()
+    };
     let first: Vec<_> = ["skipped".to_owned()]
         .into_iter()
         .chain((0..NAMED).map(|at| format!("entry {at}")))
@@ -126,7 +131,7 @@ fn no_text_of_others_can_begin_a_line_of_its_own() {
     let observer = Observer::new(fixtures::metrics(), sender);
     let note = "installation x\n2026-01-01T00:00:00Z  INFO all is well\u{1b}[2K\u{202e}";
     let uid = windlass_core::types::name::Uid::from("u");
-    observer.say(
+    observer.emit_event(
         &workload,
         &uid,
         State::Held,

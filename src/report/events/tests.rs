@@ -11,7 +11,7 @@ use windlass_core::workload::kind::DEPLOYMENT;
 
 use super::*;
 use crate::fixtures;
-use crate::index::{Index, Rules};
+use crate::index::{Index, IndexSettings};
 
 /// When which request came.
 type Requests = Arc<Mutex<Vec<(Duration, String)>>>;
@@ -44,7 +44,7 @@ impl Bench {
             }
         });
         let context = Arc::new(fixtures::context(
-            Index::new(Rules::default()),
+            Index::new(IndexSettings::default()),
             Client::new(service, "default"),
         ));
         let queue: Arc<Queue<WorkloadRef>> = Arc::default();

@@ -17,14 +17,14 @@ fn each_hold_that_does_not_end_by_itself_raises_an_alert_or_is_wanted() {
     let named = |reason: Reason| {
         alerts
             .split(|it: char| !it.is_alphanumeric())
-            .any(|word| word == reason.word())
+            .any(|word| word == reason.as_str())
     };
     for reason in REASONS {
-        match waits::ends(*reason) {
-            Some(Ends::Person | Ends::Trials) => assert!(named(*reason), "{}", reason.word()),
+        match waits::resolution(*reason) {
+            Some(Resolution::Person | Resolution::Trials) => assert!(named(*reason), "{}", reason.as_str()),
             // A policy that was suspended and forgotten is worth knowing; the others are how somebody rolls.
-            Some(Ends::Wanted) => assert_eq!(named(*reason), *reason == Reason::Suspended, "{}", reason.word()),
-            Some(Ends::Time) | None => {}
+            Some(Resolution::Wanted) => assert_eq!(named(*reason), *reason == Reason::Suspended, "{}", reason.as_str()),
+            Some(Resolution::Time) | None => {}
         }
     }
 }
@@ -36,9 +36,9 @@ fn whatever_is_on_its_way_for_too_long_raises_an_alert() {
     let (_, listed) = alert.split_once("reason=~\"").expect("its reasons");
     let (listed, _) = listed.split_once('"').expect("their end");
     let mut listed: Vec<&str> = listed.split('|').collect();
-    let mut expected = words(waits::is_on_its_way);
+    let mut expected = words(waits::is_in_progress);
     // These wait for others that roll, and go by themselves.
-    expected.extend([Reason::Budget.word(), Reason::EarlierWave.word()]);
+    expected.extend([Reason::Budget.as_str(), Reason::EarlierWave.as_str()]);
     listed.sort_unstable();
     expected.sort_unstable();
     assert_eq!(listed, expected);

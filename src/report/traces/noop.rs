@@ -9,13 +9,13 @@ use crate::reconcile::outcome::Outcome;
 
 /// Notes nothing.
 #[derive(Clone, Debug)]
-pub struct Journeys;
+pub struct ChangeTraces;
 
 #[allow(clippy::unused_self, clippy::unused_async, clippy::unnecessary_wraps)] // As the one that notes.
-impl Journeys {
+impl ChangeTraces {
     /// Without a collector.
     #[must_use]
-    pub fn off() -> Self {
+    pub fn disabled() -> Self {
         Self
     }
 
@@ -31,11 +31,11 @@ impl Journeys {
     pub async fn finish(&self, _: Duration) {}
 
     /// What is to be done with it is decided, since then.
-    pub fn decides(&self, _: &WorkloadRef, _: Timestamp) {}
+    pub fn decision_started(&self, _: &WorkloadRef, _: Timestamp) {}
 
     /// Its patch is sent.
-    pub fn sends(&self, _: &WorkloadRef, _: Timestamp) {}
+    pub fn write_started(&self, _: &WorkloadRef, _: Timestamp) {}
 
     /// What became of that, and where it stands by it.
-    pub fn stands(&self, _: &WorkloadRef, _: &Outcome, _: State, _: Reason, _: Timestamp) {}
+    pub fn status_changed(&self, _: &WorkloadRef, _: &Outcome, _: State, _: Reason, _: Timestamp) {}
 }

@@ -7,7 +7,7 @@ use windlass_core::reason::{Reason, State};
 use windlass_core::types::name::{SourceRef, WorkloadRef};
 
 use crate::config::ControllerConfig;
-use crate::ops::traces::{Journey, Tracer};
+use crate::ops::trace_export::{ChangeTrace, TraceExporter};
 use crate::reconcile::outcome::Outcome;
 
 /// Journeys under way that are noted, a KiB each. Further ones leave no trace.
@@ -15,27 +15,27 @@ const UNDER_WAY: usize = 4096;
 /// What has not ended by then makes room for others.
 const FORGOTTEN: SignedDuration = SignedDuration::from_hours(1);
 
-/// Notes journeys and hands over those that have ended.
+/// Notes traces and hands over those that have ended.
 #[derive(Clone, Debug)]
-pub struct Journeys(Option<Arc<Noted>>);
+pub struct ChangeTraces(Option<Arc<ActiveTraces>>);
 
 #[derive(Debug)]
-struct Noted {
-    tracer: Arc<Tracer>,
-    under_way: Mutex<HashMap<WorkloadRef, Steps>>,
+struct ActiveTraces {
+    tracer: Arc<TraceExporter>,
+    under_way: Mutex<HashMap<WorkloadRef, TraceSteps>>,
 }
 
 #[derive(Clone, Debug)]
-struct Steps {
+struct TraceSteps {
     decided: Timestamp,
     sent: Timestamp,
-    journey: Option<Box<Journey>>,
+    change_trace: Option<Box<ChangeTrace>>,
 }
 
-impl Journeys {
+impl ChangeTraces {
     /// Without a collector.
     #[must_use]
-    pub fn off() -> Self {
+    pub fn disabled() -> Self {
         Self(None)
     }
 
@@ -45,10 +45,10 @@ impl Journeys {
     /// When TLS cannot be set up.
     pub fn start(config: &ControllerConfig, installation: &str) -> anyhow::Result<Self> {
         let Some(collector) = &config.observability.otlp_endpoint else {
-            return Ok(Self::off());
+            return Ok(Self::disabled());
         };
-        let tracer = Tracer::start(collector.clone(), installation)?;
-        Ok(Self(Some(Arc::new(Noted {
+        let tracer = TraceExporter::start(collector.clone(), installation)?;
+        Ok(Self(Some(Arc::new(ActiveTraces {
             tracer,
             under_way: Mutex::default(),
         }))))
@@ -56,23 +56,23 @@ impl Journeys {
 
     /// Sends what has ended and was not sent yet, for so long at most.
     pub async fn finish(&self, longest: Duration) {
-        if let Some(noted) = &self.0 {
-            noted.tracer.finish(longest).await;
+        if let Some(active) = &self.0 {
+            active.tracer.finish(longest).await;
         }
     }
 
     /// What is to be done with it is decided, since then.
-    pub fn decides(&self, workload: &WorkloadRef, now: Timestamp) {
+    pub fn decision_started(&self, workload: &WorkloadRef, now: Timestamp) {
         self.with(|_, under_way| {
             if under_way.len() >= UNDER_WAY {
                 // Of workloads that are gone, for example.
                 under_way.retain(|_, steps| now.duration_since(steps.decided) < FORGOTTEN);
             }
             if under_way.len() < UNDER_WAY || under_way.contains_key(workload) {
-                let steps = under_way.entry(workload.clone()).or_insert(Steps {
+                let steps = under_way.entry(workload.clone()).or_insert(TraceSteps {
                     decided: now,
                     sent: now,
-                    journey: None,
+                    change_trace: None,
                 });
                 (steps.decided, steps.sent) = (now, now);
             }
@@ -80,7 +80,7 @@ impl Journeys {
     }
 
     /// Its patch is sent.
-    pub fn sends(&self, workload: &WorkloadRef, now: Timestamp) {
+    pub fn write_started(&self, workload: &WorkloadRef, now: Timestamp) {
         self.with(|_, under_way| {
             if let Some(steps) = under_way.get_mut(workload) {
                 steps.sent = now;
@@ -89,7 +89,14 @@ impl Journeys {
     }
 
     /// What became of that, and where it stands by it.
-    pub fn stands(&self, workload: &WorkloadRef, outcome: &Outcome, state: State, reason: Reason, now: Timestamp) {
+    pub fn status_changed(
+        &self,
+        workload: &WorkloadRef,
+        outcome: &Outcome,
+        state: State,
+        reason: Reason,
+        now: Timestamp,
+    ) {
         self.with(|tracer, under_way| {
             let Some(steps) = under_way.get_mut(workload) else {
                 return;
@@ -101,45 +108,45 @@ impl Journeys {
                 let mut sources: Vec<&SourceRef> = change.keys.iter().map(|(source, _)| source).collect();
                 sources.sort();
                 sources.dedup();
-                steps.journey = Some(Box::new(Journey {
+                steps.change_trace = Some(Box::new(ChangeTrace {
                     kind: workload.kind.row().kind,
                     namespace: workload.namespace.to_string(),
                     name: workload.name.to_string(),
                     sources: sources
                         .into_iter()
-                        .map(|it| format!("{} {}/{}", it.kind.word(), it.namespace, it.name))
+                        .map(|it| format!("{} {}/{}", it.kind.as_str(), it.namespace, it.name))
                         .collect(),
                     seen: change.first_seen,
                     decided: steps.decided,
                     sent: steps.sent,
                     accepted: now,
                     ended: now,
-                    state: state.word(),
-                    reason: reason.word(),
+                    state: state.as_str(),
+                    reason: reason.as_str(),
                     good: true,
                 }));
             }
             let ended = matches!(state, State::Current | State::Failed | State::Held);
-            if !ended && steps.journey.is_some() {
+            if !ended && steps.change_trace.is_some() {
                 return;
             }
-            if let Some(journey) = under_way.remove(workload).and_then(|steps| steps.journey) {
-                tracer.take(Journey {
+            if let Some(change_trace) = under_way.remove(workload).and_then(|steps| steps.change_trace) {
+                tracer.take(ChangeTrace {
                     ended: now,
-                    state: state.word(),
-                    reason: reason.word(),
+                    state: state.as_str(),
+                    reason: reason.as_str(),
                     good: state == State::Current,
-                    ..*journey
+                    ..*change_trace
                 });
             }
         });
     }
 
-    fn with(&self, note: impl FnOnce(&Tracer, &mut HashMap<WorkloadRef, Steps>)) {
-        if let Some(noted) = &self.0 {
+    fn with(&self, note: impl FnOnce(&TraceExporter, &mut HashMap<WorkloadRef, TraceSteps>)) {
+        if let Some(active) = &self.0 {
             note(
-                &noted.tracer,
-                &mut noted.under_way.lock().unwrap_or_else(PoisonError::into_inner),
+                &active.tracer,
+                &mut active.under_way.lock().unwrap_or_else(PoisonError::into_inner),
             );
         }
     }

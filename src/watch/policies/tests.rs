@@ -5,17 +5,17 @@ use tower_test::mock;
 
 use super::*;
 use crate::fixtures;
-use crate::index::Rules;
+use crate::index::IndexSettings;
 use crate::watch::observer::Uncounted;
 
-fn feed(client: kube::Client) -> Feed {
-    Feed {
-        reader: Arc::new(fixtures::reader(Index::new(Rules::default()), client)),
+fn ingest(client: kube::Client) -> Ingest {
+    Ingest {
+        reader: Arc::new(fixtures::reader(Index::new(IndexSettings::default()), client)),
         queue: Arc::default(),
-        reading: Arc::default(),
+        fetch_queue: Arc::default(),
         observer: Arc::new(Uncounted),
         progress: Arc::default(),
-        pulses: crate::k8s::pulse::Pulses::default(),
+        watch_activity: crate::k8s::watch_activity::WatchActivity::default(),
         excluded: None,
         source_labels: None,
     }
@@ -62,9 +62,9 @@ async fn policies_hold_until_it_is_certain_that_they_are_not_served() {
     script.extend((0..6).map(|_| (FIND, 404, not_found())));
 
     let (service, mut handle) = mock::pair::<Request<Body>, Response<Body>>();
-    let feed = feed(kube::Client::new(service, "default"));
-    let reader = feed.reader.clone();
-    let policies = Policies::new(feed, vec![None], ClusterPolicies::Required, Relists::default());
+    let ingest = ingest(kube::Client::new(service, "default"));
+    let reader = ingest.reader.clone();
+    let policies = PolicyWatches::new(ingest, vec![None], ClusterPolicies::Required, Relists::default());
     let announced = policies.announce(Kind::OfCluster).remove(0);
     let server = tokio::spawn(async move {
         let mut known = Vec::new();
@@ -82,8 +82,8 @@ async fn policies_hold_until_it_is_certain_that_they_are_not_served() {
         server.await.expect("the calls were as expected"),
         [vec![0], vec![1; 11]].concat()
     );
-    policies.let_go(&announced);
-    assert_eq!(policies.feed.reader.index().policies().count(), 0);
+    policies.drop_policies(&announced);
+    assert_eq!(policies.ingest.reader.index().policies().count(), 0);
 }
 
 const FORBIDDEN: &str =
@@ -99,10 +99,10 @@ async fn watch_for(
 ) -> (Option<(u64, usize)>, usize) {
     let begun = Instant::now();
     let (service, mut handle) = mock::pair::<Request<Body>, Response<Body>>();
-    let feed = feed(kube::Client::new(service, "default"));
-    let reader = feed.reader.clone();
+    let ingest = ingest(kube::Client::new(service, "default"));
+    let reader = ingest.reader.clone();
     let scopes = vec![Some(Namespace::from("shop"))];
-    let policies = Policies::new(feed, scopes, of_cluster, Relists::default());
+    let policies = PolicyWatches::new(ingest, scopes, of_cluster, Relists::default());
     let announced = policies.announce(Kind::OfCluster);
     reader.index().end_watch(announced[1].watch);
     let server = tokio::spawn(async move {

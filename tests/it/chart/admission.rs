@@ -59,7 +59,7 @@ fn combinations() -> Vec<(&'static str, Value)> {
         (
             "notified",
             json!({
-                "notifications": {"slack": {"url": "https://hooks.example.org/a"}, "teams": {"secret": {"name": "hooks", "key": "teams"}}, "cluster": "east", "authorities": {"name": "authorities", "key": "ca.crt"}},
+                "notifications": {"slack": {"url": "https://hooks.example.org/a"}, "teams": {"secret": {"name": "hooks", "key": "teams"}}, "cluster": "east", "caBundle": {"name": "ca-bundle", "key": "ca.crt"}},
                 "tracing": {"otlpEndpoint": "http://collector:4317"},
             }),
         ),
@@ -71,7 +71,7 @@ fn combinations() -> Vec<(&'static str, Value)> {
         (
             "kinds",
             json!({"workloadKinds": ["Rollout"], "customKinds": [{"group": "apps.example.org", "version": "v1", "kind": "Service", "resource": "services", "path": ".spec.template"}],
-            "compat": ["reloader", "wave"], "compatAutoReloadAll": true}),
+            "compat": {"controllers": ["reloader", "wave"], "autoReloadAll": true}}),
         ),
         (
             "reloader",

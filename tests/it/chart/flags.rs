@@ -26,13 +26,13 @@ fn everything(traces: bool) -> [Value; 2] {
         "excludeNamespaces": ["kube-system"], "namespaceSelector": "a=b", "sourceSelector": "c=d",
         "sources": ["secrets"], "workloadKinds": ["Deployment"],
         "customKinds": [{"group": "apps.example.org", "version": "v1", "kind": "Service", "resource": "services", "path": ".spec.template"}],
-        "compat": ["reloader", "wave"], "compatAutoReloadAll": true, "onCreate": false, "onDelete": false,
+        "compat": {"controllers": ["reloader", "wave"], "autoReloadAll": true}, "onCreate": false, "onDelete": false,
         "allowCrossNamespace": true, "observeOnly": true, "replicas": 1, "settle": "1m30s", "flapLimit": 0, "maxParallel": 0,
         "writeConcurrency": 256, "agentConcurrency": 1024, "resync": "24h",
         "leaderElection": {"leaseName": "other", "leaseNamespace": "elsewhere", "leaseDuration": "30s", "renewDeadline": "20s", "retryPeriod": "4s"},
-        "admin": {"port": 1024}, "log": {"format": "text", "level": "info,kube=debug"},
-        "notifications": {"slack": {"url": "https://example.org"}, "about": ["Held", "Recovered"], "interval": "1h", "cluster": "east",
-            "authorities": {"name": "a", "key": "b"}},
+        "metrics": {"port": 1024}, "log": {"format": "text", "level": "info,kube=debug"},
+        "notifications": {"slack": {"url": "https://example.org"}, "events": ["Held", "Recovered"], "interval": "1h", "cluster": "east",
+            "caBundle": {"name": "a", "key": "b"}},
     });
     if traces {
         all["tracing"] = json!({"otlpEndpoint": "http://collector:4317"});

@@ -74,9 +74,9 @@ fn what() -> Vec<Limit> {
         limit("workload-kinds", "workloadKinds", json!({"workloadKinds": ["Rollout"]}), json!({"workloadKinds": ["Job"]}), &["--workload-kinds=Job"]),
         limit("workload-kind", "customKinds", kind("apps.example.org", "Deployment"), kind("apps", "Deployment"), &["--workload-kind=apps/v1/Deployment=.spec.template"]),
         limit("workload-kind", "customKinds", kind("a.b", "A"), kind("a..b", "A"), &["--workload-kind=a..b/v1/A=.spec.template"]),
-        limit("compat", "compat", json!({"compat": ["wave"]}), json!({"compat": ["waves"]}), &["--compat=waves"]),
-        limit("compat-auto-reload-all", "compatAutoReloadAll", json!({"compat": ["reloader"], "compatAutoReloadAll": true}),
-            json!({"compat": ["wave"], "compatAutoReloadAll": true}), &["--compat=wave", "--compat-auto-reload-all=true"]),
+        limit("compat", "compat.controllers", json!({"compat": {"controllers": ["wave"]}}), json!({"compat": {"controllers": ["waves"]}}), &["--compat=waves"]),
+        limit("compat-auto-reload-all", "compat.autoReloadAll", json!({"compat": {"controllers": ["reloader"], "autoReloadAll": true}}),
+            json!({"compat": {"controllers": ["wave"], "autoReloadAll": true}}), &["--compat=wave", "--compat-auto-reload-all=true"]),
         limit("on-create", "onCreate", json!({"onCreate": false}), json!({"onCreate": "yes"}), &["--on-create=yes"]),
         limit("on-delete", "onDelete", json!({"onDelete": false}), json!({"onDelete": 1}), &["--on-delete=1"]),
         limit("allow-cross-namespace", "allowCrossNamespace", json!({"allowCrossNamespace": true}), json!({"allowCrossNamespace": "on"}), &["--allow-cross-namespace=on"]),
@@ -98,7 +98,7 @@ fn how() -> Vec<Limit> {
         limit("agent-concurrency", "agentConcurrency", json!({"agentConcurrency": 1024}), json!({"agentConcurrency": 1025}), &["--agent-concurrency=1025"]),
         limit("resync", "resync", json!({"resync": "1s"}), json!({"resync": "999ms"}), &["--resync=999ms"]),
         limit("resync", "resync", json!({"resync": "23h60m"}), json!({"resync": "24h1s"}), &["--resync=24h1s"]),
-        limit("admin-address", "admin.port", json!({"admin": {"port": 65535}}), json!({"admin": {"port": 65536}}), &["--admin-address=[::]:65536"]),
+        limit("admin-address", "metrics.port", json!({"metrics": {"port": 65535}}), json!({"metrics": {"port": 65536}}), &["--admin-address=[::]:65536"]),
     ]
 }
 
@@ -137,8 +137,8 @@ fn telling() -> Vec<Limit> {
         limit("notify-cloudevents", "notifications.cloudevents.url", to("cloudevents", "http://[::1]:80/a?b=c"), to("cloudevents", "ftp://a"), &["--notify-cloudevents=ftp://a"]),
         limit("notify-slack", "notifications.slack.url", to("slack", "https://a:80"), to("slack", "https://b@a"), &["--notify-slack=https://b@a"]),
         limit("notify-teams", "notifications.teams.url", to("teams", "https://a/b@c"), to("teams", "https:///b"), &["--notify-teams=https:///b"]),
-        limit("notify-on", "notifications.about", notify("about", json!(["Restarted"])), notify("about", json!(["Rolled"])), &["--notify-on=Rolled"]),
-        limit("notify-on", "notifications.about", notify("about", json!(["Recovered", "Halted"])), notify("about", json!(["Restarted", "Recovered"])), &["--notify-on=Restarted,Recovered"]),
+        limit("notify-on", "notifications.events", notify("events", json!(["Restarted"])), notify("events", json!(["Rolled"])), &["--notify-on=Rolled"]),
+        limit("notify-on", "notifications.events", notify("events", json!(["Recovered", "Halted"])), notify("events", json!(["Restarted", "Recovered"])), &["--notify-on=Restarted,Recovered"]),
         limit("notify-interval", "notifications.interval", notify("interval", json!("1s")), notify("interval", json!("999ms")), &["--notify-interval=999ms"]),
         limit("notify-interval", "notifications.interval", notify("interval", json!("1h")), notify("interval", json!("1h1ms")), &["--notify-interval=1h1ms"]),
         limit("notify-cluster", "notifications.cluster", notify("cluster", json!("a-_.b")), notify("cluster", json!("a b")), &["--notify-cluster=a b"]),

@@ -30,7 +30,10 @@ fn wrong() -> Vec<(&'static [&'static str], Value)> {
         // Not one of those that there are.
         (&["sources", "configmaps"], json!({"sources": ["configmap"]})),
         (&["workloadKinds", "Deployment"], json!({"workloadKinds": ["Job"]})),
-        (&["compat", "reloader"], json!({"compat": ["stakater"]})),
+        (
+            &["compat", "controllers", "reloader"],
+            json!({"compat": {"controllers": ["stakater"]}}),
+        ),
         (
             &["image", "pullPolicy", "IfNotPresent"],
             json!({"image": {"pullPolicy": "Sometimes"}}),
@@ -38,8 +41,8 @@ fn wrong() -> Vec<(&'static [&'static str], Value)> {
         (&["log", "format", "json"], json!({"log": {"format": "xml"}})),
         (&["podAntiAffinity", "preferred"], json!({"podAntiAffinity": "soft"})),
         (
-            &["notifications", "about", "Restarted"],
-            json!({"notifications": {"about": ["Nothing"]}}),
+            &["notifications", "events", "Restarted"],
+            json!({"notifications": {"events": ["Nothing"]}}),
         ),
         (
             &["reloader", "reloadStrategy"],
@@ -57,7 +60,7 @@ fn wrong() -> Vec<(&'static [&'static str], Value)> {
         (&["flapLimit"], json!({"flapLimit": 11})),
         (&["writeConcurrency"], json!({"writeConcurrency": 0})),
         (&["agentConcurrency"], json!({"agentConcurrency": 1025})),
-        (&["admin", "port"], json!({"admin": {"port": 80}})),
+        (&["metrics", "port"], json!({"metrics": {"port": 80}})),
         (&["settle"], json!({"settle": "2"})),
         (&["resync"], json!({"resync": "often"})),
         (

@@ -166,7 +166,7 @@ async fn policy_trouble(t: &Test, shown: &Shown) -> Option<String> {
             Ok(kept) => kept,
             Err(error) => return Some(error.to_string()),
         };
-        if let Err(why) = kept.spec.policy.says() {
+        if let Err(why) = kept.spec.policy.settings() {
             return Some(format!("Windlass says: {why}"));
         }
         serde_json::to_value(&kept.spec).expect("JSON")
@@ -196,7 +196,7 @@ async fn kept_for_real(t: &Test, spec: &Value) -> Option<String> {
     let kept = cluster_policy(t, &name, spec.clone()).await;
     let deleted = cluster_policies(t).delete(&name, &DeleteParams::default()).await;
     deleted.expect("it was there");
-    if let Err(why) = kept.spec.policy.says() {
+    if let Err(why) = kept.spec.policy.settings() {
         return Some(format!("Windlass says: {why}"));
     }
     let kept = serde_json::to_value(&kept.spec).expect("JSON");

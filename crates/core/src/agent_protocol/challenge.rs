@@ -295,7 +295,7 @@ impl VolumeState {
 
     /// The word that JSON, logs and metrics have for it.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Applied => "Applied",
             Self::Pending => "Pending",

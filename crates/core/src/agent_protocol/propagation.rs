@@ -57,14 +57,14 @@ pub struct Volume {
     /// Its name in the pod.
     pub name: Box<str>,
     /// Of which sources it is made; more than one in a projected volume.
-    pub parts: Vec<Part>,
+    pub parts: Vec<VolumePart>,
     /// Whether there is something else in it, such as a token.
     pub others: bool,
 }
 
 /// What of one source is in a volume.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Part {
+pub struct VolumePart {
     /// The source's kind.
     pub kind: SourceKind,
     /// Its name.
@@ -97,21 +97,21 @@ pub struct Mount {
 
 /// A source whose change is to be brought into files.
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct ExpectedSource {
     /// What of it counts.
     pub used: Use,
     /// What it holds; `None`: it does not exist.
     pub contents: Option<Contents>,
 }
 
-impl Wanted {
-    fn is_in(&self, part: &Part) -> bool {
+impl ExpectedSource {
+    fn is_in(&self, part: &VolumePart) -> bool {
         // Volumes are made of the pod's own namespace only.
         self.used.namespace.is_none() && part.kind == self.used.kind && part.name == self.used.name
     }
 
     /// The files of a part that have to be as they are: `None` for one that must not be there.
-    fn files(&self, part: &Part) -> BTreeMap<Box<str>, Option<ValueDigest>> {
+    fn files(&self, part: &VolumePart) -> BTreeMap<Box<str>, Option<ValueDigest>> {
         let value = |key: &Key| self.contents.as_ref().and_then(|contents| contents.get(key.as_str()));
         let Some(items) = &part.items else {
             let keys = self.contents.iter().flat_map(Contents::iter);
@@ -125,7 +125,7 @@ impl Wanted {
 
 /// Whether a pod's files follow the sources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Takes {
+pub enum FileDelivery {
     /// Its kubelet writes them.
     Live,
     /// It has them through a `subPath` only: never.
@@ -138,19 +138,19 @@ pub enum Takes {
 
 /// Whether a pod's files follow any of the sources.
 #[must_use]
-pub fn takes(pod: &RunningPod, wanted: &[Wanted]) -> Takes {
+pub fn file_delivery(pod: &RunningPod, wanted: &[ExpectedSource]) -> FileDelivery {
     if pod.unclear {
-        return Takes::Unclear;
+        return FileDelivery::Unclear;
     }
     let made_of_it = |volume: &&Volume| volume.parts.iter().any(|part| wanted.iter().any(|it| it.is_in(part)));
-    let mut found = Takes::Nothing;
+    let mut found = FileDelivery::Nothing;
     for volume in pod.volumes.iter().filter(made_of_it) {
         let mounts = pod.containers.iter().flat_map(|container| &container.mounts);
         for mount in mounts.filter(|mount| mount.volume == volume.name) {
             if !mount.sub_path {
-                return Takes::Live;
+                return FileDelivery::Live;
             }
-            found = Takes::Never;
+            found = FileDelivery::Never;
         }
     }
     found
@@ -158,7 +158,7 @@ pub fn takes(pod: &RunningPod, wanted: &[Wanted]) -> Takes {
 
 /// What the files of one volume have to hold, where the agent sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Expected {
+pub struct ExpectedVolume {
     /// Where the agent has the volume.
     pub path: Box<str>,
     /// By file; `None`: it must not be there.
@@ -171,7 +171,7 @@ pub struct Expected {
 ///
 /// # Errors
 /// There is no agent, or it does not have the volume.
-pub fn expected(pod: &RunningPod, port: u16, wanted: &[Wanted]) -> Result<Vec<Expected>, String> {
+pub fn expected(pod: &RunningPod, port: u16, wanted: &[ExpectedSource]) -> Result<Vec<ExpectedVolume>, String> {
     let agent = pod
         .containers
         .iter()
@@ -204,8 +204,8 @@ pub fn expected(pod: &RunningPod, port: u16, wanted: &[Wanted]) -> Result<Vec<Ex
             // Of several sources, or of a choice of keys, what is there besides is somebody else's.
             let whole =
                 !volume.others && volume.parts.len() == 1 && volume.parts.iter().all(|part| part.items.is_none());
-            let exact = whole && it.used.sorted().is_none();
-            found.push(Expected {
+            let exact = whole && it.used.key_subset().is_none();
+            found.push(ExpectedVolume {
                 path: mount.path.clone(),
                 files,
                 exact,
@@ -225,7 +225,7 @@ impl RunningPod {
 
 /// What an agent's answer proves.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum AnswerVerdict {
     /// The files hold what they have to, and the application was told.
     Current,
     /// Not yet; in words.
@@ -236,30 +236,32 @@ pub enum Verdict {
 
 /// Judges an answer.
 #[must_use]
-pub fn judge(expected: &[Expected], key: &AnswerKey, answer: &Answer) -> Verdict {
+pub fn judge(expected: &[ExpectedVolume], key: &AnswerKey, answer: &Answer) -> AnswerVerdict {
     for want in expected {
         let same = |volume: &&VolumeAnswer| trimmed(&volume.path) == trimmed(&want.path);
         let Some(volume) = answer.volumes.iter().find(same) else {
-            return Verdict::NotYet(format!("its agent does not watch {} (flag --volume)", want.path));
+            return AnswerVerdict::NotYet(format!("its agent does not watch {} (flag --volume)", want.path));
         };
         if !holds(want, key, volume) {
-            return Verdict::NotYet(format!("{} has older files", want.path));
+            return AnswerVerdict::NotYet(format!("{} has older files", want.path));
         }
         let said = || volume.message.as_deref().map(clean).unwrap_or_default();
         match volume.state {
             VolumeState::Applied => {}
             VolumeState::Pending if volume.message.is_some() => {
-                return Verdict::NotYet(format!("the application was not told yet: {}", said()));
+                return AnswerVerdict::NotYet(format!("the application was not told yet: {}", said()));
             }
-            VolumeState::Pending => return Verdict::NotYet("the application was not told yet".to_owned()),
-            VolumeState::Refused => return Verdict::Refused(format!("refused by its validation: {}", said())),
-            VolumeState::Failed => return Verdict::Refused(format!("the application could not be told: {}", said())),
+            VolumeState::Pending => return AnswerVerdict::NotYet("the application was not told yet".to_owned()),
+            VolumeState::Refused => return AnswerVerdict::Refused(format!("refused by its validation: {}", said())),
+            VolumeState::Failed => {
+                return AnswerVerdict::Refused(format!("the application could not be told: {}", said()));
+            }
         }
     }
-    Verdict::Current
+    AnswerVerdict::Current
 }
 
-fn holds(want: &Expected, key: &AnswerKey, volume: &VolumeAnswer) -> bool {
+fn holds(want: &ExpectedVolume, key: &AnswerKey, volume: &VolumeAnswer) -> bool {
     let as_wanted = |(file, digest): (&str, &Option<ValueDigest>)| {
         volume.files.get(file) == digest.as_ref().map(|digest| key.value(digest)).as_ref()
             && (digest.is_some() || !volume.unreadable.iter().any(|name| name == file))
@@ -292,7 +294,7 @@ pub fn clean(text: &str) -> String {
 
 /// How far a change has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Progress {
+pub struct PropagationProgress {
     /// Which change: when it was left to the kubelet.
     pub since: Timestamp,
     /// Pods that have to take it.
@@ -302,21 +304,21 @@ pub struct Progress {
     /// What is the matter with all of them.
     pub trouble: Option<String>,
     /// What is the matter with the others, as far as anything is; sorted by name.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<PodProblem>,
     /// Whether nothing more is to be done.
     pub complete: bool,
 }
 
 /// What keeps one pod from running new content.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Problem {
+pub struct PodProblem {
     /// Its name.
     pub pod: Box<str>,
     /// In words.
     pub why: String,
 }
 
-impl Progress {
+impl PropagationProgress {
     /// `7/10 pods`, and what is the matter with the others.
     #[must_use]
     pub fn describe(&self) -> String {
@@ -330,7 +332,7 @@ impl Progress {
             return count;
         }
         let named = self.problems.iter().take(PROBLEMS_NAMED);
-        let mut listed: Vec<String> = named.map(|Problem { pod, why }| format!("{pod}: {why}")).collect();
+        let mut listed: Vec<String> = named.map(|PodProblem { pod, why }| format!("{pod}: {why}")).collect();
         if self.problems.len() > PROBLEMS_NAMED {
             listed.push(format!("and {} more", self.problems.len() - PROBLEMS_NAMED));
         }

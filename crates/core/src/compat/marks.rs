@@ -8,9 +8,9 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::annotation::{CONFIG_DIGEST, reloader, wave};
-use crate::content::digest::mark_of;
+use crate::content::digest::digest_prefix;
 use crate::types::name::{SourceKind, SourceRef};
-use crate::workload::optin::{OptIn, Origin};
+use crate::workload::opt_in::{OptIn, Origin};
 use crate::workload::reference::Use;
 
 #[cfg(test)]
@@ -18,7 +18,7 @@ mod tests;
 
 /// Marks on one workload.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Marks {
+pub struct ControllerMarks {
     /// Annotations of the template.
     pub annotations: Box<[&'static str]>,
     /// Environment variables of its containers.
@@ -34,7 +34,7 @@ pub struct Marks {
 
 /// Another controller that may be at work on a workload.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rival {
+pub struct CompetingController {
     /// Which one.
     pub origin: Origin,
     /// Its marks that were news.
@@ -47,7 +47,7 @@ pub type MarkPrint = [u8; 8];
 /// How many marks of a rival are kept: more than a workload has of one change.
 const RIVALS_MARKS: usize = 64;
 
-impl Rival {
+impl CompetingController {
     /// It wrote these as well.
     pub fn add(&mut self, other: Self) {
         self.origin = other.origin;
@@ -96,7 +96,7 @@ pub fn is_mark(annotation: &str) -> bool {
 /// The sources of which Reloader may have left a variable: those that a template reads, and those that its
 /// workload's annotations name.
 #[derive(Clone, Copy, Debug)]
-pub struct Named<'a> {
+pub struct NamedSources<'a> {
     /// What the template reads.
     pub uses: &'a [Use],
     /// What the annotations name.
@@ -104,11 +104,11 @@ pub struct Named<'a> {
 }
 
 #[cfg(test)]
-impl Named<'static> {
+impl NamedSources<'static> {
     /// Any source.
     pub(crate) fn any() -> Self {
         static OPT_IN: std::sync::LazyLock<OptIn> = std::sync::LazyLock::new(|| {
-            let selection = || crate::workload::optin::Selection {
+            let selection = || crate::workload::opt_in::Selection {
                 named: crate::workload::pattern::Pattern::expression(".*")
                     .into_iter()
                     .collect(),
@@ -127,7 +127,7 @@ impl Named<'static> {
     }
 }
 
-impl Named<'_> {
+impl NamedSources<'_> {
     /// Whether Reloader wrote this item of a container's environment: of the name of such a source, and with a
     /// SHA-1 as its value. All else is the application's own.
     #[must_use]
@@ -180,11 +180,15 @@ fn variable_part(source: &str) -> String {
     part
 }
 
-impl Marks {
+impl ControllerMarks {
     /// Of a pod template and the annotations of its workload. `None`: there are none, or only what
     /// we wrote ourselves in their stead.
     #[must_use]
-    pub fn of<'a>(template: &Value, workload: impl Fn(&str) -> Option<&'a str>, named: Named<'_>) -> Option<Box<Self>> {
+    pub fn of<'a>(
+        template: &Value,
+        workload: impl Fn(&str) -> Option<&'a str>,
+        named: NamedSources<'_>,
+    ) -> Option<Box<Self>> {
         let annotation = |name: &str| template.pointer("/metadata/annotations")?.get(name)?.as_str();
         let mut annotations = Vec::new();
         let mut prints = Vec::new();
@@ -263,7 +267,7 @@ impl Marks {
         let is = |variable: &&Variable| {
             source_of(&variable.name).is_some_and(|(kind, called)| {
                 let counts = |source: &SourceRef| source.kind == kind && variable_part(source.name.as_str()) == called;
-                sources.clone().any(counts) || Named { uses, opt_in: None }.has(kind, called)
+                sources.clone().any(counts) || NamedSources { uses, opt_in: None }.has(kind, called)
             })
         };
         Self {
@@ -283,7 +287,7 @@ impl Marks {
     /// itself that it is older than what was there before it, or than our last word on the workload, was brought back
     /// by an undo or an old manifest.
     #[must_use]
-    pub fn news(&self, before: Option<&Self>, our_last_word: Option<Timestamp>) -> Option<Rival> {
+    pub fn news(&self, before: Option<&Self>, our_last_word: Option<Timestamp>) -> Option<CompetingController> {
         let newest = before.and_then(|before| before.prints.iter().filter_map(|print| print.at).max());
         let ours = our_last_word.map(|at| at.as_second().saturating_sub(CLOCKS_DIFFER));
         let is_old = |print: &Print| {
@@ -294,7 +298,7 @@ impl Marks {
         let known = |print: &Print| before.is_some_and(|before| before.prints.binary_search(print).is_ok());
         let news = self.prints.iter().filter(|print| !known(print) && !is_old(print));
         let marks: Vec<MarkPrint> = news.map(|print| print.hash).collect();
-        (!marks.is_empty()).then_some(Rival {
+        (!marks.is_empty()).then_some(CompetingController {
             origin: self.origin,
             marks,
         })
@@ -340,7 +344,7 @@ fn writer(text: &str, digest: Option<&str>) -> Writer {
     match hash {
         Some(hash) if Some(hash) == digest => Writer::Us,
         // Of the form of our digests, which Reloader's never have.
-        Some(hash) if mark_of(hash).is_some() => Writer::UsBefore,
+        Some(hash) if digest_prefix(hash).is_some() => Writer::UsBefore,
         Some(_) | None => Writer::Another,
     }
 }

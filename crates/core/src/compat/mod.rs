@@ -11,13 +11,13 @@ use super::annotation::{reloader, wave};
 use crate::types::duration;
 use crate::types::name::{Namespace, SourceKind};
 use crate::workload::kind::{DEPLOYMENT, KindId};
-use crate::workload::optin::{
-    Annotations, InvalidAnnotation, OptIn, Origin, Reading, Referenced, Selection, WILDCARD_BYTES,
+use crate::workload::opt_in::{
+    AnnotationOptions, Annotations, InvalidAnnotation, OptIn, Origin, ReferenceFilter, Selection, WILDCARD_BYTES,
     entries_within_limits, name_pattern, unusable_name,
 };
 use crate::workload::pattern::Pattern;
 
-pub use crate::workload::optin::Compat;
+pub use crate::workload::opt_in::Compat;
 
 #[cfg(test)]
 mod tests;
@@ -27,7 +27,7 @@ pub(crate) fn read(
     annotations: &Annotations<'_>,
     kind: KindId,
     namespace: &Namespace,
-    reading: Reading,
+    reading: AnnotationOptions,
 ) -> Option<OptIn> {
     let compat = reading.compat;
     let reloader = |all: bool| compat.reloader.then(|| reloader(annotations, kind, all)).flatten();
@@ -51,7 +51,7 @@ const EXPRESSIONS: usize = 64;
 const EXPRESSIONS_BYTES: usize = 32 * 1024;
 
 /// What the patterns of one workload may still be.
-struct Room {
+struct PatternBudget {
     expressions: usize,
     /// Compiled.
     bytes: usize,
@@ -59,7 +59,7 @@ struct Room {
     wildcard_bytes: usize,
 }
 
-impl Room {
+impl PatternBudget {
     fn take(&mut self, pattern: &Pattern) -> Result<(), &'static str> {
         let left = |room: usize, taken: usize, beyond| room.checked_sub(taken).ok_or(beyond);
         let compiled = pattern.expression_bytes();
@@ -76,20 +76,20 @@ impl Room {
 }
 
 /// How Reloader calls what it has for one kind of source.
-struct Words {
+struct AnnotationNames {
     auto: &'static str,
     reload: &'static str,
     exclude: &'static str,
 }
 
-fn words(kind: SourceKind) -> Words {
+fn words(kind: SourceKind) -> AnnotationNames {
     match kind {
-        SourceKind::ConfigMap => Words {
+        SourceKind::ConfigMap => AnnotationNames {
             auto: "configmap.reloader.stakater.com/auto",
             reload: "configmap.reloader.stakater.com/reload",
             exclude: "configmaps.exclude.reloader.stakater.com/reload",
         },
-        SourceKind::Secret => Words {
+        SourceKind::Secret => AnnotationNames {
             auto: "secret.reloader.stakater.com/auto",
             reload: "secret.reloader.stakater.com/reload",
             exclude: "secrets.exclude.reloader.stakater.com/reload",
@@ -99,7 +99,7 @@ fn words(kind: SourceKind) -> Words {
 
 fn reloader(annotations: &Annotations<'_>, kind: KindId, all: bool) -> Option<OptIn> {
     let mut left_out = Vec::new();
-    let mut room = Room {
+    let mut room = PatternBudget {
         expressions: EXPRESSIONS,
         bytes: EXPRESSIONS_BYTES,
         wildcard_bytes: WILDCARD_BYTES,
@@ -155,7 +155,7 @@ fn reloader_selection(
     annotations: &Annotations<'_>,
     kind: SourceKind,
     all: bool,
-    room: &mut Room,
+    room: &mut PatternBudget,
     left_out: &mut Vec<InvalidAnnotation>,
 ) -> Selection {
     let words = words(kind);
@@ -169,11 +169,11 @@ fn reloader_selection(
     };
     let auto = [reloader::AUTO, words.auto].map(|name| get(name).filter(|value| !value.is_empty()));
     let referenced = if auto.iter().flatten().any(|value| is_true(value)) || (all && auto == [None, None]) {
-        Referenced::All
+        ReferenceFilter::All
     } else if get(reloader::SEARCH) == Some("true") {
-        Referenced::Marked
+        ReferenceFilter::Marked
     } else {
-        Referenced::None
+        ReferenceFilter::None
     };
     let mut expression = |entry: &str| {
         let pattern = Pattern::expression(entry).ok_or(USABLE)?;

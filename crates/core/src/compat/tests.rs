@@ -4,7 +4,7 @@ use super::*;
 use crate::annotation::{CONFIGMAPS, ENABLED};
 use crate::types::name::{Name, SourceRef};
 use crate::workload::asked::read;
-use crate::workload::optin::{Meant, Strategy};
+use crate::workload::opt_in::{SourceScope, Strategy};
 
 /// Annotations with their values.
 type Words = &'static [(&'static str, &'static str)];
@@ -18,9 +18,9 @@ const SECRETS_NAMED: &str = "secret.reloader.stakater.com/reload";
 const CONFIGMAPS_EXCLUDED: &str = "configmaps.exclude.reloader.stakater.com/reload";
 const SECRETS_EXCLUDED: &str = "secrets.exclude.reloader.stakater.com/reload";
 
-const NO: Option<Meant> = None;
-const WHOLE: Option<Meant> = Some(Meant::Whole);
-const REFERENCED: Option<Meant> = Some(Meant::AsReferenced);
+const NO: Option<SourceScope> = None;
+const WHOLE: Option<SourceScope> = Some(SourceScope::Whole);
+const REFERENCED: Option<SourceScope> = Some(SourceScope::AsReferenced);
 
 /// A workload in the namespace `shop`, and what the controller was told about reading it.
 #[derive(Clone, Copy)]
@@ -28,7 +28,7 @@ struct Workload {
     kind: KindId,
     metadata: Words,
     template: Words,
-    reading: Reading,
+    reading: AnnotationOptions,
 }
 
 fn bears(metadata: Words) -> Workload {
@@ -36,7 +36,7 @@ fn bears(metadata: Words) -> Workload {
         kind: DEPLOYMENT,
         metadata,
         template: &[],
-        reading: Reading {
+        reading: AnnotationOptions {
             compat: Compat {
                 reloader: true,
                 wave: true,
@@ -83,10 +83,10 @@ impl Workload {
         read(&annotations, self.kind, &own(), self.reading).expect("our own annotations are valid")
     }
 
-    fn means(self, changed: &Changed) -> Option<Meant> {
+    fn means(self, changed: &Changed) -> Option<SourceScope> {
         let asked = self.asks()?;
         let selection = asked.selection(changed.source.kind);
-        selection.meant(&own(), &changed.source, changed.referenced, changed.marked)
+        selection.source_scope(&own(), &changed.source, changed.referenced, changed.marked)
     }
 
     /// What is said about its annotations.
@@ -146,7 +146,7 @@ impl Changed {
     }
 }
 
-type Rows = Vec<(&'static str, Workload, Changed, Option<Meant>)>;
+type Rows = Vec<(&'static str, Workload, Changed, Option<SourceScope>)>;
 
 fn check(rows: Rows) {
     for (sentence, workload, changed, expected) in rows {

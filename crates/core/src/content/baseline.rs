@@ -10,12 +10,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::cause::{Caused, WholeDigest};
+use super::cause::{ChangedSource, WholeDigest};
 use super::digest::{Digest, Hint, ShapeTag, WorkloadKey};
 use crate::compat::marks::MarkLabel;
 use crate::types::name::{Name, Namespace, SourceKind, SourceRef, Uid, Version};
 use crate::types::time::Second;
-use crate::workload::class::Class;
+use crate::workload::key_strategy::KeyStrategy;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -62,24 +62,24 @@ pub struct Baseline {
     /// Which sources and keys it covers, as one tag.
     pub shape: [u8; 6],
     /// The digests.
-    pub recorded: Recorded,
+    pub recorded: RecordedDigests,
     /// Since when some pods are known not to run the content that is wanted.
     pub stale: Option<Timestamp>,
     /// The digests are of the present content, but the pods are not known to run it, and why.
-    pub held: Option<Unsure>,
+    pub held: Option<Uncertainty>,
     /// Our last restarts, in seconds since 1970, the newest last.
     pub restarts: Vec<i64>,
     /// The beginning of the digest that our last restart left on the template: as long as pods may
     /// still run an older one.
-    pub mark: Option<[u8; 6]>,
+    pub template_digest: Option<[u8; 6]>,
     /// How many of our restarts its owner took back.
     pub reverts: u32,
     /// How many restarts in a row were put off because it restarted too often.
     pub flaps: u32,
     /// When files of running pods were last left to the kubelet.
     pub in_place: Option<Timestamp>,
-    /// The time of the last lever that was answered.
-    pub answered: Option<Timestamp>,
+    /// The time of the last manual override that was answered.
+    pub last_override: Option<Timestamp>,
     /// Its last restart failed, and a person said that the others may go on all the same.
     pub excused: bool,
     /// What a person took it back from, if the rollout was undone: sources as they are called above, and
@@ -93,7 +93,7 @@ pub struct Baseline {
 
 /// Why a baseline does not vouch for the pods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Unsure {
+pub enum Uncertainty {
     /// Somebody undid the rollout that would have made them current.
     Undone,
     /// Nothing tells what they were started with.
@@ -106,7 +106,7 @@ pub enum Unsure {
 
 /// The digests of a baseline, in the most telling form that there is room for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Recorded {
+pub enum RecordedDigests {
     /// Each source by name.
     Named(BTreeMap<String, Entry>),
     /// Each source by label: change and reshaping can be told, names cannot.
@@ -128,11 +128,11 @@ pub struct Entry {
 }
 
 /// A source as it is now, for comparing and recording.
-pub struct Present<'a> {
+pub struct PresentSource<'a> {
     /// Which one.
     pub source: &'a SourceRef,
     /// What a change of it does.
-    pub class: Class,
+    pub key_strategy: KeyStrategy,
     /// Which of its keys count.
     pub tag: ShapeTag,
     /// Their content.
@@ -147,18 +147,18 @@ pub struct Difference {
     /// Positions in the present list of the sources whose content differs.
     pub changed: Vec<usize>,
     /// Positions of those that did not count before.
-    pub begun: Vec<usize>,
+    pub added: Vec<usize>,
     /// Positions of those of which other keys counted before, or the same ones for something else: what
     /// they held then is not known.
-    pub sorted_anew: Vec<usize>,
+    pub reclassified: Vec<usize>,
     /// Whether some source or key begins or ceases to count.
-    pub reshaped: bool,
+    pub shape_changed: bool,
     /// Whether a source or key that is on record does not count any more, as far as that can be told.
-    pub ceased: bool,
+    pub removed: bool,
 }
 
 /// What a baseline knows of a source as it is used now.
-enum Known {
+enum KnownContent {
     /// Whether its content is the same.
     Content(bool),
     /// It has been used before, but with other keys.
@@ -170,50 +170,61 @@ enum Known {
 impl Baseline {
     /// Compares, source by source. `None` when the form kept cannot answer.
     #[must_use]
-    pub fn compare(&self, key: &WorkloadKey, namespace: &Namespace, present: &[Present<'_>]) -> Option<Difference> {
+    pub fn compare(
+        &self,
+        key: &WorkloadKey,
+        namespace: &Namespace,
+        present: &[PresentSource<'_>],
+    ) -> Option<Difference> {
         let shape = key.whole_shape(present.iter().map(|p| (p.source, p.tag)));
         let reshaped = shape != self.shape;
         let mut difference = Difference {
-            reshaped,
-            ceased: reshaped && self.recorded.has_others(key, namespace, present),
+            shape_changed: reshaped,
+            removed: reshaped && self.recorded.has_others(key, namespace, present),
             ..Difference::default()
         };
         // Compared once: it takes all of them.
         let combined = match &self.recorded {
-            Recorded::Combined(..) if reshaped => return None,
-            Recorded::Combined(all, _) => *all == key.combined(present.iter().map(|p| (p.source, p.tag, p.digest))),
-            Recorded::Named(_) | Recorded::Packed(_) => false,
+            RecordedDigests::Combined(..) if reshaped => return None,
+            RecordedDigests::Combined(all, _) => {
+                *all == key.combined(present.iter().map(|p| (p.source, p.tag, p.digest)))
+            }
+            RecordedDigests::Named(_) | RecordedDigests::Packed(_) => false,
         };
         for (at, p) in present.iter().enumerate() {
             let known = match &self.recorded {
-                Recorded::Named(entries) => match entries.get(&short_name(p.source, p.class, namespace)) {
-                    Some(entry) if entry.tag == p.tag => Known::Content(entry.digest == p.digest),
-                    Some(_) => Known::OtherKeys,
-                    None if entries.contains_key(&short_name(p.source, p.class.other(), namespace)) => Known::OtherKeys,
-                    None => Known::Nothing,
-                },
-                Recorded::Packed(entries) => {
+                RecordedDigests::Named(entries) => {
+                    match entries.get(&short_name(p.source, p.key_strategy, namespace)) {
+                        Some(entry) if entry.tag == p.tag => KnownContent::Content(entry.digest == p.digest),
+                        Some(_) => KnownContent::OtherKeys,
+                        None if entries.contains_key(&short_name(p.source, p.key_strategy.other(), namespace)) => {
+                            KnownContent::OtherKeys
+                        }
+                        None => KnownContent::Nothing,
+                    }
+                }
+                RecordedDigests::Packed(entries) => {
                     let label = key.label(p.source, p.tag);
                     let entry = entries.iter().find(|(known, _)| *known == label);
                     // Other keys of a known source, or a source that is new: this form cannot tell.
-                    entry.map_or(Known::OtherKeys, |(_, short)| {
-                        Known::Content(p.digest.0.starts_with(short))
+                    entry.map_or(KnownContent::OtherKeys, |(_, short)| {
+                        KnownContent::Content(p.digest.0.starts_with(short))
                     })
                 }
-                Recorded::Combined(_, parts) => {
+                RecordedDigests::Combined(_, parts) => {
                     // Should they differ, some of them changed; without parts it is not known which.
                     let part = part_width(parts, present.len()).and_then(|width| parts.chunks(width).nth(at));
-                    Known::Content(combined || part.is_some_and(|part| p.digest.0.starts_with(part)))
+                    KnownContent::Content(combined || part.is_some_and(|part| p.digest.0.starts_with(part)))
                 }
             };
             match known {
-                Known::Content(true) => {}
-                Known::Content(false) => difference.changed.push(at),
-                Known::OtherKeys => difference.sorted_anew.push(at),
-                Known::Nothing => difference.begun.push(at),
+                KnownContent::Content(true) => {}
+                KnownContent::Content(false) => difference.changed.push(at),
+                KnownContent::OtherKeys => difference.reclassified.push(at),
+                KnownContent::Nothing => difference.added.push(at),
             }
         }
-        let differ = matches!(self.recorded, Recorded::Combined(..)) && !combined;
+        let differ = matches!(self.recorded, RecordedDigests::Combined(..)) && !combined;
         if differ && difference.changed.is_empty() {
             // The beginnings are the same by chance.
             difference.changed = (0..present.len()).collect();
@@ -225,24 +236,24 @@ impl Baseline {
     #[must_use]
     pub fn tells_apart(&self, count: usize) -> bool {
         match &self.recorded {
-            Recorded::Named(_) | Recorded::Packed(_) => true,
-            Recorded::Combined(_, parts) => part_width(parts, count).is_some(),
+            RecordedDigests::Named(_) | RecordedDigests::Packed(_) => true,
+            RecordedDigests::Combined(_, parts) => part_width(parts, count).is_some(),
         }
     }
 
     /// The hints kept for a source, to name its changed keys. Empty: not known.
     #[must_use]
-    pub fn hints(&self, source: &SourceRef, class: Class, namespace: &Namespace) -> &[Hint] {
+    pub fn hints(&self, source: &SourceRef, key_strategy: KeyStrategy, namespace: &Namespace) -> &[Hint] {
         match &self.recorded {
-            Recorded::Named(entries) => entries
-                .get(&short_name(source, class, namespace))
+            RecordedDigests::Named(entries) => entries
+                .get(&short_name(source, key_strategy, namespace))
                 .map_or(&[], |entry| &entry.hints),
-            Recorded::Packed(_) | Recorded::Combined(..) => &[],
+            RecordedDigests::Packed(_) | RecordedDigests::Combined(..) => &[],
         }
     }
 
     /// Replaces the digests by the present ones. [`Baseline::print`] then chooses the form.
-    pub fn record(&mut self, key: &WorkloadKey, namespace: &Namespace, present: &[Present<'_>]) {
+    pub fn record(&mut self, key: &WorkloadKey, namespace: &Namespace, present: &[PresentSource<'_>]) {
         self.shape = key.whole_shape(present.iter().map(|p| (p.source, p.tag)));
         let named = present
             .iter()
@@ -252,14 +263,14 @@ impl Baseline {
                     digest: p.digest,
                     hints: p.hints.clone(),
                 };
-                (short_name(p.source, p.class, namespace), entry)
+                (short_name(p.source, p.key_strategy, namespace), entry)
             })
             .collect();
-        self.recorded = Recorded::Named(named);
+        self.recorded = RecordedDigests::Named(named);
         if self.print().len() <= MAX_BYTES {
             return;
         }
-        if let Recorded::Named(entries) = &mut self.recorded {
+        if let RecordedDigests::Named(entries) = &mut self.recorded {
             for entry in entries.values_mut() {
                 entry.hints.clear();
             }
@@ -276,14 +287,14 @@ impl Baseline {
                 )
             })
             .collect();
-        self.recorded = Recorded::Packed(packed);
+        self.recorded = RecordedDigests::Packed(packed);
         if self.print().len() <= MAX_BYTES {
             return;
         }
         let all = key.combined(present.iter().map(|p| (p.source, p.tag, p.digest)));
         for width in PART_BYTES.rev().chain([0]) {
             let parts = present.iter().flat_map(|p| p.digest.0.iter().take(width)).copied();
-            self.recorded = Recorded::Combined(all, parts.collect());
+            self.recorded = RecordedDigests::Combined(all, parts.collect());
             if width == 0 || self.print().len() + ROOM <= MAX_BYTES {
                 return;
             }
@@ -300,7 +311,7 @@ impl Baseline {
     /// Adds what its rollout was undone from, as far as there is room.
     pub fn undo<'a>(&mut self, namespace: &Namespace, sources: impl Iterator<Item = (&'a SourceRef, WholeDigest)>) {
         for (source, digest) in sources {
-            let name = short_name(source, Class::Restart, namespace);
+            let name = short_name(source, KeyStrategy::Restart, namespace);
             self.undone.insert(name.clone(), digest);
             if self.print().len() > MAX_BYTES {
                 self.undone.remove(&name);
@@ -328,9 +339,9 @@ impl Baseline {
     }
 
     /// What its rollout was undone from, for a workload of that namespace.
-    pub fn undone_from(&self, namespace: &Namespace) -> impl Iterator<Item = Caused> {
+    pub fn undone_from(&self, namespace: &Namespace) -> impl Iterator<Item = ChangedSource> {
         self.undone.iter().filter_map(|(name, digest)| {
-            Some(Caused {
+            Some(ChangedSource {
                 source: source_of(name, namespace)?,
                 digest: *digest,
             })
@@ -353,11 +364,11 @@ impl Baseline {
             stale,
             held,
             restarts,
-            mark,
+            template_digest: mark,
             reverts,
             flaps,
             in_place,
-            answered,
+            last_override: answered,
             excused,
             undone,
             marks,
@@ -365,7 +376,7 @@ impl Baseline {
         } = self;
         let (mut src, mut packed, mut all, mut parts) = (None, None, None, String::new());
         match recorded {
-            Recorded::Named(entries) => {
+            RecordedDigests::Named(entries) => {
                 src = Some(
                     entries
                         .iter()
@@ -373,7 +384,7 @@ impl Baseline {
                         .collect(),
                 );
             }
-            Recorded::Packed(entries) => {
+            RecordedDigests::Packed(entries) => {
                 let bytes: Vec<u8> = entries
                     .iter()
                     .flat_map(|(label, short)| label.iter().chain(short))
@@ -381,7 +392,7 @@ impl Baseline {
                     .collect();
                 packed = Some(BASE64.encode(bytes));
             }
-            Recorded::Combined(Digest(digest), each) => {
+            RecordedDigests::Combined(Digest(digest), each) => {
                 all = Some(BASE64.encode(digest));
                 parts = BASE64.encode(each);
             }
@@ -423,24 +434,24 @@ impl Baseline {
     ///
     /// # Errors
     /// What is wrong with it; the value itself is not repeated.
-    pub fn parse(text: &str) -> Result<Self, Unreadable> {
-        let wire: Wire = serde_json::from_str(text).map_err(|_| Unreadable::Malformed)?;
+    pub fn parse(text: &str) -> Result<Self, BaselineError> {
+        let wire: Wire = serde_json::from_str(text).map_err(|_| BaselineError::Malformed)?;
         if wire.v != FORMAT {
-            return Err(Unreadable::Format(wire.v));
+            return Err(BaselineError::Format(wire.v));
         }
         let recorded = match (wire.src, wire.packed, wire.all) {
-            (Some(src), None, None) => Recorded::Named(
+            (Some(src), None, None) => RecordedDigests::Named(
                 src.into_iter()
                     .map(|(name, entry)| Some((name, Entry::parse(&entry)?)))
                     .collect::<Option<_>>()
-                    .ok_or(Unreadable::Malformed)?,
+                    .ok_or(BaselineError::Malformed)?,
             ),
-            (None, Some(packed), None) => Recorded::Packed(unpack(&packed).ok_or(Unreadable::Malformed)?),
+            (None, Some(packed), None) => RecordedDigests::Packed(unpack(&packed).ok_or(BaselineError::Malformed)?),
             (None, None, Some(all)) => {
-                let parts = BASE64.decode(&wire.parts).map_err(|_| Unreadable::Malformed)?;
-                Recorded::Combined(Digest(decode(&all).ok_or(Unreadable::Malformed)?), parts.into())
+                let parts = BASE64.decode(&wire.parts).map_err(|_| BaselineError::Malformed)?;
+                RecordedDigests::Combined(Digest(decode(&all).ok_or(BaselineError::Malformed)?), parts.into())
             }
-            _ => return Err(Unreadable::Malformed),
+            _ => return Err(BaselineError::Malformed),
         };
         Ok(Self {
             installation: wire.installation.into(),
@@ -450,35 +461,35 @@ impl Baseline {
             horizon: Version::new(wire.rv),
             written: wire.written.map(Second::new),
             revision: wire.rev,
-            shape: decode(&wire.shape).ok_or(Unreadable::Malformed)?,
+            shape: decode(&wire.shape).ok_or(BaselineError::Malformed)?,
             recorded,
             stale: wire.stale,
             held: wire.held,
             restarts: wire.restarts,
-            mark: wire.mark.as_deref().and_then(decode),
+            template_digest: wire.mark.as_deref().and_then(decode),
             reverts: wire.reverts,
             flaps: wire.flaps,
             in_place: wire.in_place,
-            answered: wire.answered,
+            last_override: wire.answered,
             excused: wire.excused,
             undone: wire
                 .undone
                 .into_iter()
                 .map(|(name, digest)| Some((name, decode(&digest)?)))
                 .collect::<Option<_>>()
-                .ok_or(Unreadable::Malformed)?,
-            marks: labels(&wire.marks).ok_or(Unreadable::Malformed)?,
-            immutable: labels(&wire.immutable).ok_or(Unreadable::Malformed)?,
+                .ok_or(BaselineError::Malformed)?,
+            marks: labels(&wire.marks).ok_or(BaselineError::Malformed)?,
+            immutable: labels(&wire.immutable).ok_or(BaselineError::Malformed)?,
         })
     }
 }
 
-impl Recorded {
+impl RecordedDigests {
     /// Whether there is something besides what counts at present.
-    fn has_others(&self, key: &WorkloadKey, namespace: &Namespace, present: &[Present<'_>]) -> bool {
+    fn has_others(&self, key: &WorkloadKey, namespace: &Namespace, present: &[PresentSource<'_>]) -> bool {
         match self {
             Self::Named(entries) => {
-                let known = |p: &Present<'_>| short_name(p.source, p.class, namespace);
+                let known = |p: &PresentSource<'_>| short_name(p.source, p.key_strategy, namespace);
                 let known: BTreeSet<String> = present.iter().map(known).collect();
                 entries.keys().any(|name| !known.contains(name))
             }
@@ -493,7 +504,7 @@ impl Recorded {
 
 /// Why a baseline says nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unreadable {
+pub enum BaselineError {
     /// Not what we write.
     #[error("not a baseline that Windlass wrote")]
     Malformed,
@@ -532,23 +543,23 @@ impl Entry {
 }
 
 /// The name of a source in a baseline: short where it can be.
-fn short_name(source: &SourceRef, class: Class, own: &Namespace) -> String {
+fn short_name(source: &SourceRef, key_strategy: KeyStrategy, own: &Namespace) -> String {
     // No object's name ends like that.
-    let mark = match class {
-        Class::Restart => "",
-        Class::InPlace => "/",
+    let mark = match key_strategy {
+        KeyStrategy::Restart => "",
+        KeyStrategy::InPlace => "/",
     };
     if source.namespace == *own {
-        format!("{}/{}{mark}", source.kind.word(), source.name)
+        format!("{}/{}{mark}", source.kind.as_str(), source.name)
     } else {
-        format!("{}/{}/{}{mark}", source.kind.word(), source.namespace, source.name)
+        format!("{}/{}/{}{mark}", source.kind.as_str(), source.namespace, source.name)
     }
 }
 
 /// The source of that short name; that of a class that restarts.
 fn source_of(name: &str, own: &Namespace) -> Option<SourceRef> {
     let mut parts = name.split('/');
-    let kind = SourceKind::of_word(parts.next()?)?;
+    let kind = SourceKind::parse(parts.next()?)?;
     let (first, second) = (parts.next()?, parts.next());
     let (namespace, name) = match second {
         Some(name) => (Namespace::from(first), name),
@@ -618,7 +629,7 @@ struct Wire {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     stale: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    held: Option<Unsure>,
+    held: Option<Uncertainty>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     restarts: Vec<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -20,7 +20,7 @@ pub type WholeDigest = [u8; 6];
 
 /// A source that changed, and what it was then.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caused {
+pub struct ChangedSource {
     /// Which one.
     pub source: SourceRef,
     /// Which content of it.
@@ -33,7 +33,7 @@ pub struct Cause {
     /// The key that its digests are made with.
     pub key: Box<str>,
     /// The sources.
-    pub sources: Box<[Caused]>,
+    pub sources: Box<[ChangedSource]>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -59,7 +59,7 @@ struct WireSource<'a> {
 }
 
 /// One source as it is printed.
-pub struct Because<'a> {
+pub struct CauseSource<'a> {
     /// Which one.
     pub source: &'a SourceRef,
     /// Its keys that changed, as far as they are known.
@@ -75,12 +75,12 @@ pub fn print<'a>(
     reason: &str,
     key: &str,
     own: &Namespace,
-    sources: impl Iterator<Item = Because<'a>>,
+    sources: impl Iterator<Item = CauseSource<'a>>,
 ) -> String {
     let sources: Vec<_> = sources
         .take(NAMED)
         .map(|because| WireSource {
-            kind: because.source.kind.word(),
+            kind: because.source.kind.as_str(),
             namespace: (because.source.namespace != *own).then(|| because.source.namespace.as_str()),
             name: because.source.name.as_str(),
             keys: because.keys.iter().take(NAMED).map(|key| key.as_str().into()).collect(),
@@ -108,13 +108,13 @@ pub fn parse(text: &str, own: &Namespace) -> Option<Box<Cause>> {
     if key.len() > KEY_BYTES {
         return None;
     }
-    let sources: Box<[Caused]> = wire
+    let sources: Box<[ChangedSource]> = wire
         .sources
         .iter()
         .take(NAMED)
         .filter_map(|source| {
-            let kind = SourceKind::of_word(source.kind)?;
-            Some(Caused {
+            let kind = SourceKind::parse(source.kind)?;
+            Some(ChangedSource {
                 source: SourceRef {
                     namespace: source.namespace.map_or_else(|| own.clone(), Namespace::from),
                     kind,
@@ -147,17 +147,17 @@ mod tests {
         let (here, elsewhere) = (source("shop", "web"), source("shared", "tls"));
         let keys = [Key::from("odd \" key")];
         let because = [
-            Because {
+            CauseSource {
                 source: &here,
                 keys: &keys,
                 digest: Some([1; 6]),
             },
-            Because {
+            CauseSource {
                 source: &elsewhere,
                 keys: &[],
                 digest: Some([2; 6]),
             },
-            Because {
+            CauseSource {
                 source: &here,
                 keys: &[],
                 digest: None,
@@ -181,7 +181,7 @@ mod tests {
         };
         let keys = vec![Key::from(&*long("k")); 2 * NAMED];
         let text = |key: &str| {
-            let because = (0..2 * NAMED).map(|_| Because {
+            let because = (0..2 * NAMED).map(|_| CauseSource {
                 source: &source,
                 keys: &keys,
                 digest: Some([1; 6]),

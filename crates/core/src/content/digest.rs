@@ -12,8 +12,8 @@ use sha2::Sha256;
 use super::cause::WholeDigest;
 use crate::content::Contents;
 use crate::types::name::{SourceRef, Uid};
-use crate::workload::class::Class;
-use crate::workload::reference::{Consumed, Use};
+use crate::workload::key_strategy::KeyStrategy;
+use crate::workload::reference::{ConsumedKeys, Use};
 
 #[cfg(test)]
 mod tests;
@@ -86,7 +86,7 @@ impl RingKey {
     pub fn whole(&self, source: &SourceRef, contents: &Contents) -> WholeDigest {
         let mut mac = Encoder::new(&self.bytes, b"windlass cause key v1");
         mac.byte(0);
-        let Digest(digest) = WorkloadKey(mac.finish()).digest(source, &Consumed::Whole, &|_| true, Some(contents));
+        let Digest(digest) = WorkloadKey(mac.finish()).digest(source, &ConsumedKeys::Whole, &|_| true, Some(contents));
         std::array::from_fn(|i| digest.get(i).copied().unwrap_or_default())
     }
 
@@ -145,7 +145,7 @@ impl WorkloadKey {
     fn digest(
         &self,
         source: &SourceRef,
-        consumed: &Consumed,
+        consumed: &ConsumedKeys,
         counts: &dyn Fn(&str) -> bool,
         contents: Option<&Contents>,
     ) -> Digest {
@@ -157,14 +157,14 @@ impl WorkloadKey {
         };
         mac.byte(1);
         match consumed {
-            Consumed::Whole => {
+            ConsumedKeys::Whole => {
                 for (key, value) in contents.iter().filter(|(key, _)| counts(key)) {
                     mac.text(key);
                     mac.byte(1);
                     mac.bytes(value.bytes());
                 }
             }
-            Consumed::Keys(keys) => {
+            ConsumedKeys::Keys(keys) => {
                 for key in keys {
                     mac.text(key.as_str());
                     match contents.get(key.as_str()) {
@@ -186,19 +186,19 @@ impl WorkloadKey {
         let mut mac = Encoder::new(&self.0, b"shape");
         mac.source(source);
         match &found.consumed {
-            Consumed::Whole => mac.byte(1),
-            Consumed::Keys(keys) => {
+            ConsumedKeys::Whole => mac.byte(1),
+            ConsumedKeys::Keys(keys) => {
                 mac.byte(0);
                 for key in keys {
                     mac.text(key.as_str());
                 }
             }
         }
-        if let Some(sorted) = found.sorted() {
+        if let Some(sorted) = found.key_subset() {
             mac.byte(2);
             sorted.encode(|piece| mac.text(piece));
         }
-        if found.class == Class::InPlace {
+        if found.key_strategy == KeyStrategy::InPlace {
             mac.text("in place");
         }
         ShapeTag(cut(&mac.finish()))
@@ -280,7 +280,7 @@ impl Encoder {
     }
 
     fn source(&mut self, source: &SourceRef) {
-        self.text(source.kind.word());
+        self.text(source.kind.as_str());
         self.text(source.namespace.as_str());
         self.text(source.name.as_str());
     }
@@ -296,9 +296,9 @@ fn cut<const N: usize>(bytes: &[u8; 32]) -> [u8; N] {
 
 /// The part of a digest that a baseline keeps.
 #[must_use]
-pub fn mark_of(witness: &str) -> Option<[u8; 6]> {
+pub fn digest_prefix(template_digest: &str) -> Option<[u8; 6]> {
     use base64::Engine as _;
-    let (_, digest) = witness.split_once('.')?;
+    let (_, digest) = template_digest.split_once('.')?;
     let digest = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(digest).ok()?;
     digest.get(..6)?.try_into().ok()
 }

@@ -61,8 +61,8 @@ impl Entries {
         self.records.len() / RECORD
     }
 
-    fn part(&self) -> Part<'_> {
-        Part {
+    fn part(&self) -> RecordSlice<'_> {
+        RecordSlice {
             records: &self.records,
             texts: self.texts.as_bytes(),
         }
@@ -126,12 +126,12 @@ fn number(size: usize) -> [u8; END] {
 
 /// Records and the texts that belong to them.
 #[derive(Clone, Copy)]
-struct Part<'a> {
+struct RecordSlice<'a> {
     records: &'a [u8],
     texts: &'a [u8],
 }
 
-impl<'a> Part<'a> {
+impl<'a> RecordSlice<'a> {
     fn record(self, at: usize) -> Option<(&'a [u8; 32], &'a [u8; END])> {
         let (digest, rest) = self.records.get(at * RECORD..)?.split_first_chunk()?;
         Some((digest, rest.first_chunk()?))
@@ -161,10 +161,10 @@ impl Contents {
         count.and_then(|count| usize::try_from(count).ok()).unwrap_or_default()
     }
 
-    fn part(&self) -> Part<'_> {
+    fn part(&self) -> RecordSlice<'_> {
         let (records, rest) = self.0.split_at_checked(self.len() * RECORD).unwrap_or_default();
         let texts = rest.split_last_chunk::<END>().map(|(texts, _)| texts);
-        Part {
+        RecordSlice {
             records,
             texts: texts.unwrap_or_default(),
         }

@@ -2,35 +2,35 @@
 
 use jiff::Timestamp;
 
-use super::holds::{absorbing, hold_undone, undone_advice, waiting};
+use super::holds::{covering_rollout, hold_rolled_back, rolled_back_advice, waiting};
 use super::immutable::was_immutable;
 use super::known::unproven_advice;
 use super::last_change::{last_change, latest};
-use super::make::{adopt, all_younger, changed, fresh, hold_stale, is_of_present, list, restart, witness};
+use super::plans::{adopt, all_younger, changed, fresh, hold_stale, is_of_present, list, restart, template_digest};
 use super::suspect::{suspect_of, suspect_since};
-use super::{Action, Case, Input, Need, Plan, Reason, State};
-use crate::content::baseline::Unsure;
+use super::{Action, Case, Input, Plan, ReadScope, Reason, State};
+use crate::content::baseline::Uncertainty;
 use crate::decide::describe;
 use crate::decide::in_place;
 use crate::decide::reverts;
-use crate::policy::lever::Lever;
+use crate::policy::manual_override::ManualOverride;
 use crate::types::text::some_of;
 use crate::types::time::Second;
 use crate::workload::Source;
-use crate::workload::class::Class;
-use crate::workload::kind::{Progress, RevisionFrom};
-use crate::workload::optin::Strategy;
-use crate::workload::proof::Proof;
+use crate::workload::key_strategy::KeyStrategy;
+use crate::workload::kind::{RevisionSource, RolloutProgress};
+use crate::workload::opt_in::Strategy;
+use crate::workload::rollout_history::RolloutHistory;
 
 /// Paused in Reloader's way although nobody asks for it any more: never left behind.
 pub(super) fn left_paused(input: &Input<'_>) -> Option<Plan> {
     let asks_nothing = input.opt_in.configmaps.is_nothing() && input.opt_in.secrets.is_nothing();
-    let paused = input.workload.paused_at().is_some() && input.workload.evidence.paused;
+    let paused = input.workload.paused_at().is_some() && input.workload.rollout_status.paused;
     (asks_nothing && paused).then(|| Plan::new(Action::Resume, State::Rolling, Reason::Resumed))
 }
 
 /// Nothing is to be done: it is only said.
-pub(super) fn next_run(input: &Input<'_>) -> Plan {
+pub(super) fn deferred_to_next_run(input: &Input<'_>) -> Plan {
     match input.change {
         Some(change) => {
             let seen = describe::seen(change);
@@ -43,7 +43,7 @@ pub(super) fn next_run(input: &Input<'_>) -> Plan {
 /// In a pause-period changes are gathered; at its end they roll, all in one.
 pub(super) fn pausing(case: &Case<'_>) -> Option<Plan> {
     let workload = case.input.workload;
-    let at = workload.paused_at().filter(|_| workload.evidence.paused)?;
+    let at = workload.paused_at().filter(|_| workload.rollout_status.paused)?;
     let since = Timestamp::from_second(at.unix()).ok()?;
     let until = case
         .input
@@ -76,10 +76,10 @@ pub(super) fn unsure(case: &Case<'_>) -> Option<Plan> {
     if !case.difference.changed.is_empty() {
         return None;
     }
-    if case.wants(Lever::Resume) || case.wants(Lever::RestartNow) {
+    if case.has_override(ManualOverride::Resume) || case.has_override(ManualOverride::RestartNow) {
         return Some(restart(case));
     }
-    if held == Unsure::Replaced {
+    if held == Uncertainty::Replaced {
         let plan = as_it_rolls(case);
         // No age of a pod proves anything: its kubelet may have had the old content at hand.
         let current = plan.state == State::Current;
@@ -89,20 +89,20 @@ pub(super) fn unsure(case: &Case<'_>) -> Option<Plan> {
             plan
         });
     }
-    if case.input.workload.evidence.empty {
+    if case.input.workload.rollout_status.empty {
         return Some(adopt(case, Reason::NothingRuns));
     }
-    let Some(proof) = case.input.proof else {
-        return Some(Plan::new(Action::Prove(Need::Pods), State::Held, Reason::Proving));
+    let Some(rollout_history) = case.input.rollout_history else {
+        return Some(Plan::new(Action::Read(ReadScope::Pods), State::Held, Reason::Proving));
     };
-    if all_younger(case, proof) {
+    if all_younger(case, rollout_history) {
         return Some(adopt(case, Reason::Proven));
     }
     let (reason, detail) = match held {
-        Unsure::Undone => (Reason::Undone, undone_advice()),
-        Unsure::Unproven => (Reason::Unproven, unproven_advice("nothing can be compared")),
-        Unsure::Reverted => (Reason::Reverted, reverts::advice(case)),
-        Unsure::Replaced => (Reason::ImmutableReplaced, replaced_advice(case)),
+        Uncertainty::Undone => (Reason::Undone, rolled_back_advice()),
+        Uncertainty::Unproven => (Reason::Unproven, unproven_advice("nothing can be compared")),
+        Uncertainty::Reverted => (Reason::Reverted, reverts::advice(case)),
+        Uncertainty::Replaced => (Reason::ImmutableReplaced, replaced_advice(case)),
     };
     Some(Plan::hold(reason, detail))
 }
@@ -114,7 +114,7 @@ pub(super) fn unchanged(case: &Case<'_>) -> Option<Plan> {
     if case.restore {
         return Some(adopt(case, Reason::Restored));
     }
-    if case.difference.reshaped {
+    if case.difference.shape_changed {
         return Some(adopt(case, Reason::Reshaped));
     }
     Some(as_it_rolls(case))
@@ -122,26 +122,29 @@ pub(super) fn unchanged(case: &Case<'_>) -> Option<Plan> {
 
 /// Where it stands by its own controller, with nothing to be done about it.
 fn as_it_rolls(case: &Case<'_>) -> Plan {
-    let evidence = case.input.workload.evidence;
+    let rollout_status = case.input.workload.rollout_status;
     // A rollout by somebody else is theirs to watch. A generation moves with a scale-up as well.
-    let counts_templates = case.input.workload.reference.kind.row().revision != RevisionFrom::Generation;
+    let counts_templates = case.input.workload.reference.kind.row().revision != RevisionSource::Generation;
     let ours = !case.baseline.restarts.is_empty()
         && !was_complete(case)
-        && (!counts_templates || evidence.revision.unwrap_or(0) <= case.baseline.revision)
+        && (!counts_templates || rollout_status.revision.unwrap_or(0) <= case.baseline.revision)
         && (case.input.restarts_at()
-            || case.input.workload.witness.as_deref() == Some(&*witness(case.baseline, case.key, case.present)));
+            || case.input.workload.template_digest.as_deref()
+                == Some(&*template_digest(case.baseline, case.key, case.present)));
     // An Argo Rollout with a workloadRef goes on saying how far it came with the template before.
-    let unseen =
-        counts_templates && case.baseline.mark.is_some() && evidence.revision.unwrap_or(0) < case.baseline.revision;
+    let unseen = counts_templates
+        && case.baseline.template_digest.is_some()
+        && rollout_status.revision.unwrap_or(0) < case.baseline.revision;
     let nothing = |state, reason| Plan::new(Action::Nothing, state, reason);
-    match evidence.progress {
-        Progress::Waiting(for_what) if ours && !unseen => nothing(State::Held, waiting(for_what)),
-        Progress::Failed if ours && !unseen => nothing(State::Failed, Reason::RolloutFailed),
-        Progress::Progressing if ours => rolling(case),
+    match rollout_status.progress {
+        RolloutProgress::Waiting(for_what) if ours && !unseen => nothing(State::Held, waiting(for_what)),
+        RolloutProgress::Failed if ours && !unseen => nothing(State::Failed, Reason::RolloutFailed),
+        RolloutProgress::Progressing if ours => rolling(case),
         _ if ours && unseen => rolling(case),
-        Progress::Failed | Progress::Progressing | Progress::Complete | Progress::Waiting(_) => {
-            in_place::propagation(case, nothing(State::Current, Reason::Unchanged))
-        }
+        RolloutProgress::Failed
+        | RolloutProgress::Progressing
+        | RolloutProgress::Complete
+        | RolloutProgress::Waiting(_) => in_place::propagation(case, nothing(State::Current, Reason::Unchanged)),
     }
 }
 
@@ -149,27 +152,30 @@ fn as_it_rolls(case: &Case<'_>) -> Plan {
 /// pod that is replaced.
 fn was_complete(case: &Case<'_>) -> bool {
     // What runs another one's template says for a moment that it is complete before it has seen it.
-    let says_so_itself = case.input.workload.runs_for().is_none();
+    let says_so_itself = case.input.workload.delegate().is_none();
     says_so_itself
-        && case.input.trusted.is_some_and(|trusted| {
-            trusted.mark.is_some()
-                && trusted.mark == case.baseline.mark
-                && trusted.revision >= Some(case.baseline.revision)
+        && case.input.last_current.is_some_and(|last_current| {
+            last_current.template_digest.is_some()
+                && last_current.template_digest == case.baseline.template_digest
+                && last_current.revision >= Some(case.baseline.revision)
         })
 }
 
 /// Not every kind says itself that a rollout gets nowhere, and none may occupy its place for ever: that
 /// of the cluster not even if its own policy gives it more time.
 fn rolling(case: &Case<'_>) -> Plan {
-    let terms = case.input.terms;
+    let effective_policy = case.input.policy;
     // A later one is of a clock that was set back since, or by somebody else.
     let last = case.baseline.restarts.last().copied().unwrap_or(0);
     let last = last.min(case.input.now.as_second());
     let after = |deadline| Timestamp::from_second(last).ok()?.checked_add(deadline).ok();
     let is_over = |until: Option<Timestamp>| until.is_some_and(|until| case.input.now >= until);
-    let (until, of_cluster) = (after(terms.deadline), after(terms.cluster_deadline));
+    let (until, of_cluster) = (
+        after(effective_policy.deadline),
+        after(effective_policy.cluster_deadline),
+    );
     if is_over(until) {
-        let detail = format!("not complete {:#} after its restart", terms.deadline);
+        let detail = format!("not complete {:#} after its restart", effective_policy.deadline);
         return Plan::new(Action::Nothing, State::Failed, Reason::RolloutFailed).about(detail);
     }
     let reason = if is_over(of_cluster) {
@@ -193,18 +199,22 @@ pub(super) fn started_meanwhile(case: &Case<'_>) -> Option<Plan> {
         return None;
     }
     let from = suspect_since(case)?;
-    let Some(proof) = case.input.proof else {
-        return Some(Plan::new(Action::Prove(Need::Pods), State::Settling, Reason::Proving));
+    let Some(rollout_history) = case.input.rollout_history else {
+        return Some(Plan::new(
+            Action::Read(ReadScope::Pods),
+            State::Settling,
+            Reason::Proving,
+        ));
     };
-    if started_between(case, proof, from, 0..case.input.sources.len()) {
+    if started_between(case, rollout_history, from, 0..case.input.sources.len()) {
         // Those may be on their way out already; if not, that shows when the rollout has ended.
         let plan = as_it_rolls(case);
-        let leaves = matches!(plan.state, State::Rolling | State::Failed) && case.lever.is_none();
+        let leaves = matches!(plan.state, State::Rolling | State::Failed) && case.manual_override.is_none();
         return leaves.then_some(plan);
     }
     // Unaffected, and perhaps still on its way for another change.
     let plan = as_it_rolls(case);
-    if case.restore || case.difference.reshaped || case.baseline.stale.is_some() {
+    if case.restore || case.difference.shape_changed || case.baseline.stale.is_some() {
         let reason = if case.restore {
             Reason::Restored
         } else {
@@ -219,51 +229,56 @@ pub(super) fn started_meanwhile(case: &Case<'_>) -> Option<Plan> {
 }
 
 /// Whether a pod may have been started since then with what is not there any more.
-fn started_between(case: &Case<'_>, proof: &Proof, from: Second, which: impl Iterator<Item = usize>) -> bool {
+fn started_between(
+    case: &Case<'_>,
+    rollout_history: &RolloutHistory,
+    from: Second,
+    which: impl Iterator<Item = usize>,
+) -> bool {
     let now = Some(Second::from(case.input.now));
     let to = last_change(case, which, now);
-    to.is_none_or(|to| proof.any_started_between(from, to.max(from)))
+    to.is_none_or(|to| rollout_history.any_started_between(from, to.max(from)))
 }
 
 /// Whether a pod may have been started with something else of another source: one that reads as
 /// recorded, and did not all the time.
-fn any_meanwhile(case: &Case<'_>, proof: &Proof) -> bool {
+fn any_meanwhile(case: &Case<'_>, rollout_history: &RolloutHistory) -> bool {
     let other = |at: usize| !case.difference.changed.contains(&at);
     let others = || (0..case.input.sources.len()).filter(|at| other(*at));
-    if suspect_of(case, &other).is_some_and(|from| started_between(case, proof, from, others())) {
+    if suspect_of(case, &other).is_some_and(|from| started_between(case, rollout_history, from, others())) {
         return true;
     }
     // A baseline says since when something waits and not what: all that was written since may have.
     case.baseline.stale.map(Second::from).is_some_and(|from| {
         let since = |at: &usize| {
             let source = case.input.sources.get(*at).and_then(|view| view.source);
-            let counts = case.class(*at) == Class::Restart && !case.difference.begun.contains(at);
+            let counts = case.key_strategy(*at) == KeyStrategy::Restart && !case.difference.added.contains(at);
             let written = |source: &Source| source.version > case.baseline.horizon && latest(case, *at) >= Some(from);
             counts && source.is_some_and(written)
         };
         let written: Vec<usize> = others().filter(since).collect();
-        !written.is_empty() && started_between(case, proof, from, written.into_iter())
+        !written.is_empty() && started_between(case, rollout_history, from, written.into_iter())
     })
 }
 
 pub(super) fn nothing_runs(case: &Case<'_>) -> Option<Plan> {
     case.input
         .workload
-        .evidence
+        .rollout_status
         .empty
         .then(|| adopt(case, Reason::NothingRuns))
 }
 
 pub(super) fn ignored(case: &Case<'_>) -> Option<Plan> {
-    let (terms, opt_in) = (case.input.terms, case.input.opt_in);
+    let (effective_policy, opt_in) = (case.input.policy, case.input.opt_in);
     // With rules it is a word on the keys that none of them is about, and those do not count at all.
-    let all = terms.rules.is_empty() && terms.strategy(opt_in) == Strategy::Ignore;
+    let all = effective_policy.rules.is_empty() && effective_policy.strategy(opt_in) == Strategy::Ignore;
     all.then(|| hold_stale(case, Reason::Ignored, changed(case)))
 }
 
 /// One upgrade, one rollout: a template change after the source's change brings the content along.
-pub(super) fn absorbed(case: &Case<'_>) -> Option<Plan> {
-    let foreign = case.input.foreign?;
+pub(super) fn covered_by_rollout(case: &Case<'_>) -> Option<Plan> {
+    let foreign = case.input.foreign_change?;
     let newest = case
         .difference
         .changed
@@ -274,33 +289,37 @@ pub(super) fn absorbed(case: &Case<'_>) -> Option<Plan> {
     if foreign.version <= newest {
         return None;
     }
-    let evidence = case.input.workload.evidence;
-    let rolled = evidence.revision > foreign.revision;
-    match evidence.progress {
-        Progress::Complete if rolled => {
-            let Some(proof) = case.input.proof else {
-                return Some(Plan::new(Action::Prove(Need::Pods), State::Rolling, Reason::Proving));
+    let rollout_status = case.input.workload.rollout_status;
+    let rolled = rollout_status.revision > foreign.revision;
+    match rollout_status.progress {
+        RolloutProgress::Complete if rolled => {
+            let Some(rollout_history) = case.input.rollout_history else {
+                return Some(Plan::new(
+                    Action::Read(ReadScope::Pods),
+                    State::Rolling,
+                    Reason::Proving,
+                ));
             };
             let change = last_change(case, case.difference.changed.iter().copied(), None)?;
             // The versions say that the template came later; but going back to an old template wakes
             // an old ReplicaSet, and of its pods some may have been there all the time.
-            let fresh = proof
-                .present(evidence.revision)
+            let fresh = rollout_history
+                .present(rollout_status.revision)
                 .is_some_and(|revision| revision.created >= change);
-            let brought = fresh || proof.all_started_after(change);
-            (brought && !any_meanwhile(case, proof)).then(|| adopt(case, Reason::Absorbed))
+            let brought = fresh || rollout_history.all_started_after(change);
+            (brought && !any_meanwhile(case, rollout_history)).then(|| adopt(case, Reason::Absorbed))
         }
         // The template reads differently, yet no rollout came of it: a field that a new version of
         // Kubernetes fills in.
-        Progress::Complete => None,
-        progress => Some(absorbing(case, progress)),
+        RolloutProgress::Complete => None,
+        progress => Some(covering_rollout(case, progress)),
     }
 }
 
 /// What begins to count is recorded at once, or a change of it that comes while something else is
 /// looked into would be taken for what it began with.
-pub(super) fn reshaped_meanwhile(case: &Case<'_>) -> Option<Plan> {
-    if !case.difference.changed.is_empty() || !case.difference.reshaped {
+pub(super) fn sources_changed_meanwhile(case: &Case<'_>) -> Option<Plan> {
+    if !case.difference.changed.is_empty() || !case.difference.shape_changed {
         return None;
     }
     let since = suspect_since(case)?;
@@ -312,21 +331,25 @@ pub(super) fn reshaped_meanwhile(case: &Case<'_>) -> Option<Plan> {
 
 pub(super) fn settling(case: &Case<'_>) -> Option<Plan> {
     let since = case.input.change?.first_seen;
-    let until = since.checked_add(case.input.terms.settle).ok()?;
-    (case.input.now < until && !case.wants(Lever::RestartNow)).then(|| Plan {
+    let until = since.checked_add(case.input.policy.settle).ok()?;
+    (case.input.now < until && !case.has_override(ManualOverride::RestartNow)).then(|| Plan {
         not_before: Some(until),
         ..Plan::new(Action::Hold, State::Settling, Reason::Settling).about(changed(case))
     })
 }
 
 /// Reads pods and revisions only when the workload was rolled since its baseline was set.
-pub(super) fn undone(case: &Case<'_>) -> Option<Plan> {
-    let evidence = case.input.workload.evidence;
-    if evidence.revision.unwrap_or(0) <= case.baseline.revision || trusted(case) {
+pub(super) fn rolled_back(case: &Case<'_>) -> Option<Plan> {
+    let rollout_status = case.input.workload.rollout_status;
+    if rollout_status.revision.unwrap_or(0) <= case.baseline.revision || was_current(case) {
         return None;
     }
-    let Some(proof) = case.input.proof else {
-        return Some(Plan::new(Action::Prove(Need::Pods), State::Settling, Reason::Proving));
+    let Some(rollout_history) = case.input.rollout_history else {
+        return Some(Plan::new(
+            Action::Read(ReadScope::Pods),
+            State::Settling,
+            Reason::Proving,
+        ));
     };
     // Where all of it is as recorded, it was restarted for what was there in between.
     let concerned: Vec<usize> = match &*case.difference.changed {
@@ -334,31 +357,31 @@ pub(super) fn undone(case: &Case<'_>) -> Option<Plan> {
         changed => changed.to_vec(),
     };
     let change = last_change(case, concerned.into_iter(), None)?;
-    if proof.all_started_after(change) && !any_meanwhile(case, proof) {
+    if rollout_history.all_started_after(change) && !any_meanwhile(case, rollout_history) {
         return Some(adopt(case, Reason::Absorbed));
     }
     // Its own controller may not have noticed yet that the template went back.
-    let template = case.input.workload.witness.as_deref();
-    let left = !template.is_some_and(|witness| is_of_present(case, witness));
-    let rolled_and_left = proof.revisions.iter().any(|revision| {
-        (left || !revision.is_present(evidence.revision))
+    let template = case.input.workload.template_digest.as_deref();
+    let left = !template.is_some_and(|template_digest| is_of_present(case, template_digest));
+    let rolled_and_left = rollout_history.revisions.iter().any(|revision| {
+        (left || !revision.is_present(rollout_status.revision))
             && revision.created >= change
             && revision
-                .witness
+                .template_digest
                 .as_deref()
-                .is_some_and(|witness| is_of_present(case, witness))
+                .is_some_and(|template_digest| is_of_present(case, template_digest))
     });
-    if rolled_and_left && evidence.progress == Progress::Progressing {
+    if rolled_and_left && rollout_status.progress == RolloutProgress::Progressing {
         // Going back may yet replace every pod.
-        return Some(absorbing(case, evidence.progress));
+        return Some(covering_rollout(case, rollout_status.progress));
     }
     if rolled_and_left {
-        return Some(hold_undone(case));
+        return Some(hold_rolled_back(case));
     }
-    let since = proof
-        .present(evidence.revision)
+    let since = rollout_history
+        .present(rollout_status.revision)
         .is_some_and(|revision| revision.created > change);
-    (since && !any_meanwhile(case, proof)).then(|| absorbing(case, evidence.progress))
+    (since && !any_meanwhile(case, rollout_history)).then(|| covering_rollout(case, rollout_status.progress))
 }
 
 fn replaced_advice(case: &Case<'_>) -> String {
@@ -377,14 +400,14 @@ fn replaced_advice(case: &Case<'_>) -> String {
 }
 
 /// Whether the workload was seen current at its present revision, before all that changed now.
-pub(super) fn trusted(case: &Case<'_>) -> bool {
-    case.input.trusted.is_some_and(|trusted| {
-        trusted.revision >= case.input.workload.evidence.revision
+pub(super) fn was_current(case: &Case<'_>) -> bool {
+    case.input.last_current.is_some_and(|last_current| {
+        last_current.revision >= case.input.workload.rollout_status.revision
             && case
                 .difference
                 .changed
                 .iter()
                 .filter_map(|&at| case.input.sources.get(at))
-                .all(|view| view.content_version > trusted.version)
+                .all(|view| view.content_version > last_current.version)
     })
 }

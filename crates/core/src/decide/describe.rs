@@ -5,15 +5,15 @@ use std::fmt;
 use serde::Serialize;
 
 use super::{Case, Input, Reason};
-use crate::content::cause::{self, Because};
+use crate::content::cause::{self, CauseSource};
 use crate::types::name::{Key, SourceKind, SourceRef};
 use crate::types::text::some_of;
-use crate::workload::reference::Consumed;
+use crate::workload::reference::ConsumedKeys;
 
 /// The sources of a workload that changed, and their keys as far as they are known.
-pub(super) struct Changed<'a>(Vec<(&'a SourceRef, Vec<Key>)>);
+pub(super) struct ChangedSources<'a>(Vec<(&'a SourceRef, Vec<Key>)>);
 
-impl<'a> Changed<'a> {
+impl<'a> ChangedSources<'a> {
     pub(super) fn of(case: &Case<'a>) -> Self {
         let mut found: Vec<(&SourceRef, Vec<Key>)> = changed_positions(case)
             .into_iter()
@@ -21,7 +21,7 @@ impl<'a> Changed<'a> {
             .map(|(view, present)| {
                 let before = case.baseline.hints(
                     view.reference,
-                    view.used.class,
+                    view.used.key_strategy,
                     &case.input.workload.reference.namespace,
                 );
                 let keys = if before.is_empty() || present.hints.is_empty() {
@@ -71,7 +71,7 @@ impl<'a> Changed<'a> {
         let key = input.ring.newest();
         let because = self.0.iter().map(|(source, keys)| {
             let view = input.sources.iter().find(|view| view.reference == *source);
-            Because {
+            CauseSource {
                 source,
                 keys,
                 digest: view
@@ -80,7 +80,7 @@ impl<'a> Changed<'a> {
             }
         });
         let own = &input.workload.reference.namespace;
-        cause::print(input.now, reason.word(), key.id(), own, because)
+        cause::print(input.now, reason.as_str(), key.id(), own, because)
     }
 
     /// The annotation by which Reloader says what it restarted a workload for. Its hash is our
@@ -131,7 +131,7 @@ pub(super) fn changed_positions(case: &Case<'_>) -> Vec<usize> {
 }
 
 /// What was seen to change, where there is no baseline to compare with.
-pub(super) fn seen(change: &super::Change) -> String {
+pub(super) fn seen(change: &super::PendingChange) -> String {
     let mut found: Vec<(&SourceRef, Vec<Key>)> = Vec::new();
     for (source, key) in &change.keys {
         match found.iter_mut().find(|(of, _)| *of == source) {
@@ -139,7 +139,7 @@ pub(super) fn seen(change: &super::Change) -> String {
             None => found.push((source, vec![key.clone()])),
         }
     }
-    Changed(found).to_string()
+    ChangedSources(found).to_string()
 }
 
 fn seen_live(case: &Case<'_>, source: &SourceRef) -> Vec<Key> {
@@ -151,9 +151,9 @@ fn seen_live(case: &Case<'_>, source: &SourceRef) -> Vec<Key> {
 
 /// Keys that the template names and that are gone. Of a source that is read whole the names of gone
 /// keys are not kept anywhere.
-fn gone(source: Option<&crate::workload::Source>, consumed: &Consumed, before: usize, now: usize) -> Vec<Key> {
+fn gone(source: Option<&crate::workload::Source>, consumed: &ConsumedKeys, before: usize, now: usize) -> Vec<Key> {
     match (consumed, source) {
-        (Consumed::Keys(keys), Some(source)) if before > now => keys
+        (ConsumedKeys::Keys(keys), Some(source)) if before > now => keys
             .iter()
             .filter(|key| source.contents.get(key.as_str()).is_none())
             .cloned()
@@ -162,7 +162,7 @@ fn gone(source: Option<&crate::workload::Source>, consumed: &Consumed, before: u
     }
 }
 
-impl fmt::Display for Changed<'_> {
+impl fmt::Display for ChangedSources<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let named: Vec<String> = self
             .0

@@ -8,16 +8,16 @@
 use jiff::Timestamp;
 
 use super::breaker::{is_tripped, last_restart, wait};
-use super::make::{changed, hold_stale};
+use super::plans::{changed, hold_stale};
 use super::{Case, Plan, Reason};
 
 /// The last check before a restart.
 pub(super) fn flapping(case: &Case<'_>) -> Option<Plan> {
-    if case.lever.is_some() {
+    if case.manual_override.is_some() {
         return None;
     }
     let now = case.input.now;
-    let limit = case.input.terms.flap_limit;
+    let limit = case.input.policy.flap_limit;
     let last = last_restart(case.baseline).filter(|_| is_tripped(case.baseline, now, limit))?;
     let until = Timestamp::from_second(last.saturating_add(wait(case.baseline.flaps))).ok()?;
     (now < until).then(|| {

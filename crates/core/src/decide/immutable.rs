@@ -1,7 +1,7 @@
 //! Immutable sources that were replaced: a kubelet may go on serving the old one.
 
 use super::Case;
-use crate::content::baseline::Present;
+use crate::content::baseline::PresentSource;
 use crate::types::time::Second;
 
 /// Whether the source, whose content changed, is or was immutable and is another one than before: a kubelet that
@@ -19,7 +19,7 @@ pub(super) fn replaced(case: &Case<'_>, at: usize) -> bool {
 
 /// Whether a kubelet may have an immutable object of that source, by the baseline.
 pub(super) fn was_immutable(case: &Case<'_>, at: usize) -> bool {
-    let label = |present: &Present<'_>| case.key.label(present.source, present.tag);
+    let label = |present: &PresentSource<'_>| case.key.label(present.source, present.tag);
     let label = case.present.get(at).map(label);
     label.is_some_and(|label| case.baseline.immutable.contains(&label))
 }

@@ -1,14 +1,14 @@
 //! What is known of a workload's past, and what follows when that is not enough to compare.
 
 use super::last_change::last_change_of_all;
-use super::make::{fresh, list, stale_since};
-use super::{Action, Input, Need, Plan, Presence, Reason, State};
-use crate::content::baseline::{Baseline, Difference, Present, Unsure};
+use super::plans::{fresh, list, stale_since};
+use super::{Action, Input, Plan, PresencePolicy, ReadScope, Reason, State};
+use crate::content::baseline::{Baseline, Difference, PresentSource, Uncertainty};
 use crate::content::digest::WorkloadKey;
 use crate::types::name::SourceRef;
 use crate::types::text::some_of;
 use crate::types::time::Second;
-use crate::workload::kind::History;
+use crate::workload::kind::RevisionHistory;
 
 /// What begins to count is taken as it is; but where a change of the same source was waiting already,
 /// other keys of it beginning or ceasing to count must not make that be forgotten.
@@ -23,7 +23,7 @@ pub(super) fn keep_pending(input: &Input<'_>, baseline: &Baseline, difference: &
     };
     difference
         .changed
-        .extend(difference.sorted_anew.extract_if(.., |at| waits(at)));
+        .extend(difference.reclassified.extract_if(.., |at| waits(at)));
     difference.changed.sort_unstable();
 }
 
@@ -35,16 +35,16 @@ pub(super) fn take_as_they_are(
     key: &WorkloadKey,
     difference: &mut Difference,
 ) -> bool {
-    let Presence { on_create, on_delete } = input.settings.presence;
+    let PresencePolicy { on_create, on_delete } = input.settings.presence;
     if on_create && on_delete {
         return false;
     }
-    let absent: Vec<Present<'_>> = input
+    let absent: Vec<PresentSource<'_>> = input
         .sources
         .iter()
-        .map(|view| Present {
+        .map(|view| PresentSource {
             source: view.reference,
-            class: view.used.class,
+            key_strategy: view.used.key_strategy,
             tag: key.shape(view.reference, view.used),
             digest: key.source(view.reference, view.used, None),
             hints: Vec::new(),
@@ -63,7 +63,7 @@ pub(super) fn take_as_they_are(
     difference.changed.len() < before
 }
 
-pub(super) enum Known {
+pub(super) enum KnownBaseline {
     /// On the workload.
     Here(Baseline),
     /// In memory or in a revision's copy: it was taken off the workload.
@@ -78,7 +78,7 @@ pub(super) enum Known {
     First,
 }
 
-pub(super) fn known_baseline(input: &Input<'_>) -> Known {
+pub(super) fn known_baseline(input: &Input<'_>) -> KnownBaseline {
     let workload = input.workload;
     let ours = |text: &str| {
         let baseline = Baseline::parse(text).ok()?;
@@ -88,29 +88,32 @@ pub(super) fn known_baseline(input: &Input<'_>) -> Known {
         // Copied along with a manifest or a backup: it speaks of another workload.
         Some(Ok(baseline)) if baseline.uid != workload.uid => false,
         Some(Ok(baseline)) if baseline.installation != input.settings.installation => {
-            return Known::Others(baseline.installation);
+            return KnownBaseline::Others(baseline.installation);
         }
-        Some(Ok(baseline)) => return Known::Here(baseline),
+        Some(Ok(baseline)) => return KnownBaseline::Here(baseline),
         Some(Err(_)) => true,
         None => false,
     };
     if let Some(baseline) = input.remembered.and_then(ours) {
-        return Known::Elsewhere(baseline);
+        return KnownBaseline::Elsewhere(baseline);
     }
-    if !input.searched && workload.evidence.revision.is_some() {
-        return Known::Search;
+    if !input.searched && workload.rollout_status.revision.is_some() {
+        return KnownBaseline::Search;
     }
     if damaged {
-        Known::Incomparable("its baseline is not readable")
+        KnownBaseline::Incomparable("its baseline is not readable")
     } else {
-        Known::First
+        KnownBaseline::First
     }
 }
 
 /// Where no revision keeps a copy of the first baseline, one that was taken off while nobody watched
 /// looks like none. What changed in that time must not be taken for what its pods run.
 pub(super) fn maybe_stripped(input: &Input<'_>) -> Option<Plan> {
-    if matches!(input.workload.reference.kind.row().history, History::ReplicaSets(_)) {
+    if matches!(
+        input.workload.reference.kind.row().history,
+        RevisionHistory::ReplicaSets(_)
+    ) {
         return None;
     }
     let watched_until = input
@@ -123,7 +126,10 @@ pub(super) fn maybe_stripped(input: &Input<'_>) -> Option<Plan> {
         })
         .min()?;
     let known_then = |created: Second| created < watched_until;
-    if input.proof.is_some_and(|proof| !proof.created.is_some_and(known_then)) {
+    if input
+        .rollout_history
+        .is_some_and(|rollout_history| !rollout_history.created.is_some_and(known_then))
+    {
         return None;
     }
     Some(incomparable(
@@ -135,16 +141,16 @@ pub(super) fn maybe_stripped(input: &Input<'_>) -> Option<Plan> {
 
 /// A hold only if some pod may be older than what it should run.
 pub(super) fn incomparable(input: &Input<'_>, baseline: Option<&Baseline>, why: &'static str) -> Plan {
-    let Some(proof) = input.proof else {
-        return Plan::new(Action::Prove(Need::Pods), State::Held, Reason::Proving);
+    let Some(rollout_history) = input.rollout_history else {
+        return Plan::new(Action::Read(ReadScope::Pods), State::Held, Reason::Proving);
     };
     let change = last_change_of_all(input.sources, baseline);
-    if change.is_some_and(|change| proof.all_started_after(change)) {
+    if change.is_some_and(|change| rollout_history.all_started_after(change)) {
         let observed = fresh(input, None).print();
         return Plan::new(Action::Adopt(observed), State::Current, Reason::Adopted).about(list(input));
     }
     let mut baseline = fresh(input, None);
-    baseline.held = Some(Unsure::Unproven);
+    baseline.held = Some(Uncertainty::Unproven);
     baseline.stale = Some(stale_since(input));
     Plan::new(Action::Adopt(baseline.print()), State::Held, Reason::Unproven).about(unproven_advice(why))
 }

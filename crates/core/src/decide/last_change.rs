@@ -1,12 +1,12 @@
 //! When sources last changed. Managed fields cannot tell when a key was removed, so their time counts
 //! only where no key can have been.
 
-use super::{Case, View};
+use super::{Case, SourceView};
 use crate::content::baseline::Baseline;
 use crate::content::content_time::ContentTime;
 use crate::content::digest::Hint;
 use crate::types::time::Second;
-use crate::workload::reference::Consumed;
+use crate::workload::reference::ConsumedKeys;
 
 /// When the last of these sources was written; `None` when that cannot be told of each.
 ///
@@ -32,8 +32,8 @@ fn believed(written: ContentTime, doubtful: bool) -> Option<Second> {
 
 /// When all of these sources were written last, as far as a baseline that nothing can be compared with
 /// still tells.
-pub(super) fn last_change_of_all(sources: &[View<'_>], baseline: Option<&Baseline>) -> Option<Second> {
-    let time = |view: &View<'_>| {
+pub(super) fn last_change_of_all(sources: &[SourceView<'_>], baseline: Option<&Baseline>) -> Option<Second> {
+    let time = |view: &SourceView<'_>| {
         let doubtful = baseline.is_some_and(|baseline| is_unexplained(baseline, view, true));
         believed(view.source?.written, doubtful)
     };
@@ -51,13 +51,13 @@ pub(super) fn latest(case: &Case<'_>, at: usize) -> Option<Second> {
 }
 
 /// Whether a source that reads as recorded may have held a key in between of which no time is left.
-pub(super) fn may_have_lost_keys(case: &Case<'_>, view: &View<'_>) -> bool {
+pub(super) fn may_have_lost_keys(case: &Case<'_>, view: &SourceView<'_>) -> bool {
     is_unexplained(case.baseline, view, false)
 }
 
 /// Whether the version of a source is later than all that the baseline knows, without a time that would
 /// explain it: one of content, or, if it reads as recorded, one of anything.
-fn is_unexplained(baseline: &Baseline, view: &View<'_>, changed: bool) -> bool {
+fn is_unexplained(baseline: &Baseline, view: &SourceView<'_>, changed: bool) -> bool {
     let Some(source) = view.source else { return false };
     let recorded = Second::from(baseline.at);
     let known = baseline.written.unwrap_or(recorded);
@@ -70,10 +70,10 @@ fn is_unexplained(baseline: &Baseline, view: &View<'_>, changed: bool) -> bool {
 
 /// A key that is there was written when its managers say, at the latest. Only of one that is not can it
 /// have been later.
-fn may_lack_keys(view: &View<'_>) -> bool {
+fn may_lack_keys(view: &SourceView<'_>) -> bool {
     match &view.used.consumed {
-        Consumed::Whole => true,
-        Consumed::Keys(keys) => keys.iter().any(|key| {
+        ConsumedKeys::Whole => true,
+        ConsumedKeys::Keys(keys) => keys.iter().any(|key| {
             let contents = view.source.map(|source| &source.contents);
             contents.is_none_or(|contents| contents.get(key.as_str()).is_none())
         }),
@@ -86,7 +86,7 @@ fn lost_keys(case: &Case<'_>, at: usize) -> bool {
         return false;
     };
     let namespace = &case.input.workload.reference.namespace;
-    let before = case.baseline.hints(view.reference, present.class, namespace);
+    let before = case.baseline.hints(view.reference, present.key_strategy, namespace);
     if before.is_empty() {
         // Too many keys, or too many sources, for a hint of each.
         return may_lack_keys(view);

@@ -8,45 +8,45 @@ use jiff::Timestamp;
 
 use super::reason::{Reason, State};
 use super::workload::{Source, Workload};
-use crate::agent_protocol::propagation::Progress;
-use crate::compat::marks::{Marks, Rival};
-use crate::content::baseline::{Baseline, Difference, Present};
+use crate::agent_protocol::propagation::PropagationProgress;
+use crate::compat::marks::{CompetingController, ControllerMarks};
+use crate::content::baseline::{Baseline, Difference, PresentSource};
 use crate::content::cause::WholeDigest;
 use crate::content::digest::{KeyRing, WorkloadKey};
-use crate::policy::lever::Lever;
-use crate::policy::terms::Terms;
+use crate::policy::effective_policy::EffectivePolicy;
+use crate::policy::manual_override::ManualOverride;
 use crate::types::name::{Key, SourceRef, Version, WorkloadRef};
 use crate::types::time::Second;
-use crate::workload::class::Class;
-use crate::workload::kind::Pods;
-use crate::workload::optin::OptIn;
-use crate::workload::proof::Proof;
+use crate::workload::key_strategy::KeyStrategy;
+use crate::workload::kind::PodReplacement;
+use crate::workload::opt_in::OptIn;
 use crate::workload::reference::Use;
+use crate::workload::rollout_history::RolloutHistory;
 
 mod breaker;
 mod checks;
 mod describe;
 mod flapping;
-mod governed;
 mod holds;
 mod immutable;
 mod in_place;
 mod known;
 mod last_change;
-mod levers;
-mod make;
+mod manual_override;
+mod plans;
+mod policy_checks;
 mod reverts;
 mod suspect;
 #[cfg(test)]
 mod tests;
 
 use checks::{
-    absorbed, ignored, nothing_runs, pausing, reshaped_meanwhile, settling, started_meanwhile, unchanged, undone,
-    unscheduled, unsure,
+    covered_by_rollout, ignored, nothing_runs, pausing, rolled_back, settling, sources_changed_meanwhile,
+    started_meanwhile, unchanged, unscheduled, unsure,
 };
-use holds::{paused, rival};
-use known::{Known, incomparable, known_baseline, source_missing};
-use make::{HintDetail, adopt, fresh, list, present, restart};
+use holds::{competing_controller, paused};
+use known::{KnownBaseline, incomparable, known_baseline, source_missing};
+use plans::{HintDetail, adopt, fresh, list, present, restart};
 use reverts::{given_up, reverted};
 
 /// `NAMESPACE/LEASE-NAME` is never longer.
@@ -54,7 +54,7 @@ const MAX_INSTALLATION: usize = 63 + 1 + 253;
 
 /// A source that counts for a workload, as it is now.
 #[derive(Clone, Debug)]
-pub struct View<'a> {
+pub struct SourceView<'a> {
     /// Which one.
     pub reference: &'a SourceRef,
     /// What of it counts.
@@ -69,7 +69,7 @@ pub struct View<'a> {
 
 /// A change that was seen live and is not dealt with yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
+pub struct PendingChange {
     /// When we saw it, by our clock: settling counts from here.
     pub first_seen: Timestamp,
     /// When it was written, by the API server's clock.
@@ -80,7 +80,7 @@ pub struct Change {
 
 /// A change of the pod template by somebody else that was seen live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Foreign {
+pub struct ForeignChange {
     /// The version at which the template changed.
     pub version: Version,
     /// The revision of the workload before it.
@@ -89,34 +89,34 @@ pub struct Foreign {
 
 /// A moment at which a workload was seen to be current.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Trusted {
+pub struct LastCurrent {
     /// The version of the workload then.
     pub version: Version,
     /// Its revision then: no rollout up to it can be due to a later change.
     pub revision: Option<u64>,
     /// The mark of our restart that was complete then.
-    pub mark: Option<[u8; 6]>,
+    pub template_digest: Option<[u8; 6]>,
 }
 
 /// What holds for all workloads.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct DecisionSettings {
     /// Who we are, as baselines say it.
     pub installation: Box<str>,
     /// Whether coming and going of sources counts.
-    pub presence: Presence,
+    pub presence: PresencePolicy,
 }
 
 /// Whether sources that come or go have changed for those who can do without them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Presence {
+pub struct PresencePolicy {
     /// Those that come have.
     pub on_create: bool,
     /// Those that go have.
     pub on_delete: bool,
 }
 
-impl Default for Presence {
+impl Default for PresencePolicy {
     /// A file that comes or goes is content, too.
     fn default() -> Self {
         Self {
@@ -128,7 +128,7 @@ impl Default for Presence {
 
 /// A workload that failed after it was restarted for some content of a source, or was taken back from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
+pub struct RolloutFailure {
     /// Which workload.
     pub workload: WorkloadRef,
     /// Which source.
@@ -148,31 +148,31 @@ pub struct Input<'a> {
     /// What it asks for: its last good word if the present one cannot be used.
     pub opt_in: &'a OptIn,
     /// The sources that count, sorted, each once.
-    pub sources: &'a [View<'a>],
+    pub sources: &'a [SourceView<'a>],
     /// The baseline that we know of for this very workload, be it gone from the workload itself.
     pub remembered: Option<&'a str>,
     /// Whether the cluster was searched for a baseline, should there be none.
     pub searched: bool,
     /// A change seen live.
-    pub change: Option<&'a Change>,
+    pub change: Option<&'a PendingChange>,
     /// A foreign template change seen live.
-    pub foreign: Option<Foreign>,
+    pub foreign_change: Option<ForeignChange>,
     /// When it was last seen to be current.
-    pub trusted: Option<Trusted>,
+    pub last_current: Option<LastCurrent>,
     /// Whose marks moved a short while ago without our doing.
-    pub rival: Option<&'a Rival>,
+    pub competing_controller: Option<&'a CompetingController>,
     /// Pods and revisions, if they were read.
-    pub proof: Option<&'a Proof>,
+    pub rollout_history: Option<&'a RolloutHistory>,
     /// How far a change in place has come, if pods were asked.
-    pub propagation: Option<&'a Progress>,
+    pub propagation: Option<&'a PropagationProgress>,
     /// What its policies make of it.
-    pub terms: &'a Terms,
+    pub policy: &'a EffectivePolicy,
     /// Workloads that failed after a restart, with what they were restarted for.
-    pub failures: &'a [&'a Failure],
+    pub failures: &'a [&'a RolloutFailure],
     /// Workloads of an earlier wave that are not done, in words; `None`: there are none.
-    pub ahead: Option<String>,
+    pub earlier_wave: Option<String>,
     /// What holds for all.
-    pub settings: &'a Settings,
+    pub settings: &'a DecisionSettings,
     /// The keys.
     pub ring: &'a KeyRing,
     /// The time, which no step of a clock hurries or delays.
@@ -203,7 +203,7 @@ pub enum Action {
     /// Wait: for time, for the workload's own controller, or for a person.
     Hold,
     /// Read from the cluster what the decision needs, and decide again.
-    Prove(Need),
+    Read(ReadScope),
 }
 
 /// What a restart writes.
@@ -216,11 +216,11 @@ pub struct Restart {
     /// The cause on the template.
     pub cause: String,
     /// What makes the pods be replaced.
-    pub by: By,
+    pub method: RestartMethod,
     /// Reloader's mark, for those who look for it.
     pub reloaded_from: Option<String>,
     /// Marks of other controllers that go with it.
-    pub marks: Option<Box<Marks>>,
+    pub marks: Option<Box<ControllerMarks>>,
     /// Whether it begins or ends a pause.
     pub pause: Option<Pause>,
     /// The sources that it is for.
@@ -229,7 +229,7 @@ pub struct Restart {
 
 /// What makes the pods be replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum By {
+pub enum RestartMethod {
     /// The template's change.
     Template,
     /// An Argo Rollout's `spec.restartAt`.
@@ -247,7 +247,7 @@ pub enum Pause {
 
 /// What has to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Need {
+pub enum ReadScope {
     /// The baselines that older revisions kept.
     History,
     /// Pods and revisions.
@@ -267,15 +267,15 @@ pub struct Plan {
     pub detail: String,
     /// When to decide again without an event.
     pub not_before: Option<Timestamp>,
-    /// What is answered to a person who pulled a lever.
-    pub answer: Option<String>,
+    /// What is answered to a person who pulled a manual override.
+    pub override_note: Option<String>,
     /// Files of running pods that are to be brought up to date, unless the plan replaces the pods.
-    pub files: Option<Files>,
+    pub files: Option<PodFiles>,
 }
 
 /// Files of running pods.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Files {
+pub struct PodFiles {
     /// Which change, by the time at which it was put on record; `None`: the pods are to be restarted for
     /// it later on, and nobody asks what they made of it.
     pub since: Option<Timestamp>,
@@ -291,7 +291,7 @@ impl Plan {
             reason,
             detail: String::new(),
             not_before: None,
-            answer: None,
+            override_note: None,
             files: None,
         }
     }
@@ -314,11 +314,11 @@ pub fn decide(input: &Input<'_>) -> Plan {
     if let Some(plan) = checks::left_paused(input) {
         return plan;
     }
-    if input.workload.reference.kind.row().pods == Pods::NextRun {
-        return source_missing(input).unwrap_or_else(|| checks::next_run(input));
+    if input.workload.reference.kind.row().pods == PodReplacement::NextRun {
+        return source_missing(input).unwrap_or_else(|| checks::deferred_to_next_run(input));
     }
     let known = known_baseline(input);
-    if let Known::Others(installation) = &known {
+    if let KnownBaseline::Others(installation) = &known {
         // Whoever may annotate a workload may have written anything there.
         let installation: String = installation.chars().take(MAX_INSTALLATION).collect();
         return Plan::hold(
@@ -331,11 +331,11 @@ pub fn decide(input: &Input<'_>) -> Plan {
         return plan;
     }
     let (baseline, restore) = match known {
-        Known::Here(baseline) => (baseline, false),
-        Known::Elsewhere(baseline) => (baseline, true),
-        Known::Search => return Plan::new(Action::Prove(Need::History), State::Held, Reason::Proving),
-        Known::Incomparable(why) => return incomparable(input, None, why),
-        Known::First | Known::Others(_) => {
+        KnownBaseline::Here(baseline) => (baseline, false),
+        KnownBaseline::Elsewhere(baseline) => (baseline, true),
+        KnownBaseline::Search => return Plan::new(Action::Read(ReadScope::History), State::Held, Reason::Proving),
+        KnownBaseline::Incomparable(why) => return incomparable(input, None, why),
+        KnownBaseline::First | KnownBaseline::Others(_) => {
             if let Some(plan) = known::maybe_stripped(input) {
                 return plan;
             }
@@ -368,25 +368,30 @@ pub fn decide(input: &Input<'_>) -> Plan {
         present: &present,
         difference: &difference,
         restore,
-        lever: None,
+        manual_override: None,
     };
-    let (lever, answer) = match levers::pulled(&case) {
-        levers::Pulled::Unsure => return Plan::new(Action::Prove(Need::Pods), State::Settling, Reason::Proving),
-        levers::Pulled::No(answer) => (None, answer),
-        levers::Pulled::Yes(lever) => (Some(lever), None),
+    let (manual_override, answer) = match manual_override::override_status(&case) {
+        manual_override::OverrideStatus::Unknown => {
+            return Plan::new(Action::Read(ReadScope::Pods), State::Settling, Reason::Proving);
+        }
+        manual_override::OverrideStatus::Inactive(answer) => (None, answer),
+        manual_override::OverrideStatus::Active(manual_override) => (Some(manual_override), None),
     };
-    let case = Case { lever, ..case };
+    let case = Case {
+        manual_override,
+        ..case
+    };
     if taken_as_they_are && difference.changed.is_empty() {
-        return governed::follow(&case, adopt(&case, Reason::Reshaped));
+        return policy_checks::follow(&case, adopt(&case, Reason::Reshaped));
     }
     let plan = CHECKS
         .iter()
         .find_map(|check| check(&case))
         .unwrap_or_else(|| restart(&case));
-    let plan = levers::answered(&case, governed::follow(&case, plan));
+    let plan = manual_override::record_override(&case, policy_checks::follow(&case, plan));
     Plan {
         files: in_place::files(&case, &plan),
-        answer: plan.answer.or(answer),
+        override_note: plan.override_note.or(answer),
         ..plan
     }
 }
@@ -396,26 +401,29 @@ struct Case<'a> {
     input: &'a Input<'a>,
     baseline: &'a Baseline,
     key: &'a WorkloadKey,
-    present: &'a [Present<'a>],
+    present: &'a [PresentSource<'a>],
     difference: &'a Difference,
     restore: bool,
     /// What a person wants that counts.
-    lever: Option<(Lever, Timestamp)>,
+    manual_override: Option<(ManualOverride, Timestamp)>,
 }
 
 impl Case<'_> {
-    fn class(&self, at: usize) -> Class {
-        self.present.get(at).map_or(Class::Restart, |present| present.class)
+    fn key_strategy(&self, at: usize) -> KeyStrategy {
+        self.present
+            .get(at)
+            .map_or(KeyStrategy::Restart, |present| present.key_strategy)
     }
 
-    fn wants(&self, lever: Lever) -> bool {
-        self.lever.is_some_and(|(pulled, _)| pulled == lever)
+    fn has_override(&self, manual_override: ManualOverride) -> bool {
+        self.manual_override
+            .is_some_and(|(pulled, _)| pulled == manual_override)
     }
 }
 
 /// In this order; the first that has an answer gives it. None: restart.
 const CHECKS: &[fn(&Case<'_>) -> Option<Plan>] = &[
-    levers::skipped,
+    manual_override::skipped,
     pausing,
     unscheduled,
     unsure,
@@ -424,12 +432,12 @@ const CHECKS: &[fn(&Case<'_>) -> Option<Plan>] = &[
     nothing_runs,
     in_place::left_to_the_kubelet,
     ignored,
-    absorbed,
-    rival,
-    reshaped_meanwhile,
+    covered_by_rollout,
+    competing_controller,
+    sources_changed_meanwhile,
     settling,
     started_meanwhile,
-    undone,
+    rolled_back,
     given_up,
     paused,
 ];

@@ -4,12 +4,12 @@
 //! leaves alone; so does whoever generates the whole object. Pods that had not been replaced by then
 //! still run the old content, and only they can tell.
 
-use super::holds::{absorbing, hold_undone, hold_unsure};
-use super::make::{adopt, all_younger, changed, hold_stale, restart_again};
-use super::{Action, Case, Need, Plan, Reason, State};
-use crate::content::baseline::Unsure;
-use crate::content::digest::mark_of;
-use crate::workload::kind::Progress;
+use super::holds::{covering_rollout, hold_rolled_back, hold_unsure};
+use super::plans::{adopt, all_younger, changed, hold_stale, restart_again};
+use super::{Action, Case, Plan, ReadScope, Reason, State};
+use crate::content::baseline::Uncertainty;
+use crate::content::digest::digest_prefix;
+use crate::workload::kind::RolloutProgress;
 
 /// How often an owner may take a restart back before it is believed to go on doing so.
 const PATIENCE: u32 = 2;
@@ -19,27 +19,34 @@ const REMEMBERED_SECONDS: i64 = 24 * 60 * 60;
 
 pub(super) fn reverted(case: &Case<'_>) -> Option<Plan> {
     let workload = case.input.workload;
-    let mark = case.baseline.mark?;
-    let there = workload.witness.as_deref().and_then(mark_of) == Some(mark);
-    let was_complete = case.input.trusted.is_some_and(|trusted| trusted.mark == Some(mark));
+    let mark = case.baseline.template_digest?;
+    let there = workload.template_digest.as_deref().and_then(digest_prefix) == Some(mark);
+    let was_complete = case
+        .input
+        .last_current
+        .is_some_and(|last_current| last_current.template_digest == Some(mark));
     if there || was_complete || !case.difference.changed.is_empty() {
         return None;
     }
-    if workload.evidence.empty {
+    if workload.rollout_status.empty {
         return Some(adopt(case, Reason::NothingRuns));
     }
-    if workload.evidence.progress == Progress::Progressing {
+    if workload.rollout_status.progress == RolloutProgress::Progressing {
         // Going back may yet replace every pod.
-        return Some(absorbing(case, Progress::Progressing));
+        return Some(covering_rollout(case, RolloutProgress::Progressing));
     }
-    let Some(proof) = case.input.proof else {
-        return Some(Plan::new(Action::Prove(Need::Pods), State::Rolling, Reason::Proving));
+    let Some(rollout_history) = case.input.rollout_history else {
+        return Some(Plan::new(
+            Action::Read(ReadScope::Pods),
+            State::Rolling,
+            Reason::Proving,
+        ));
     };
-    if all_younger(case, proof) {
+    if all_younger(case, rollout_history) {
         return Some(adopt(case, Reason::Proven));
     }
     if workload.owner().is_none() {
-        return Some(hold_undone(case));
+        return Some(hold_rolled_back(case));
     }
     let reverts = recent_reverts(case).saturating_add(1);
     if reverts < PATIENCE {
@@ -47,7 +54,7 @@ pub(super) fn reverted(case: &Case<'_>) -> Option<Plan> {
     }
     Some(hold_unsure(
         case,
-        Unsure::Reverted,
+        Uncertainty::Reverted,
         reverts,
         Reason::Reverted,
         advice(case),
@@ -56,7 +63,7 @@ pub(super) fn reverted(case: &Case<'_>) -> Option<Plan> {
 
 /// An owner that took two restarts back will take the next one back as well.
 pub(super) fn given_up(case: &Case<'_>) -> Option<Plan> {
-    (recent_reverts(case) >= PATIENCE && case.lever.is_none())
+    (recent_reverts(case) >= PATIENCE && case.manual_override.is_none())
         .then(|| hold_stale(case, Reason::Reverted, format!("{}; {}", changed(case), advice(case))))
 }
 

@@ -1,11 +1,11 @@
 //! Since when the content may have been something else in between.
 
 use super::last_change::may_have_lost_keys;
-use super::{Case, Change};
+use super::{Case, PendingChange};
 use crate::types::name::{Key, SourceRef};
 use crate::types::time::Second;
-use crate::workload::class::Class;
-use crate::workload::kind::RevisionFrom;
+use crate::workload::key_strategy::KeyStrategy;
+use crate::workload::kind::RevisionSource;
 
 /// Since when the content may have been something else in between, although it is as recorded now.
 pub(super) fn suspect_since(case: &Case<'_>) -> Option<Second> {
@@ -17,7 +17,8 @@ pub(super) fn suspect_since(case: &Case<'_>) -> Option<Second> {
 /// The same for some of the sources, as far as that was seen, or not seen.
 pub(super) fn suspect_of(case: &Case<'_>, which: &dyn Fn(usize) -> bool) -> Option<Second> {
     // What begins to count is taken as it is, and restarts nothing.
-    let counts = |at: usize| which(at) && !case.difference.begun.contains(&at) && case.class(at) == Class::Restart;
+    let counts =
+        |at: usize| which(at) && !case.difference.added.contains(&at) && case.key_strategy(at) == KeyStrategy::Restart;
     let seen = case.input.change.filter(|change| concerns(case, change, &counts));
     let recorded = Second::from(case.baseline.at);
     let older = may_be_older(case);
@@ -41,15 +42,15 @@ pub(super) fn suspect_of(case: &Case<'_>, which: &dyn Fn(usize) -> bool) -> Opti
 /// that revision: it does not tell what these read that were started after it was set.
 fn may_be_older(case: &Case<'_>) -> bool {
     let workload = case.input.workload;
-    let counts_templates = workload.reference.kind.row().revision != RevisionFrom::Generation;
-    let (revision, trusted) = (workload.evidence.revision, case.input.trusted);
+    let counts_templates = workload.reference.kind.row().revision != RevisionSource::Generation;
+    let (revision, last_current) = (workload.rollout_status.revision, case.input.last_current);
     counts_templates
         && revision.unwrap_or(0) > case.baseline.revision
-        && trusted.is_none_or(|trusted| trusted.revision < revision)
+        && last_current.is_none_or(|last_current| last_current.revision < revision)
 }
 
 /// Whether some key that was seen to change is of these sources, or none is known.
-fn concerns(case: &Case<'_>, change: &Change, which: &dyn Fn(usize) -> bool) -> bool {
+fn concerns(case: &Case<'_>, change: &PendingChange, which: &dyn Fn(usize) -> bool) -> bool {
     let counts = |(source, key): &(SourceRef, Key)| {
         let mut views = case.input.sources.iter().enumerate();
         views.any(|(at, view)| view.reference == source && which(at) && view.used.counts(key.as_str()))

@@ -5,21 +5,21 @@ use serde_json::json;
 
 use super::*;
 use crate::content::ValueDigest;
-use crate::content::baseline::Unsure;
+use crate::content::baseline::Uncertainty;
 use crate::content::content_time::ContentTime;
 use crate::types::name::{Name, Namespace, SourceKind, Uid, WorkloadRef};
 use crate::types::text::some_of;
-use crate::workload::kind::{DEPLOYMENT, Evidence, Progress};
-use crate::workload::optin::Strategy;
-use crate::workload::proof::{Pod, Revision};
+use crate::workload::kind::{DEPLOYMENT, RolloutProgress, RolloutStatus};
+use crate::workload::opt_in::Strategy;
 use crate::workload::reference::{Uses, discover};
-use crate::workload::template::{Fingerprint, Marks};
+use crate::workload::rollout_history::{Pod, Revision};
+use crate::workload::template::{Fingerprint, MarkHandling};
 
 mod flapping;
-mod governed;
 mod in_place;
 mod meanwhile;
 mod others;
+mod policy_checks;
 mod removed_keys;
 
 /// Everything that one decision is made on, owned, with a quiet world as the beginning: one
@@ -30,18 +30,18 @@ struct World {
     sources: Vec<Entry>,
     remembered: Option<String>,
     searched: bool,
-    change: Option<Change>,
-    foreign: Option<Foreign>,
-    trusted: Option<Trusted>,
-    proof: Option<Proof>,
-    propagation: Option<crate::agent_protocol::propagation::Progress>,
+    change: Option<PendingChange>,
+    foreign: Option<ForeignChange>,
+    trusted: Option<LastCurrent>,
+    rollout_history: Option<RolloutHistory>,
+    propagation: Option<crate::agent_protocol::propagation::PropagationProgress>,
     installation: &'static str,
-    terms: Terms,
-    failures: Vec<Failure>,
+    effective_policy: EffectivePolicy,
+    failures: Vec<RolloutFailure>,
     ahead: Option<String>,
     clock_set_ahead: i64,
-    rival: Option<Rival>,
-    presence: Presence,
+    competing_controller: Option<CompetingController>,
+    presence: PresencePolicy,
     ring: KeyRing,
     now: i64,
 }
@@ -69,19 +69,19 @@ impl World {
                 version: Version::new(50),
                 opt_in: Ok(None),
                 observed: None,
-                witness: None,
+                template_digest: None,
                 uses: uses.into(),
-                fingerprint: Fingerprint::of(&json!({}), Marks::Count),
-                evidence: Evidence {
+                fingerprint: Fingerprint::of(&json!({}), MarkHandling::Count),
+                rollout_status: RolloutStatus {
                     revision: Some(1),
-                    progress: Progress::Complete,
+                    progress: RolloutProgress::Complete,
                     paused: false,
                     empty: false,
                 },
-                rare: None,
+                extras: None,
             },
-            rival: None,
-            presence: Presence::default(),
+            competing_controller: None,
+            presence: PresencePolicy::default(),
             opt_in: OptIn::default(),
             sources: Vec::new(),
             remembered: None,
@@ -89,10 +89,10 @@ impl World {
             change: None,
             foreign: None,
             trusted: None,
-            proof: None,
+            rollout_history: None,
             propagation: None,
             installation: "windlass-system/windlass",
-            terms: Terms::default(),
+            effective_policy: EffectivePolicy::default(),
             failures: Vec::new(),
             ahead: None,
             clock_set_ahead: 0,
@@ -129,7 +129,7 @@ impl World {
     /// As [`World::write`], seen live.
     fn write_live(&mut self, value: &str, version: u64, second: i64) {
         self.write(value, version, second);
-        let change = self.change.get_or_insert(Change {
+        let change = self.change.get_or_insert(PendingChange {
             first_seen: at(second),
             since: Second::new(second),
             keys: vec![(source_ref(CONFIG), Key::from("level"))],
@@ -151,22 +151,22 @@ impl World {
         self.trusted = None;
         self.remembered = None;
         self.searched = false;
-        self.proof = None;
+        self.rollout_history = None;
         for entry in &mut self.sources {
             entry.4 = Some(Second::new(second));
         }
     }
 
-    fn pods(&mut self, started: &[i64]) -> &mut Proof {
-        let proof = self.proof.get_or_insert_default();
+    fn pods(&mut self, started: &[i64]) -> &mut RolloutHistory {
+        let rollout_history = self.rollout_history.get_or_insert_default();
         let pods = started.iter().map(|second| Pod {
             uid: Uid::from("pod"),
             created: None,
             started: vec![Second::new(*second)],
             start_unknown: false,
         });
-        proof.pods = Some(pods.collect());
-        proof
+        rollout_history.pods = Some(pods.collect());
+        rollout_history
     }
 
     fn decide(&self) -> Plan {
@@ -179,10 +179,10 @@ impl World {
     }
 
     fn with_input<T>(&self, function: impl FnOnce(&Input<'_>) -> T) -> T {
-        let views: Vec<View<'_>> = self
+        let views: Vec<SourceView<'_>> = self
             .sources
             .iter()
-            .map(|(reference, used, source, content_version, unseen_since)| View {
+            .map(|(reference, used, source, content_version, unseen_since)| SourceView {
                 reference,
                 used,
                 source: source.as_ref(),
@@ -197,15 +197,15 @@ impl World {
             remembered: self.remembered.as_deref(),
             searched: self.searched,
             change: self.change.as_ref(),
-            foreign: self.foreign,
-            trusted: self.trusted,
-            rival: self.rival.as_ref(),
-            proof: self.proof.as_ref(),
+            foreign_change: self.foreign,
+            last_current: self.trusted,
+            competing_controller: self.competing_controller.as_ref(),
+            rollout_history: self.rollout_history.as_ref(),
             propagation: self.propagation.as_ref(),
-            terms: &self.terms,
+            policy: &self.effective_policy,
             failures: &self.failures.iter().collect::<Vec<_>>(),
-            ahead: self.ahead.clone(),
-            settings: &Settings {
+            earlier_wave: self.ahead.clone(),
+            settings: &DecisionSettings {
                 installation: self.installation.into(),
                 presence: self.presence,
             },
@@ -221,13 +221,13 @@ impl World {
             Action::Adopt(observed) => self.set_observed(observed),
             Action::Restart(restart) => {
                 self.set_observed(&restart.observed);
-                self.workload.witness = Some(restart.digest.as_str().into());
-                self.workload.evidence.revision = self.workload.evidence.revision.map(|number| number + 1);
+                self.workload.template_digest = Some(restart.digest.as_str().into());
+                self.workload.rollout_status.revision = self.workload.rollout_status.revision.map(|number| number + 1);
             }
-            Action::Nothing | Action::Hold | Action::Prove(_) | Action::Resume => return,
+            Action::Nothing | Action::Hold | Action::Read(_) | Action::Resume => return,
         }
         self.change = None;
-        self.proof = None;
+        self.rollout_history = None;
     }
 
     fn set_observed(&mut self, observed: &str) {
@@ -257,7 +257,7 @@ fn source(reference: &SourceRef, data: &[(&str, &str)], version: u64, second: i6
         reference: reference.clone(),
         uid: Uid::from("source-1"),
         version: Version::new(version),
-        marks: None,
+        annotations: None,
         contents: data
             .iter()
             .map(|(key, value)| {
@@ -313,8 +313,8 @@ fn first_sight_waits_for_a_required_source() {
 fn before_calling_it_first_sight_older_revisions_are_searched() {
     let mut world = World::new();
     world.searched = false;
-    assert_eq!(world.decide().action, Action::Prove(Need::History));
-    world.workload.evidence.revision = None;
+    assert_eq!(world.decide().action, Action::Read(ReadScope::History));
+    world.workload.rollout_status.revision = None;
     assert_adopts(&world.decide(), Reason::Adopted);
 }
 
@@ -395,27 +395,27 @@ fn deciding_again_after_a_restart_does_nothing_until_the_rollout_ends() {
     world.write("B", 20, 1100);
     let plan = world.decide();
     world.apply(&plan);
-    world.workload.evidence.progress = Progress::Progressing;
+    world.workload.rollout_status.progress = RolloutProgress::Progressing;
     assert_eq!(world.decide().state, State::Rolling);
-    world.workload.evidence.progress = Progress::Failed;
+    world.workload.rollout_status.progress = RolloutProgress::Failed;
     let plan = world.decide();
     assert_eq!((plan.state, plan.reason), (State::Failed, Reason::RolloutFailed));
-    world.workload.evidence.progress = Progress::Complete;
+    world.workload.rollout_status.progress = RolloutProgress::Complete;
     assert_quiet(&world.decide());
 }
 
 #[test]
 fn a_foreign_rollout_in_progress_is_no_concern_of_ours() {
     let mut world = World::adopted();
-    world.workload.evidence.progress = Progress::Failed;
-    world.workload.evidence.revision = Some(2);
+    world.workload.rollout_status.progress = RolloutProgress::Failed;
+    world.workload.rollout_status.revision = Some(2);
     assert_quiet(&world.decide());
 }
 
 #[test]
 fn no_pods_need_no_restart() {
     let mut world = World::adopted();
-    world.workload.evidence.empty = true;
+    world.workload.rollout_status.empty = true;
     world.write_live("B", 20, 1100);
     let plan = world.decide();
     assert_adopts(&plan, Reason::NothingRuns);
@@ -426,7 +426,7 @@ fn no_pods_need_no_restart() {
 #[test]
 fn a_paused_deployment_is_held_on_record_and_restarts_when_resumed() {
     let mut world = World::adopted();
-    world.workload.evidence.paused = true;
+    world.workload.rollout_status.paused = true;
     world.write_live("B", 20, 1100);
     world.now = 1103;
     let plan = world.decide();
@@ -434,7 +434,7 @@ fn a_paused_deployment_is_held_on_record_and_restarts_when_resumed() {
     world.apply(&plan);
     assert_eq!(world.baseline().stale, Some(at(1100)));
     assert_eq!(world.decide().action, Action::Hold);
-    world.workload.evidence.paused = false;
+    world.workload.rollout_status.paused = false;
     assert!(is_restart(&world.decide()));
 }
 
@@ -476,7 +476,7 @@ fn recreated_the_same_while_down_does_nothing() {
     let mut world = World::adopted();
     world.write("A", 21, 1100);
     world.restarted_after_being_down_since(1050);
-    assert_eq!(world.decide().action, Action::Prove(Need::Pods));
+    assert_eq!(world.decide().action, Action::Read(ReadScope::Pods));
     world.pods(&[1001, 1049]);
     assert_quiet(&world.decide());
 }
@@ -508,7 +508,7 @@ fn there_and_back_while_no_pod_was_started_does_nothing() {
     world.write_live("A", 21, 1101);
     assert_eq!(world.decide().state, State::Settling);
     world.now = 1102;
-    assert_eq!(world.decide().action, Action::Prove(Need::Pods));
+    assert_eq!(world.decide().action, Action::Read(ReadScope::Pods));
     world.pods(&[990, 1099, 1102]);
     assert_quiet(&world.decide());
 }
@@ -539,14 +539,14 @@ fn there_and_back_while_down_with_a_pod_started_in_between_restarts() {
 #[test]
 fn there_and_back_during_a_hold_remembers_since_when() {
     let mut world = World::adopted();
-    world.workload.evidence.paused = true;
+    world.workload.rollout_status.paused = true;
     world.write_live("B", 20, 1100);
     world.now = 1103;
     let plan = world.decide();
     world.apply(&plan);
     world.write("A", 30, 1200);
     world.restarted_after_being_down_since(1150);
-    world.workload.evidence.paused = false;
+    world.workload.rollout_status.paused = false;
     world.pods(&[1120]);
     assert!(is_restart(&world.decide()));
     world.pods(&[1099]);
@@ -560,13 +560,13 @@ fn there_and_back_during_a_hold_remembers_since_when() {
 #[test]
 fn there_and_back_during_a_hold_counts_from_the_way_there() {
     let mut world = World::adopted();
-    world.workload.evidence.paused = true;
+    world.workload.rollout_status.paused = true;
     world.write_live("B", 20, 1100);
     world.now = 1103;
     let plan = world.decide();
     world.apply(&plan);
     world.write_live("A", 30, 1200);
-    world.workload.evidence.paused = false;
+    world.workload.rollout_status.paused = false;
     world.now = 1203;
     world.pods(&[1150]);
     assert!(is_restart(&world.decide()));
@@ -600,21 +600,21 @@ fn an_old_restart_leads_to_a_new_template_even_when_the_content_was_there_before
 fn a_foreign_template_change_after_the_change_is_awaited_and_counts() {
     let mut world = World::adopted();
     world.write_live("B", 20, 1100);
-    world.foreign = Some(Foreign {
+    world.foreign = Some(ForeignChange {
         version: Version::new(21),
         revision: Some(1),
     });
-    world.workload.evidence.progress = Progress::Progressing;
+    world.workload.rollout_status.progress = RolloutProgress::Progressing;
     world.now = 1110;
     let plan = world.decide();
     assert_eq!((&plan.action, plan.reason), (&Action::Hold, Reason::Absorbing));
-    world.workload.evidence = Evidence {
+    world.workload.rollout_status = RolloutStatus {
         revision: Some(2),
-        progress: Progress::Complete,
+        progress: RolloutProgress::Complete,
         paused: false,
         empty: false,
     };
-    assert_eq!(world.decide().action, Action::Prove(Need::Pods));
+    assert_eq!(world.decide().action, Action::Read(ReadScope::Pods));
     world.pods(&[1100]).revisions = vec![revision(2, 1100, None)];
     let plan = world.decide();
     assert_adopts(&plan, Reason::Absorbed);
@@ -626,11 +626,11 @@ fn a_foreign_template_change_after_the_change_is_awaited_and_counts() {
 fn a_foreign_template_change_before_the_change_does_not_count() {
     let mut world = World::adopted();
     world.write_live("B", 20, 1100);
-    world.foreign = Some(Foreign {
+    world.foreign = Some(ForeignChange {
         version: Version::new(19),
         revision: Some(1),
     });
-    world.workload.evidence.progress = Progress::Progressing;
+    world.workload.rollout_status.progress = RolloutProgress::Progressing;
     world.now = 1110;
     assert!(is_restart(&world.decide()));
 }
@@ -639,7 +639,7 @@ fn a_foreign_template_change_before_the_change_does_not_count() {
 fn a_template_that_only_reads_differently_does_not_count() {
     let mut world = World::adopted();
     world.write_live("B", 20, 1100);
-    world.foreign = Some(Foreign {
+    world.foreign = Some(ForeignChange {
         version: Version::new(21),
         revision: Some(1),
     });
@@ -651,11 +651,11 @@ fn a_template_that_only_reads_differently_does_not_count() {
 fn going_back_to_an_old_template_does_not_count_when_old_pods_survived() {
     let mut world = World::adopted();
     world.write_live("B", 20, 1100);
-    world.foreign = Some(Foreign {
+    world.foreign = Some(ForeignChange {
         version: Version::new(21),
         revision: Some(1),
     });
-    world.workload.evidence.revision = Some(2);
+    world.workload.rollout_status.revision = Some(2);
     world.now = 1110;
     world.pods(&[600, 1105]).revisions = vec![revision(2, 600, None)];
     assert!(is_restart(&world.decide()));
@@ -666,12 +666,12 @@ fn a_foreign_rollout_while_down_is_proven_by_its_revision() {
     let mut world = World::adopted();
     world.write("B", 20, 1100);
     world.restarted_after_being_down_since(1050);
-    world.workload.evidence.revision = Some(2);
-    assert_eq!(world.decide().action, Action::Prove(Need::Pods));
-    world.workload.evidence.progress = Progress::Progressing;
+    world.workload.rollout_status.revision = Some(2);
+    assert_eq!(world.decide().action, Action::Read(ReadScope::Pods));
+    world.workload.rollout_status.progress = RolloutProgress::Progressing;
     world.pods(&[990, 1102]).revisions = vec![revision(1, 900, None), revision(2, 1101, None)];
     assert_eq!(world.decide().reason, Reason::Absorbing);
-    world.workload.evidence.progress = Progress::Complete;
+    world.workload.rollout_status.progress = RolloutProgress::Complete;
     world.pods(&[1102]);
     assert_adopts(&world.decide(), Reason::Absorbed);
 }
@@ -681,7 +681,7 @@ fn a_foreign_rollout_of_the_same_second_is_not_proven() {
     let mut world = World::adopted();
     world.write("B", 20, 1100);
     world.restarted_after_being_down_since(1050);
-    world.workload.evidence.revision = Some(2);
+    world.workload.rollout_status.revision = Some(2);
     world.pods(&[990, 1100]).revisions = vec![revision(2, 1100, None)];
     assert!(is_restart(&world.decide()));
 }
@@ -689,11 +689,11 @@ fn a_foreign_rollout_of_the_same_second_is_not_proven() {
 #[test]
 fn a_rollout_that_was_there_before_the_change_is_not_looked_into() {
     let mut world = World::adopted();
-    world.workload.evidence.revision = Some(5);
-    world.trusted = Some(Trusted {
+    world.workload.rollout_status.revision = Some(5);
+    world.trusted = Some(LastCurrent {
         version: Version::new(60),
         revision: Some(5),
-        mark: None,
+        template_digest: None,
     });
     world.write("B", 70, 1100);
     assert!(is_restart(&world.decide()), "no proof was asked for");
@@ -704,25 +704,25 @@ fn a_rollout_that_was_there_before_the_change_is_not_looked_into() {
 /// Rolled to B, and then somebody undid it: annotations and template are the old ones again.
 fn undone(pods: &[i64]) -> World {
     let mut world = World::adopted();
-    let before = (world.workload.observed.clone(), world.workload.witness.clone());
+    let before = (world.workload.observed.clone(), world.workload.template_digest.clone());
     world.write("B", 20, 1100);
     world.now = 1102;
     let plan = world.decide();
     world.apply(&plan);
-    let rolled = world.workload.witness.clone();
-    (world.workload.observed, world.workload.witness) = before;
-    world.workload.evidence.revision = Some(3);
+    let rolled = world.workload.template_digest.clone();
+    (world.workload.observed, world.workload.template_digest) = before;
+    world.workload.rollout_status.revision = Some(3);
     world.now = 1120;
     world.pods(pods).revisions = vec![revision(3, 900, None), revision(2, 1102, rolled.as_deref())];
     world
 }
 
-fn revision(number: u64, created: i64, witness: Option<&str>) -> Revision {
+fn revision(number: u64, created: i64, template_digest: Option<&str>) -> Revision {
     Revision {
         number,
         newest: None,
         created: Second::new(created),
-        witness: witness.map(Into::into),
+        template_digest: template_digest.map(Into::into),
         observed: None,
     }
 }
@@ -733,7 +733,7 @@ fn undone_halfway_is_held_until_the_next_change() {
     let plan = world.decide();
     assert_eq!((plan.state, plan.reason), (State::Held, Reason::Undone), "{plan:?}");
     world.apply(&plan);
-    assert_eq!(world.baseline().held, Some(Unsure::Undone));
+    assert_eq!(world.baseline().held, Some(Uncertainty::Undone));
     world.pods(&[990, 1103]);
     assert_eq!(world.decide().reason, Reason::Undone);
 
@@ -748,9 +748,9 @@ fn undone_halfway_is_held_until_the_next_change() {
 #[test]
 fn undone_halfway_is_found_after_being_down_as_well() {
     let mut world = undone(&[990, 1103, 1110]);
-    let proof = world.proof.clone();
+    let rollout_history = world.rollout_history.clone();
     world.restarted_after_being_down_since(1105);
-    world.proof = proof;
+    world.rollout_history = rollout_history;
     assert_eq!(world.decide().reason, Reason::Undone);
 }
 
@@ -770,7 +770,7 @@ fn held_as_undone_ends_when_every_pod_is_younger() {
 #[test]
 fn an_undo_that_may_yet_replace_every_pod_is_waited_for() {
     let mut world = undone(&[990, 1103]);
-    world.workload.evidence.progress = Progress::Progressing;
+    world.workload.rollout_status.progress = RolloutProgress::Progressing;
     assert_eq!(world.decide().reason, Reason::Absorbing);
 }
 
@@ -778,11 +778,11 @@ fn an_undo_that_may_yet_replace_every_pod_is_waited_for() {
 fn an_undo_that_its_own_controller_has_not_noticed_yet_is_waited_for() {
     let mut world = undone(&[990, 1103]);
     // The revision that was rolled is the present one still, and began in the second of the change.
-    world.workload.evidence.revision = Some(2);
-    world.workload.evidence.progress = Progress::Progressing;
-    let proof = world.proof.as_mut().expect("pods were read");
-    proof.revisions.first_mut().expect("two").number = 1;
-    proof.revisions.last_mut().expect("two").created = Second::new(1100);
+    world.workload.rollout_status.revision = Some(2);
+    world.workload.rollout_status.progress = RolloutProgress::Progressing;
+    let rollout_history = world.rollout_history.as_mut().expect("pods were read");
+    rollout_history.revisions.first_mut().expect("two").number = 1;
+    rollout_history.revisions.last_mut().expect("two").created = Second::new(1100);
     assert_eq!(world.decide().reason, Reason::Absorbing);
 }
 
@@ -820,13 +820,13 @@ fn a_baseline_stripped_live_is_put_back_from_memory() {
 fn a_change_pending_when_the_baseline_is_stripped_is_still_pending() {
     let mut world = World::adopted();
     world.workload.observed = None;
-    world.workload.evidence.paused = true;
+    world.workload.rollout_status.paused = true;
     world.write_live("B", 20, 1100);
     world.now = 1103;
     let plan = world.decide();
     assert_eq!((plan.state, plan.reason), (State::Held, Reason::Paused));
     world.apply(&plan);
-    world.workload.evidence.paused = false;
+    world.workload.rollout_status.paused = false;
     assert!(is_restart(&world.decide()));
 }
 
@@ -836,7 +836,7 @@ fn a_lost_key_is_held_when_a_pod_is_older_than_the_change() {
     world.write("B", 20, 1100);
     world.restarted_after_being_down_since(1050);
     world.ring = KeyRing::new([("k2".into(), [2; 32])]).expect("one key");
-    assert_eq!(world.decide().action, Action::Prove(Need::Pods));
+    assert_eq!(world.decide().action, Action::Read(ReadScope::Pods));
     world.pods(&[990]);
     let plan = world.decide();
     assert_eq!((plan.state, plan.reason), (State::Held, Reason::Unproven));
@@ -845,7 +845,7 @@ fn a_lost_key_is_held_when_a_pod_is_older_than_the_change() {
     assert_eq!(world.decide().reason, Reason::Unproven);
     world.pods(&[1200]);
     assert_adopts(&world.decide(), Reason::Proven);
-    world.proof = None;
+    world.rollout_history = None;
     world.write_live("C", 30, 1300);
     world.now = 1303;
     assert!(is_restart(&world.decide()), "the next change is a change again");
@@ -878,7 +878,7 @@ fn a_damaged_baseline_is_not_taken_for_first_sight() {
     let mut world = World::adopted();
     world.workload.observed = Some("{\"v\":1".into());
     world.remembered = None;
-    assert_eq!(world.decide().action, Action::Prove(Need::Pods));
+    assert_eq!(world.decide().action, Action::Read(ReadScope::Pods));
 }
 
 // ---- shape --------------------------------------------------------------------------------------
@@ -915,7 +915,7 @@ fn what_begins_to_count_is_recorded_before_anything_is_looked_into() {
     world
         .sources
         .insert(0, (extra.clone(), used, Some(content), Version::new(25), None));
-    world.change = Some(Change {
+    world.change = Some(PendingChange {
         first_seen: at(1100),
         since: Second::new(1100),
         keys: Vec::new(),
@@ -926,7 +926,7 @@ fn what_begins_to_count_is_recorded_before_anything_is_looked_into() {
     world.apply(&plan);
     assert_eq!(
         world.decide().action,
-        Action::Prove(Need::Pods),
+        Action::Read(ReadScope::Pods),
         "the suspicion is still there"
     );
     let changed = source(&extra, &[("k", "w")], 26, 1101);

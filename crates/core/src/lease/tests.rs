@@ -2,9 +2,9 @@ use super::*;
 
 const WALL: Timestamp = Timestamp::UNIX_EPOCH;
 
-fn times() -> Times {
+fn times() -> LeaseTimes {
     let seconds = Duration::from_secs;
-    Times::new(seconds(15), seconds(10), seconds(2), seconds(8)).expect("they fit")
+    LeaseTimes::new(seconds(15), seconds(10), seconds(2), seconds(8)).expect("they fit")
 }
 
 fn at(millis: u64) -> Monotonic {
@@ -241,7 +241,7 @@ fn times_that_do_not_fit_are_refused() {
         (1_000, 500, 100),
         (15_500, 10_000, 2_000),
     ] {
-        let times = Times::new(millis(duration), millis(deadline), millis(retry), millis(8_000));
-        assert_eq!(times, Err(BadTimes), "{duration} {deadline} {retry}");
+        let times = LeaseTimes::new(millis(duration), millis(deadline), millis(retry), millis(8_000));
+        assert_eq!(times, Err(InvalidTimes), "{duration} {deadline} {retry}");
     }
 }

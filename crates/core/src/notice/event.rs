@@ -46,7 +46,7 @@ impl WorkloadEvent {
     /// The same for Events that say the same of the same object.
     #[must_use]
     pub fn series(&self) -> SeriesKey {
-        SeriesKey(hash((&self.uid, self.reason.word(), &self.note)))
+        SeriesKey(hash((&self.uid, self.reason.as_str(), &self.note)))
     }
 
     /// The same for Events of the same object.

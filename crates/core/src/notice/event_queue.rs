@@ -45,7 +45,7 @@ const AGAIN: SignedDuration = SignedDuration::from_secs(10);
 
 /// What became of an Event that was offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Offered {
+pub enum OfferResult {
     /// It will be written.
     Queued,
     /// It counts in the series of an earlier one.
@@ -75,7 +75,7 @@ pub struct EventWrite {
 
 /// How a write ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Written {
+pub enum WriteResult {
     /// An Event of this name was created.
     Created(String),
     /// The count was written.
@@ -160,7 +160,7 @@ impl EventQueue {
     }
 
     /// Takes an Event in.
-    pub fn offer(&mut self, mut event: WorkloadEvent, now: Timestamp) -> Offered {
+    pub fn offer(&mut self, mut event: WorkloadEvent, now: Timestamp) -> OfferResult {
         event.note.truncate(event.note.floor_char_boundary(NOTE_BYTES));
         let key = event.series();
         match self.series.get_mut(&key) {
@@ -176,20 +176,20 @@ impl EventQueue {
                         self.schedule_repeat(key, now);
                     }
                 }
-                return Offered::Repeated;
+                return OfferResult::Repeated;
             }
             Some(_) | None => {}
         }
         if self.objects.available_at(&event.object(), now) > now {
-            return Offered::ObjectLimit;
+            return OfferResult::ObjectLimit;
         }
         let charged = !self.objects.is_full(&event.object(), now);
         if charged && self.namespaces.available_at(&event.workload.namespace, now) > now {
-            return Offered::NamespaceLimit;
+            return OfferResult::NamespaceLimit;
         }
         let dropped = self.len >= self.capacity;
         if dropped && !self.make_room(&event) {
-            return Offered::Dropped;
+            return OfferResult::Dropped;
         }
         self.charge(&event, now, charged);
         self.forget_series(now);
@@ -202,7 +202,11 @@ impl EventQueue {
         };
         self.series.insert(key, series);
         self.push(key, event, now);
-        if dropped { Offered::Dropped } else { Offered::Queued }
+        if dropped {
+            OfferResult::Dropped
+        } else {
+            OfferResult::Queued
+        }
     }
 
     /// The next write, for somebody who has time.
@@ -244,22 +248,22 @@ impl EventQueue {
     }
 
     /// A write has ended. `Dropped`: nobody will learn of the Event.
-    pub fn written(&mut self, write: EventWrite, written: Written, now: Timestamp) -> Option<Offered> {
+    pub fn written(&mut self, write: EventWrite, written: WriteResult, now: Timestamp) -> Option<OfferResult> {
         let EventWrite { key, event, .. } = write;
         let Some(series) = self.series.get_mut(&key) else {
-            return (written == Written::Failed).then_some(Offered::Dropped);
+            return (written == WriteResult::Failed).then_some(OfferResult::Dropped);
         };
         series.progress = Progress::Idle;
         match written {
-            Written::Created(name) => series.name = Some(name.into()),
-            Written::Counted => {}
-            Written::Gone => {
+            WriteResult::Created(name) => series.name = Some(name.into()),
+            WriteResult::Counted => {}
+            WriteResult::Gone => {
                 series.name = None;
                 let event = series.repeat.take().map_or(event, |repeat| *repeat);
                 self.queue_again(key, event, now);
                 return None;
             }
-            Written::Failed => {
+            WriteResult::Failed => {
                 // What was to be told first is lost; what came since is told by itself.
                 let repeat = series.repeat.take();
                 if series.name.is_none() {
@@ -271,7 +275,7 @@ impl EventQueue {
                     series.repeat = repeat;
                     self.schedule_repeat(key, now);
                 }
-                return Some(Offered::Dropped);
+                return Some(OfferResult::Dropped);
             }
         }
         if series.repeat.is_some() {
@@ -293,7 +297,9 @@ impl EventQueue {
 
     /// Queues the repeat of an idle series, or postpones it until there is a token.
     fn schedule_repeat(&mut self, key: SeriesKey, now: Timestamp) {
-        let Some(series) = self.series.get_mut(&key) else { return };
+        let Some(series) = self.series.get_mut(&key) else {
+            return;
+        };
         let Some(event) = series.repeat.take() else { return };
         let object = self.objects.available_at(&event.object(), now);
         let namespace = self.namespaces.available_at(&event.workload.namespace, now);

@@ -14,11 +14,11 @@ use super::reason::{Reason, State};
 use crate::types::name::{Uid, WorkloadRef};
 use crate::types::text::one_line;
 
-mod gathering;
+mod batcher;
 #[cfg(test)]
 mod tests;
 
-pub use gathering::{Batch, Counts, Gathering, Taken};
+pub use batcher::{Batch, BatchResult, Batcher, Counts};
 
 /// The longest sentence that is told, in bytes: twenty of them, escaped, fit into a message of Teams, which
 /// may have 28 KiB.
@@ -26,7 +26,7 @@ pub const NOTE_BYTES: usize = 300;
 
 /// What is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Occasion {
+pub enum NoticeKind {
     /// What was done did not work.
     Failed,
     /// It waits, because another workload failed with the same change.
@@ -40,21 +40,21 @@ pub enum Occasion {
 }
 
 /// All of them, the most urgent first.
-pub const OCCASIONS: [Occasion; 5] = [
-    Occasion::Failed,
-    Occasion::Halted,
-    Occasion::Held,
-    Occasion::Recovered,
-    Occasion::Restarted,
+pub const NOTICE_KINDS: [NoticeKind; 5] = [
+    NoticeKind::Failed,
+    NoticeKind::Halted,
+    NoticeKind::Held,
+    NoticeKind::Recovered,
+    NoticeKind::Restarted,
 ];
 
 /// Those that a recovery ends.
-const TROUBLE: [Occasion; 3] = [Occasion::Failed, Occasion::Halted, Occasion::Held];
+const TROUBLE: [NoticeKind; 3] = [NoticeKind::Failed, NoticeKind::Halted, NoticeKind::Held];
 
-impl Occasion {
+impl NoticeKind {
     /// The word.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Failed => "Failed",
             Self::Halted => "Halted",
@@ -66,13 +66,13 @@ impl Occasion {
 
     /// The one of that word.
     #[must_use]
-    pub fn named(word: &str) -> Option<Self> {
-        OCCASIONS.into_iter().find(|occasion| occasion.word() == word)
+    pub fn parse(word: &str) -> Option<Self> {
+        NOTICE_KINDS.into_iter().find(|kind| kind.as_str() == word)
     }
 
     /// What trouble a state is, if it is any.
     #[must_use]
-    pub fn of_trouble(state: State, reason: Reason) -> Option<Self> {
+    pub fn for_condition(state: State, reason: Reason) -> Option<Self> {
         match (state, reason) {
             (State::Held, Reason::Halted) => Some(Self::Halted),
             // What is ignored is so because its owner wants it.
@@ -93,24 +93,24 @@ impl Occasion {
 
 /// Which occasions are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Occasions([bool; OCCASIONS.len()]);
+pub struct NoticeKinds([bool; NOTICE_KINDS.len()]);
 
-impl Occasions {
+impl NoticeKinds {
     /// Those that are named. `None`: that makes no sense, since a recovery is told only of trouble that was.
     #[must_use]
-    pub fn new(named: &[Occasion]) -> Option<Self> {
-        let chosen = Self(OCCASIONS.map(|occasion| named.contains(&occasion)));
-        let orphaned = chosen.has(Occasion::Recovered) && !TROUBLE.into_iter().any(|it| chosen.has(it));
+    pub fn new(named: &[NoticeKind]) -> Option<Self> {
+        let chosen = Self(NOTICE_KINDS.map(|kind| named.contains(&kind)));
+        let orphaned = chosen.has(NoticeKind::Recovered) && !TROUBLE.into_iter().any(|it| chosen.has(it));
         (!named.is_empty() && !orphaned).then_some(chosen)
     }
 
     /// Whether it is told.
     #[must_use]
-    pub fn has(self, occasion: Occasion) -> bool {
-        OCCASIONS
+    pub fn has(self, kind: NoticeKind) -> bool {
+        NOTICE_KINDS
             .iter()
             .zip(self.0)
-            .any(|(it, chosen)| *it == occasion && chosen)
+            .any(|(it, chosen)| *it == kind && chosen)
     }
 }
 
@@ -120,7 +120,7 @@ pub struct Notice {
     /// The same for the same occasion, whoever tells it and how often.
     pub id: String,
     /// What.
-    pub occasion: Occasion,
+    pub kind: NoticeKind,
     /// Of which workload.
     pub workload: WorkloadRef,
     /// Which one of that name.
@@ -137,7 +137,7 @@ pub struct Notice {
 
 /// Where a workload stands, as the Event about it has it.
 #[derive(Clone, Copy, Debug)]
-pub struct Standing<'a> {
+pub struct WorkloadCondition<'a> {
     /// Which one.
     pub workload: &'a WorkloadRef,
     /// Which one of that name.
@@ -152,16 +152,16 @@ pub struct Standing<'a> {
     pub at: Timestamp,
 }
 
-impl Standing<'_> {
-    fn notice(&self, occasion: Occasion, mark: &str) -> Notice {
+impl WorkloadCondition<'_> {
+    fn notice(&self, kind: NoticeKind, mark: &str) -> Notice {
         let mut note = one_line(self.note);
         if note.len() > NOTE_BYTES {
             note.truncate(note.floor_char_boundary(NOTE_BYTES - '…'.len_utf8()));
             note.push('…');
         }
         Notice {
-            id: id(self.uid, occasion, self.reason, mark),
-            occasion,
+            id: id(self.uid, kind, self.reason, mark),
+            kind,
             workload: self.workload.clone(),
             uid: self.uid.clone(),
             state: self.state,
@@ -173,10 +173,10 @@ impl Standing<'_> {
 }
 
 /// 128 bits over what makes it this occasion and no other.
-fn id(uid: &Uid, occasion: Occasion, reason: Reason, mark: &str) -> String {
+fn id(uid: &Uid, kind: NoticeKind, reason: Reason, mark: &str) -> String {
     let mut hash = Sha256::new();
     // None of the parts can have a line break in it.
-    for part in [&uid.to_string(), occasion.word(), reason.word(), mark] {
+    for part in [&uid.to_string(), kind.as_str(), reason.as_str(), mark] {
         hash.update(part.as_bytes());
         hash.update(b"\n");
     }

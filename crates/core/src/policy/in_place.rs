@@ -36,7 +36,7 @@ impl Default for InPlace {
 impl InPlace {
     /// Whether somebody tells the application of new files.
     #[must_use]
-    pub fn is_told(&self) -> bool {
+    pub fn notifies_app(&self) -> bool {
         self.agent.is_some() || self.notify.is_some()
     }
 }
@@ -78,7 +78,7 @@ pub enum Method {
 impl Method {
     /// As HTTP spells it.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Post => "POST",
             Self::Put => "PUT",

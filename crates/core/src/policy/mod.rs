@@ -5,9 +5,9 @@
 //! then the first by name. What cluster policies say of freezes, suspension and budget holds besides,
 //! whichever governs.
 
+pub mod effective_policy;
 pub mod in_place;
-pub mod lever;
-pub mod terms;
+pub mod manual_override;
 pub mod window;
 
 use std::collections::BTreeMap;
@@ -22,9 +22,9 @@ use crate::policy::window::Schedule;
 use crate::types::labels::{Labels, Selector};
 use crate::types::name::{Name, Namespace, SourceKind};
 use crate::types::time::Second;
-use crate::workload::class::RuleSet;
+use crate::workload::key_strategy::RuleSet;
 use crate::workload::kind::KindId;
-use crate::workload::optin::{OptIn, Selection, Strategy};
+use crate::workload::opt_in::{OptIn, Selection, Strategy};
 use crate::workload::pattern::Pattern;
 
 #[cfg(test)]
@@ -58,21 +58,21 @@ pub struct Policy {
     /// Then the oldest.
     pub created: Second,
     /// What it selects; `None`: only what names it.
-    pub selects: Option<Selects>,
+    pub selector: Option<WorkloadSelector>,
     /// Whether it says what changes do; one of the cluster that does not is a floor only: it limits
     /// what other policies and annotations ask for, and neither opts in nor governs.
-    pub says_what: bool,
+    pub defines_strategy: bool,
     /// What it says, or what is wrong with it: then it holds what it governs.
-    pub says: Result<Says, Box<str>>,
+    pub settings: Result<PolicySettings, Box<str>>,
 }
 
 /// Which workloads a policy selects.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Selects {
+pub struct WorkloadSelector {
     /// Of these kinds; empty: of all.
     pub kinds: Box<[Box<str>]>,
     /// With these labels.
-    pub selector: Selector,
+    pub labels: Selector,
     /// In namespaces with these labels; `None`: in all.
     pub namespaces: Option<Selector>,
 }
@@ -80,9 +80,9 @@ pub struct Selects {
 /// What a policy says.
 #[allow(clippy::struct_excessive_bools)] // Its author's switches.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Says {
+pub struct PolicySettings {
     /// Which sources count.
-    pub sources: Sources,
+    pub sources: SourceFilter,
     /// What a change does; `None`: not said.
     pub strategy: Option<Strategy>,
     /// What a change of some keys does instead.
@@ -111,10 +111,10 @@ pub struct Says {
     pub suspend: bool,
 }
 
-impl Default for Says {
+impl Default for PolicySettings {
     fn default() -> Self {
         Self {
-            sources: Sources::default(),
+            sources: SourceFilter::default(),
             strategy: None,
             rules: Arc::default(),
             in_place: Arc::default(),
@@ -134,7 +134,7 @@ impl Default for Says {
 
 /// Which sources count.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sources {
+pub struct SourceFilter {
     /// Of those referred to only these; empty: all.
     pub include: Box<[(SourceKind, Pattern)]>,
     /// Never these.
@@ -144,18 +144,18 @@ pub struct Sources {
 }
 
 impl Policy {
-    /// Whether it limits others only, see `says_what`.
+    /// Whether it limits others only, see `defines_strategy`.
     #[must_use]
     pub fn is_floor_only(&self) -> bool {
-        self.reference.namespace.is_none() && !self.says_what
+        self.reference.namespace.is_none() && !self.defines_strategy
     }
 
-    fn is_for(&self, subject: &Subject<'_>) -> bool {
-        let Some(Selects {
+    fn selects(&self, subject: &PolicySubject<'_>) -> bool {
+        let Some(WorkloadSelector {
             kinds,
-            selector,
+            labels: selector,
             namespaces,
-        }) = &self.selects
+        }) = &self.selector
         else {
             return false;
         };
@@ -172,12 +172,12 @@ impl Policy {
     #[must_use]
     pub fn opt_in(&self, asked: &OptIn) -> OptIn {
         let mut opt_in = asked.clone();
-        let Ok(says) = &self.says else { return opt_in };
-        let Sources {
+        let Ok(settings) = &self.settings else { return opt_in };
+        let SourceFilter {
             include,
             exclude,
             extra,
-        } = &says.sources;
+        } = &settings.sources;
         for kind in [SourceKind::ConfigMap, SourceKind::Secret] {
             let of_kind = |patterns: &[(SourceKind, Pattern)]| -> Vec<Pattern> {
                 let of_it = patterns.iter().filter(|(of, _)| *of == kind);
@@ -194,7 +194,7 @@ impl Policy {
             selection.excluded = [selection.excluded.to_vec(), of_kind(exclude)].concat().into();
         }
         // What its agents share with us is no configuration of anybody's: they read it at each question.
-        let token = says.in_place.agent.as_ref();
+        let token = settings.in_place.agent.as_ref();
         if let Some(token) = token.and_then(|agent| Pattern::glob(None, agent.token_secret.as_str())) {
             opt_in.secrets.excluded = [opt_in.secrets.excluded.to_vec(), vec![token]].concat().into();
         }
@@ -204,7 +204,7 @@ impl Policy {
 
 /// A workload, as policies see it.
 #[derive(Clone, Copy, Debug)]
-pub struct Subject<'a> {
+pub struct PolicySubject<'a> {
     /// Where it is.
     pub namespace: &'a Namespace,
     /// Its kind.
@@ -223,9 +223,9 @@ pub struct Policies(BTreeMap<PolicyRef, Arc<Policy>>);
 
 /// Which policies hold for a workload, by name: what follows from the same ones is the same.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Governed {
+pub struct PolicyMatch {
     /// The one that governs.
-    pub by: By,
+    pub governing: GoverningPolicy,
     /// Those of the cluster that select it, whichever governs.
     pub floors: Box<[PolicyRef]>,
     /// Those that would govern it were it not for this one.
@@ -234,10 +234,10 @@ pub struct Governed {
 
 /// What governs a workload.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub enum By {
+pub enum GoverningPolicy {
     /// No policy.
     #[default]
-    Nobody,
+    None,
     /// This one.
     Policy(PolicyRef),
     /// One that it names and that does not exist.
@@ -277,7 +277,7 @@ impl Policies {
         self.0.is_empty()
     }
 
-    fn of(&self, namespace: Option<&Namespace>) -> impl Iterator<Item = &Arc<Policy>> {
+    fn in_namespace(&self, namespace: Option<&Namespace>) -> impl Iterator<Item = &Arc<Policy>> {
         let first = PolicyRef {
             namespace: namespace.cloned(),
             name: Name::from(""),
@@ -291,11 +291,14 @@ impl Policies {
 
     /// Which hold for a workload.
     #[must_use]
-    pub fn govern(&self, subject: &Subject<'_>) -> Governed {
+    pub fn match_workload(&self, subject: &PolicySubject<'_>) -> PolicyMatch {
         if self.0.is_empty() && subject.named.is_none() {
-            return Governed::default();
+            return PolicyMatch::default();
         }
-        let of_cluster: Vec<&Arc<Policy>> = self.of(None).filter(|policy| policy.is_for(subject)).collect();
+        let of_cluster: Vec<&Arc<Policy>> = self
+            .in_namespace(None)
+            .filter(|policy| policy.selects(subject))
+            .collect();
         let floors = of_cluster.iter().map(|policy| policy.reference.clone()).collect();
         if let Some(name) = subject.named {
             let named = PolicyRef {
@@ -303,19 +306,19 @@ impl Policies {
                 name: Name::from(name),
             };
             let by = if self.0.contains_key(&named) {
-                By::Policy(named)
+                GoverningPolicy::Policy(named)
             } else {
-                By::Missing(named)
+                GoverningPolicy::Missing(named)
             };
-            return Governed {
-                by,
+            return PolicyMatch {
+                governing: by,
                 floors,
                 overruled: Box::default(),
             };
         }
         let mut matching: Vec<&Arc<Policy>> = self
-            .of(Some(subject.namespace))
-            .filter(|policy| policy.is_for(subject))
+            .in_namespace(Some(subject.namespace))
+            .filter(|policy| policy.selects(subject))
             .collect();
         if matching.is_empty() {
             matching = of_cluster
@@ -328,8 +331,8 @@ impl Policies {
             (order(one), &one.reference).cmp(&(order(other), &other.reference))
         });
         let mut matching = matching.into_iter().map(|policy| policy.reference.clone());
-        Governed {
-            by: matching.next().map_or(By::Nobody, By::Policy),
+        PolicyMatch {
+            governing: matching.next().map_or(GoverningPolicy::None, GoverningPolicy::Policy),
             floors,
             overruled: matching.collect(),
         }

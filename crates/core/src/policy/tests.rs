@@ -1,7 +1,7 @@
 use super::*;
-use crate::policy::terms::{BuiltIn, Terms, Trouble};
-use crate::policy::window::Times;
-use crate::types::labels::{Must, Requirement};
+use crate::policy::effective_policy::{EffectivePolicy, PolicyDefaults, PolicyProblem};
+use crate::policy::window::RolloutTimes;
+use crate::types::labels::{Operator, Requirement};
 use crate::workload::kind::{DEPLOYMENT, KindId};
 
 fn reference(namespace: Option<&str>, name: &str) -> PolicyRef {
@@ -11,28 +11,28 @@ fn reference(namespace: Option<&str>, name: &str) -> PolicyRef {
     }
 }
 
-fn policy(namespace: Option<&str>, name: &str, says: Says) -> Policy {
+fn policy(namespace: Option<&str>, name: &str, settings: PolicySettings) -> Policy {
     Policy {
         reference: reference(namespace, name),
         priority: 0,
         created: Second::new(0),
-        selects: Some(Selects::default()),
-        says_what: says.strategy.is_some(),
-        says: Ok(says),
+        selector: Some(WorkloadSelector::default()),
+        defines_strategy: settings.strategy.is_some(),
+        settings: Ok(settings),
     }
 }
 
-fn restarts() -> Says {
-    Says {
+fn restarts() -> PolicySettings {
+    PolicySettings {
         strategy: Some(Strategy::Restart),
-        ..Says::default()
+        ..PolicySettings::default()
     }
 }
 
 fn labelled(key: &str, value: &str) -> Selector {
     Selector(Box::new([Requirement {
         key: key.into(),
-        must: Must::BeIn([value.into()].into()),
+        operator: Operator::In([value.into()].into()),
     }]))
 }
 
@@ -49,10 +49,10 @@ struct Of<'a> {
     named: Option<&'static str>,
 }
 
-fn govern(policies: &Policies, of: &Of<'_>) -> Governed {
+fn govern(policies: &Policies, of: &Of<'_>) -> PolicyMatch {
     let labels: Labels = of.labels.iter().copied().collect();
     let namespace_labels: Labels = [("team", "shop")].into_iter().collect();
-    policies.govern(&Subject {
+    policies.match_workload(&PolicySubject {
         namespace: &Namespace::from("shop"),
         kind: DEPLOYMENT,
         labels: &labels,
@@ -66,11 +66,11 @@ const WEB: Of<'static> = Of {
     named: None,
 };
 
-fn by(governed: &Governed) -> String {
-    match &governed.by {
-        By::Nobody => "nobody".into(),
-        By::Policy(policy) => policy.to_string(),
-        By::Missing(policy) => format!("missing {policy}"),
+fn by(policy_match: &PolicyMatch) -> String {
+    match &policy_match.governing {
+        GoverningPolicy::None => "nobody".into(),
+        GoverningPolicy::Policy(policy) => policy.to_string(),
+        GoverningPolicy::Missing(policy) => format!("missing {policy}"),
     }
 }
 
@@ -80,7 +80,7 @@ fn the_named_one_goes_before_the_namespaces_before_the_clusters_before_nobody() 
     let namespaced = || policy(Some("shop"), "web", restarts());
     let elsewhere = || policy(Some("other"), "web", restarts());
     let unselecting = || Policy {
-        selects: None,
+        selector: None,
         ..policy(Some("shop"), "named", restarts())
     };
     let named = Of {
@@ -115,12 +115,12 @@ fn of_several_the_highest_priority_then_the_oldest_then_the_first_by_name_govern
         ([of("a", 0, 3), of("b", 0, 2), of("c", 0, 1)], "c, b, a"),
         ([of("b", 0, 1), of("c", 0, 1), of("a", 0, 1)], "a, b, c"),
     ] {
-        let governed = govern(&all(policies), &WEB);
-        let By::Policy(first) = &governed.by else {
-            panic!("{governed:?}");
+        let policy_match = govern(&all(policies), &WEB);
+        let GoverningPolicy::Policy(first) = &policy_match.governing else {
+            panic!("{policy_match:?}");
         };
         let order: Vec<&str> = std::iter::once(first)
-            .chain(&governed.overruled)
+            .chain(&policy_match.overruled)
             .map(|it| it.name.as_str())
             .collect();
         assert_eq!(order.join(", "), expected);
@@ -129,16 +129,16 @@ fn of_several_the_highest_priority_then_the_oldest_then_the_first_by_name_govern
 
 #[test]
 fn a_policy_selects_by_kind_labels_and_the_namespaces_labels() {
-    let selecting = |selects: Selects| {
+    let selecting = |selects: WorkloadSelector| {
         let policy = Policy {
-            selects: Some(selects),
+            selector: Some(selects),
             ..policy(None, "all", restarts())
         };
         by(&govern(&all([policy]), &WEB)) != "nobody"
     };
-    let kinds = |kind: &str| Selects {
+    let kinds = |kind: &str| WorkloadSelector {
         kinds: [kind.into()].into(),
-        ..Selects::default()
+        ..WorkloadSelector::default()
     };
     assert!(selecting(kinds(DEPLOYMENT.row().kind)));
     assert!(!selecting(kinds(
@@ -147,9 +147,9 @@ fn a_policy_selects_by_kind_labels_and_the_namespaces_labels() {
     for (key, value, expected) in [("app", "web", true), ("app", "db", false)] {
         let selector = labelled(key, value);
         assert_eq!(
-            selecting(Selects {
-                selector,
-                ..Selects::default()
+            selecting(WorkloadSelector {
+                labels: selector,
+                ..WorkloadSelector::default()
             }),
             expected
         );
@@ -157,9 +157,9 @@ fn a_policy_selects_by_kind_labels_and_the_namespaces_labels() {
     for (value, expected) in [("shop", true), ("bank", false)] {
         let namespaces = Some(labelled("team", value));
         assert_eq!(
-            selecting(Selects {
+            selecting(WorkloadSelector {
                 namespaces,
-                ..Selects::default()
+                ..WorkloadSelector::default()
             }),
             expected
         );
@@ -172,32 +172,36 @@ fn a_cluster_policy_that_says_nothing_of_changes_is_a_floor_and_governs_nobody()
     let floor = policy(
         None,
         "floor",
-        Says {
+        PolicySettings {
             suspend: true,
             max_parallel: Some(3),
             freezes: freezes(),
             min_interval: SignedDuration::from_hours(9),
-            ..Says::default()
+            ..PolicySettings::default()
         },
     );
     let own = policy(
         Some("shop"),
         "web",
-        Says {
+        PolicySettings {
             max_parallel: Some(7),
             ..restarts()
         },
     );
     let alone = all([floor.clone()]);
-    let governed = govern(&alone, &WEB);
-    assert_eq!((by(&governed), governed.floors.len()), ("nobody".into(), 1));
+    let policy_match = govern(&alone, &WEB);
+    assert_eq!((by(&policy_match), policy_match.floors.len()), ("nobody".into(), 1));
     let both = all([floor, own]);
-    let terms = both.terms(&govern(&both, &WEB), &BuiltIn::default());
-    assert_eq!(terms.floor_suspended, Some(reference(None, "floor")));
-    assert_eq!(terms.floor, Times::new(Vec::new(), freezes()));
-    assert_eq!(terms.times, Times::default());
-    assert_eq!(terms.min_interval, SignedDuration::ZERO, "that is no floor");
-    let budgets: Vec<(String, usize)> = terms.budgets.iter().map(|it| (it.of.to_string(), it.limit)).collect();
+    let effective_policy = both.effective_policy(&govern(&both, &WEB), &PolicyDefaults::default());
+    assert_eq!(effective_policy.floor_suspended, Some(reference(None, "floor")));
+    assert_eq!(effective_policy.floor, RolloutTimes::new(Vec::new(), freezes()));
+    assert_eq!(effective_policy.times, RolloutTimes::default());
+    assert_eq!(effective_policy.min_interval, SignedDuration::ZERO, "that is no floor");
+    let budgets: Vec<(String, usize)> = effective_policy
+        .budgets
+        .iter()
+        .map(|it| (it.policy.to_string(), it.limit))
+        .collect();
     let expected = [("RolloutPolicy shop/web", 7), ("ClusterRolloutPolicy floor", 3)];
     assert_eq!(budgets, expected.map(|(of, limit)| (of.to_owned(), limit)));
 }
@@ -205,14 +209,14 @@ fn a_cluster_policy_that_says_nothing_of_changes_is_a_floor_and_governs_nobody()
 #[test]
 fn nothing_looser_takes_the_place_of_a_policy_that_is_missing_or_invalid() {
     let broken = |namespace: Option<&str>, name: &str| Policy {
-        says: Err("spec.restart.windows[0]: no such zone".into()),
-        ..policy(namespace, name, Says::default())
+        settings: Err("spec.restart.windows[0]: no such zone".into()),
+        ..policy(namespace, name, PolicySettings::default())
     };
-    let trouble = |policies: &Policies, of: &Of<'_>| {
-        let terms = policies.terms(&govern(policies, of), &BuiltIn::default());
-        terms.trouble.map(|trouble| match trouble {
-            Trouble::Missing(policy) => format!("missing {policy}"),
-            Trouble::Invalid(policy, _) => format!("invalid {policy}"),
+    let problem = |policies: &Policies, of: &Of<'_>| {
+        let effective_policy = policies.effective_policy(&govern(policies, of), &PolicyDefaults::default());
+        effective_policy.problem.map(|problem| match problem {
+            PolicyProblem::Missing(policy) => format!("missing {policy}"),
+            PolicyProblem::Invalid(policy, _) => format!("invalid {policy}"),
         })
     };
     let named = Of {
@@ -220,18 +224,18 @@ fn nothing_looser_takes_the_place_of_a_policy_that_is_missing_or_invalid() {
         ..WEB
     };
     assert_eq!(
-        trouble(&all([]), &named).as_deref(),
+        problem(&all([]), &named).as_deref(),
         Some("missing RolloutPolicy shop/gone")
     );
     let own = all([broken(Some("shop"), "web"), policy(None, "all", restarts())]);
-    assert_eq!(trouble(&own, &WEB).as_deref(), Some("invalid RolloutPolicy shop/web"));
+    assert_eq!(problem(&own, &WEB).as_deref(), Some("invalid RolloutPolicy shop/web"));
     let floor = all([broken(None, "floor"), policy(Some("shop"), "web", restarts())]);
     assert_eq!(
-        trouble(&floor, &WEB).as_deref(),
+        problem(&floor, &WEB).as_deref(),
         Some("invalid ClusterRolloutPolicy floor")
     );
     let governing = Policy {
-        says_what: true,
+        defines_strategy: true,
         ..broken(None, "all")
     };
     let governing = all([governing]);
@@ -241,7 +245,7 @@ fn nothing_looser_takes_the_place_of_a_policy_that_is_missing_or_invalid() {
         "what it opted in it keeps"
     );
     let elsewhere = all([broken(Some("other"), "web"), policy(Some("shop"), "web", restarts())]);
-    assert_eq!(trouble(&elsewhere, &WEB), None);
+    assert_eq!(problem(&elsewhere, &WEB), None);
 }
 
 #[test]
@@ -251,8 +255,8 @@ fn sources_of_a_policy_add_to_those_of_the_annotations() {
     let policy = policy(
         Some("shop"),
         "web",
-        Says {
-            sources: Sources {
+        PolicySettings {
+            sources: SourceFilter {
                 include: [of("web-*")].into(),
                 exclude: [of("web-tls")].into(),
                 extra: [of("flags")].into(),
@@ -277,7 +281,7 @@ fn sources_of_a_policy_add_to_those_of_the_annotations() {
         };
         opt_in
             .selection(kind)
-            .meant(&own, &source, name != "flags" && name != "own", false)
+            .source_scope(&own, &source, name != "flags" && name != "own", false)
             .is_some()
     };
     for (name, expected) in [
@@ -294,13 +298,13 @@ fn sources_of_a_policy_add_to_those_of_the_annotations() {
 
 #[test]
 fn waves_are_numbered_by_the_first_that_selects_and_the_rest_goes_last() {
-    let terms = Terms {
+    let effective_policy = EffectivePolicy {
         waves: [labelled("wave", "canary"), labelled("wave", "some")].into(),
-        ..Terms::default()
+        ..EffectivePolicy::default()
     };
     for (label, expected) in [("canary", 0), ("some", 1), ("others", 2)] {
         let labels: Labels = [("wave", label)].into_iter().collect();
-        assert_eq!(terms.wave(&labels), Some(expected));
+        assert_eq!(effective_policy.wave(&labels), Some(expected));
     }
-    assert_eq!(Terms::default().wave(&Labels::default()), None);
+    assert_eq!(EffectivePolicy::default().wave(&Labels::default()), None);
 }

@@ -205,24 +205,24 @@ pub enum Permit {
     Open,
     /// A freeze holds, whatever the windows say.
     Frozen {
-        /// See [`Times::permits`].
+        /// See [`RolloutTimes::permits`].
         until: Option<Timestamp>,
     },
     /// No window is open.
     OutsideWindow {
-        /// See [`Times::permits`].
+        /// See [`RolloutTimes::permits`].
         until: Option<Timestamp>,
     },
 }
 
 /// The windows and the freezes that hold for a workload. By default it may roll at any time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Times {
+pub struct RolloutTimes {
     windows: Box<[Schedule]>,
     freezes: Box<[Schedule]>,
 }
 
-impl Times {
+impl RolloutTimes {
     /// Without a window every time is right. The freezes may come from several policies: they add up.
     pub fn new(windows: impl IntoIterator<Item = Schedule>, freezes: impl IntoIterator<Item = Schedule>) -> Self {
         Self {

@@ -54,33 +54,33 @@ pub struct Requirement {
     /// The label.
     pub key: Box<str>,
     /// What it has to be.
-    pub must: Must,
+    pub operator: Operator,
 }
 
 /// What a label has to be.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Must {
+pub enum Operator {
     /// One of these.
-    BeIn(Box<[Box<str>]>),
+    In(Box<[Box<str>]>),
     /// None of these, or not there.
-    NotBeIn(Box<[Box<str>]>),
+    NotIn(Box<[Box<str>]>),
     /// There.
-    Exist,
+    Exists,
     /// Not there.
-    NotExist,
+    DoesNotExist,
 }
 
 impl Selector {
     /// Whether it selects an object with these labels.
     #[must_use]
     pub fn selects(&self, labels: &Labels) -> bool {
-        self.0.iter().all(|Requirement { key, must }| {
+        self.0.iter().all(|Requirement { key, operator: must }| {
             let value = labels.get(key);
             match must {
-                Must::BeIn(values) => value.is_some_and(|value| values.iter().any(|it| **it == *value)),
-                Must::NotBeIn(values) => !value.is_some_and(|value| values.iter().any(|it| **it == *value)),
-                Must::Exist => value.is_some(),
-                Must::NotExist => value.is_none(),
+                Operator::In(values) => value.is_some_and(|value| values.iter().any(|it| **it == *value)),
+                Operator::NotIn(values) => !value.is_some_and(|value| values.iter().any(|it| **it == *value)),
+                Operator::Exists => value.is_some(),
+                Operator::DoesNotExist => value.is_none(),
             }
         })
     }

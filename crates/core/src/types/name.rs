@@ -99,7 +99,7 @@ pub enum SourceKind {
 impl SourceKind {
     /// Kubernetes' word for it.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::ConfigMap => "ConfigMap",
             Self::Secret => "Secret",
@@ -108,10 +108,10 @@ impl SourceKind {
 
     /// The kind of that word.
     #[must_use]
-    pub fn of_word(word: &str) -> Option<Self> {
+    pub fn parse(word: &str) -> Option<Self> {
         [Self::ConfigMap, Self::Secret]
             .into_iter()
-            .find(|kind| kind.word() == word)
+            .find(|kind| kind.as_str() == word)
     }
 }
 
@@ -128,7 +128,7 @@ pub struct SourceRef {
 
 impl fmt::Display for SourceRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.kind.word(), self.name)
+        write!(f, "{} {}", self.kind.as_str(), self.name)
     }
 }
 

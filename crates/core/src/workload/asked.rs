@@ -1,7 +1,7 @@
 //! What a workload asks for, in whose words ever.
 
 use super::kind::KindId;
-use super::optin::{Annotations, InvalidAnnotation, OptIn, Own, Reading, own};
+use super::opt_in::{AnnotationOptions, Annotations, InvalidAnnotation, OptIn, OwnAnnotations, own};
 use crate::compat;
 use crate::types::name::Namespace;
 
@@ -13,11 +13,11 @@ pub fn read(
     annotations: &Annotations<'_>,
     kind: KindId,
     namespace: &Namespace,
-    reading: Reading,
+    reading: AnnotationOptions,
 ) -> Result<Option<OptIn>, InvalidAnnotation> {
     match own(annotations, namespace, reading)? {
-        Own::Asked(opt_in) => Ok(Some(opt_in)),
-        Own::HandsOff => Ok(None),
-        Own::Silent => Ok(compat::read(annotations, kind, namespace, reading)),
+        OwnAnnotations::OptInResult(opt_in) => Ok(Some(opt_in)),
+        OwnAnnotations::HandsOff => Ok(None),
+        OwnAnnotations::Silent => Ok(compat::read(annotations, kind, namespace, reading)),
     }
 }

@@ -8,7 +8,7 @@ use std::hash::{Hash, Hasher};
 
 use serde_json::Value;
 
-mod evidence;
+mod rollout_status;
 #[cfg(test)]
 mod tests;
 
@@ -30,22 +30,22 @@ pub struct Kind {
     /// Field names from the object's root down to the pod template.
     pub template: &'static [&'static str],
     /// What tells one rolled out template from the next.
-    pub revision: RevisionFrom,
+    pub revision: RevisionSource,
     /// Where the templates that were rolled out before are kept.
-    pub history: History,
+    pub history: RevisionHistory,
     /// When pods get a changed template.
-    pub pods: Pods,
+    pub pods: PodReplacement,
     /// Where it may name another object that has the template in its stead.
     pub delegate: Option<&'static [&'static str]>,
     /// Whether patches know lists of named items, which those of custom resources do not.
     pub strategic_patch: bool,
     /// Reads the kind's own evidence.
-    evidence: fn(&Object<'_>) -> Evidence,
+    rollout_status: fn(&WorkloadObject<'_>) -> RolloutStatus,
 }
 
 /// What tells one rolled out template from the next: a number that grows with each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RevisionFrom {
+pub enum RevisionSource {
     /// An annotation that the kind's controller counts in.
     Annotation(&'static str),
     /// `metadata.generation`, for kinds where no write to metadata moves it. It moves with other
@@ -55,7 +55,7 @@ pub enum RevisionFrom {
 
 /// Where the templates that were rolled out before are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum History {
+pub enum RevisionHistory {
     /// `ReplicaSet`s, numbered by this annotation.
     ReplicaSets(&'static str),
     /// `ControllerRevision`s.
@@ -66,7 +66,7 @@ pub enum History {
 
 /// When pods get a changed template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pods {
+pub enum PodReplacement {
     /// The kind's controller replaces them.
     Replaced,
     /// Those that run end by themselves, and the next ones start with what is there then.
@@ -91,12 +91,12 @@ pub static KINDS: [Kind; 5] = [
         kind: "Deployment",
         plural: "deployments",
         template: &["spec", "template"],
-        revision: RevisionFrom::Annotation(DEPLOYMENT_REVISION),
-        history: History::ReplicaSets(DEPLOYMENT_REVISION),
-        pods: Pods::Replaced,
+        revision: RevisionSource::Annotation(DEPLOYMENT_REVISION),
+        history: RevisionHistory::ReplicaSets(DEPLOYMENT_REVISION),
+        pods: PodReplacement::Replaced,
         delegate: None,
         strategic_patch: true,
-        evidence: evidence::deployment,
+        rollout_status: rollout_status::deployment,
     },
     Kind {
         group: "apps",
@@ -104,12 +104,12 @@ pub static KINDS: [Kind; 5] = [
         kind: "StatefulSet",
         plural: "statefulsets",
         template: &["spec", "template"],
-        revision: RevisionFrom::Generation,
-        history: History::ControllerRevisions,
-        pods: Pods::Replaced,
+        revision: RevisionSource::Generation,
+        history: RevisionHistory::ControllerRevisions,
+        pods: PodReplacement::Replaced,
         delegate: None,
         strategic_patch: true,
-        evidence: evidence::stateful_set,
+        rollout_status: rollout_status::stateful_set,
     },
     Kind {
         group: "apps",
@@ -117,12 +117,12 @@ pub static KINDS: [Kind; 5] = [
         kind: "DaemonSet",
         plural: "daemonsets",
         template: &["spec", "template"],
-        revision: RevisionFrom::Annotation(DAEMON_SET_REVISION),
-        history: History::ControllerRevisions,
-        pods: Pods::Replaced,
+        revision: RevisionSource::Annotation(DAEMON_SET_REVISION),
+        history: RevisionHistory::ControllerRevisions,
+        pods: PodReplacement::Replaced,
         delegate: None,
         strategic_patch: true,
-        evidence: evidence::daemon_set,
+        rollout_status: rollout_status::daemon_set,
     },
     Kind {
         group: "batch",
@@ -130,12 +130,12 @@ pub static KINDS: [Kind; 5] = [
         kind: "CronJob",
         plural: "cronjobs",
         template: &["spec", "jobTemplate", "spec", "template"],
-        revision: RevisionFrom::Generation,
-        history: History::Nowhere,
-        pods: Pods::NextRun,
+        revision: RevisionSource::Generation,
+        history: RevisionHistory::Nowhere,
+        pods: PodReplacement::NextRun,
         delegate: None,
         strategic_patch: true,
-        evidence: evidence::next_run,
+        rollout_status: rollout_status::next_run,
     },
     Kind {
         group: "argoproj.io",
@@ -143,12 +143,12 @@ pub static KINDS: [Kind; 5] = [
         kind: "Rollout",
         plural: "rollouts",
         template: &["spec", "template"],
-        revision: RevisionFrom::Annotation(ROLLOUT_REVISION),
-        history: History::ReplicaSets(ROLLOUT_REVISION),
-        pods: Pods::Replaced,
+        revision: RevisionSource::Annotation(ROLLOUT_REVISION),
+        history: RevisionHistory::ReplicaSets(ROLLOUT_REVISION),
+        pods: PodReplacement::Replaced,
         delegate: Some(&["spec", "workloadRef"]),
         strategic_patch: false,
-        evidence: evidence::rollout,
+        rollout_status: rollout_status::rollout,
     },
 ];
 
@@ -187,12 +187,12 @@ impl KindId {
             kind: forever(kind),
             plural: forever(plural),
             template: fields.leak(),
-            revision: RevisionFrom::Generation,
-            history: History::Nowhere,
-            pods: Pods::Replaced,
+            revision: RevisionSource::Generation,
+            history: RevisionHistory::Nowhere,
+            pods: PodReplacement::Replaced,
             delegate: None,
             strategic_patch: false,
-            evidence: evidence::any,
+            rollout_status: rollout_status::any,
         })))
     }
 
@@ -241,10 +241,10 @@ impl fmt::Debug for KindId {
 }
 
 /// The parts of a workload object that evidence is read from.
-pub struct Object<'a> {
+pub struct WorkloadObject<'a> {
     /// `metadata.generation`.
     pub generation: i64,
-    /// The number that [`RevisionFrom`] names.
+    /// The number that [`RevisionSource`] names.
     pub revision: Option<u64>,
     /// `spec`.
     pub spec: &'a Value,
@@ -254,7 +254,7 @@ pub struct Object<'a> {
 
 /// How far the kind's own controller has come with the present pod template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
+pub enum RolloutProgress {
     /// Every pod is of the present template.
     Complete,
     /// Pods are being replaced.
@@ -262,12 +262,12 @@ pub enum Progress {
     /// The kind's controller gave it up.
     Failed,
     /// Pods of an older template stay until somebody does something.
-    Waiting(Waiting),
+    Waiting(RolloutWait),
 }
 
 /// For what a rollout waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Waiting {
+pub enum RolloutWait {
     /// For pods to be deleted: `updateStrategy: OnDelete`.
     Delete,
     /// For the `partition` to be lowered.
@@ -278,11 +278,11 @@ pub enum Waiting {
 
 /// What a workload's own controller says about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Evidence {
+pub struct RolloutStatus {
     /// Counts the templates that were rolled out. `None`: none has been yet.
     pub revision: Option<u64>,
     /// How far the present one has come.
-    pub progress: Progress,
+    pub progress: RolloutProgress,
     /// Template changes do not roll.
     pub paused: bool,
     /// No pod is wanted and none exists.
@@ -292,16 +292,16 @@ pub struct Evidence {
 impl Kind {
     /// Reads the evidence of an object of this kind.
     #[must_use]
-    pub fn evidence(&self, object: &Object<'_>) -> Evidence {
-        (self.evidence)(object)
+    pub fn rollout_status(&self, object: &WorkloadObject<'_>) -> RolloutStatus {
+        (self.rollout_status)(object)
     }
 
     /// The revision by annotations and generation.
     #[must_use]
     pub fn revision<'a>(&self, get: impl Fn(&str) -> Option<&'a str>, generation: i64) -> Option<u64> {
         match self.revision {
-            RevisionFrom::Annotation(name) => get(name)?.parse().ok(),
-            RevisionFrom::Generation => u64::try_from(generation).ok().filter(|number| *number > 0),
+            RevisionSource::Annotation(name) => get(name)?.parse().ok(),
+            RevisionSource::Generation => u64::try_from(generation).ok().filter(|number| *number > 0),
         }
     }
 }

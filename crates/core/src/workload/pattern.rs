@@ -143,8 +143,8 @@ impl Pattern {
     #[must_use]
     pub fn describe(&self, kind: SourceKind) -> String {
         match &self.namespace {
-            Some(namespace) => format!("{} {namespace}/{}", kind.word(), self.text),
-            None => format!("{} {}", kind.word(), self.text),
+            Some(namespace) => format!("{} {namespace}/{}", kind.as_str(), self.text),
+            None => format!("{} {}", kind.as_str(), self.text),
         }
     }
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::class::{Class, Fixed, Sorted};
+use super::key_strategy::{FixedKeys, KeyStrategy, KeySubset};
 use crate::types::name::{Key, Name, Namespace, SourceKind, SourceRef};
 
 #[cfg(test)]
@@ -56,14 +56,14 @@ impl Channels {
 
 /// Which keys of a source a workload reads.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Consumed {
+pub enum ConsumedKeys {
     /// All, those to come included.
     Whole,
     /// These, sorted.
     Keys(Box<[Key]>),
 }
 
-impl Consumed {
+impl ConsumedKeys {
     /// Whether the key is read.
     #[must_use]
     pub fn contains(&self, key: &str) -> bool {
@@ -88,7 +88,7 @@ pub struct Use {
     /// The source's name.
     pub name: Name,
     /// The keys that enter the digest.
-    pub consumed: Consumed,
+    pub consumed: ConsumedKeys,
     /// Whether a pod cannot start without the source.
     pub required: bool,
     /// Keys without which a pod cannot start, sorted.
@@ -96,43 +96,45 @@ pub struct Use {
     /// Every channel through which any of the keys is read.
     pub channels: Channels,
     /// What a change of the keys does.
-    pub class: Class,
+    pub key_strategy: KeyStrategy,
     /// What few uses have.
-    pub special: Option<Box<Special>>,
+    pub extras: Option<Box<UseExtras>>,
 }
 
 /// What few uses have: kept apart, because there are thousands of the others.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Special {
+pub enum UseExtras {
     /// Some keys are fixed while others, or the same ones, are mounted as well.
-    Fixed(Fixed),
+    FixedKeys(FixedKeys),
     /// Of all keys, those to come included, only the ones that rules sort into this class count.
-    Sorted(Sorted),
+    Subset(KeySubset),
 }
 
 impl Use {
     /// Whether the key counts.
     #[must_use]
     pub fn counts(&self, key: &str) -> bool {
-        self.sorted().is_none_or(|sorted| sorted.contains(key)) && self.consumed.contains(key)
+        self.key_subset().is_none_or(|sorted| sorted.contains(key)) && self.consumed.contains(key)
     }
 
     /// How rules sort its keys, where it has but one class of them.
     #[must_use]
-    pub fn sorted(&self) -> Option<&Sorted> {
-        match self.special.as_deref() {
-            Some(Special::Sorted(sorted)) => Some(sorted),
-            Some(Special::Fixed(_)) | None => None,
+    pub fn key_subset(&self) -> Option<&KeySubset> {
+        match self.extras.as_deref() {
+            Some(UseExtras::Subset(sorted)) => Some(sorted),
+            Some(UseExtras::FixedKeys(_)) | None => None,
         }
     }
 
     /// Which of its keys do not follow the kubelet.
     #[must_use]
-    pub fn fixed(&self) -> Fixed {
-        match self.special.as_deref() {
-            Some(Special::Fixed(fixed)) => fixed.clone(),
-            Some(Special::Sorted(_)) | None if self.channels == Channels::default().with(Channel::Mount) => Fixed::None,
-            Some(Special::Sorted(_)) | None => Fixed::All,
+    pub fn fixed(&self) -> FixedKeys {
+        match self.extras.as_deref() {
+            Some(UseExtras::FixedKeys(fixed)) => fixed.clone(),
+            Some(UseExtras::Subset(_)) | None if self.channels == Channels::default().with(Channel::Mount) => {
+                FixedKeys::None
+            }
+            Some(UseExtras::Subset(_)) | None => FixedKeys::All,
         }
     }
 
@@ -185,14 +187,14 @@ impl Draft {
         }
     }
 
-    fn special(&self) -> Option<Box<Special>> {
+    fn extras(&self) -> Option<Box<UseExtras>> {
         let mixed = self.channels.contains(Channel::Mount) && self.channels != Channels::default().with(Channel::Mount);
         let all = self.all_fixed || (!self.whole && self.keys.iter().all(|key| self.fixed.contains(key.as_str())));
         mixed.then(|| {
-            Box::new(Special::Fixed(if all {
-                Fixed::All
+            Box::new(UseExtras::FixedKeys(if all {
+                FixedKeys::All
             } else {
-                Fixed::Keys(self.fixed.iter().cloned().collect())
+                FixedKeys::Keys(self.fixed.iter().cloned().collect())
             }))
         })
     }
@@ -209,14 +211,14 @@ impl Uses {
         let key = (found.namespace.clone(), found.kind, found.name.clone());
         let draft = self.0.entry(key).or_default();
         match &found.consumed {
-            Consumed::Whole => draft.whole = true,
-            Consumed::Keys(keys) => draft.keys.extend(keys.iter().cloned()),
+            ConsumedKeys::Whole => draft.whole = true,
+            ConsumedKeys::Keys(keys) => draft.keys.extend(keys.iter().cloned()),
         }
         match (found.fixed(), &found.consumed) {
-            (Fixed::All, Consumed::Keys(keys)) => draft.fixed.extend(keys.iter().cloned()),
-            (Fixed::All, Consumed::Whole) => draft.all_fixed = true,
-            (Fixed::None, _) => {}
-            (Fixed::Keys(keys), _) => draft.fixed.extend(keys),
+            (FixedKeys::All, ConsumedKeys::Keys(keys)) => draft.fixed.extend(keys.iter().cloned()),
+            (FixedKeys::All, ConsumedKeys::Whole) => draft.all_fixed = true,
+            (FixedKeys::None, _) => {}
+            (FixedKeys::Keys(keys), _) => draft.fixed.extend(keys),
         }
         draft.required |= found.required;
         draft.required_keys.extend(found.required_keys.iter().cloned());
@@ -232,12 +234,12 @@ impl Uses {
                 namespace,
                 kind,
                 name,
-                class: Class::default(),
-                special: draft.special(),
+                key_strategy: KeyStrategy::default(),
+                extras: draft.extras(),
                 consumed: if draft.whole {
-                    Consumed::Whole
+                    ConsumedKeys::Whole
                 } else {
-                    Consumed::Keys(draft.keys.into_iter().collect())
+                    ConsumedKeys::Keys(draft.keys.into_iter().collect())
                 },
                 required: draft.required,
                 required_keys: draft.required_keys.into_iter().collect(),

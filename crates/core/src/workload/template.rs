@@ -4,7 +4,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::annotation;
-use crate::compat::marks::{Named, is_mark};
+use crate::compat::marks::{NamedSources, is_mark};
 
 #[cfg(test)]
 mod tests;
@@ -20,7 +20,7 @@ pub struct Fingerprint([u8; 16]);
 impl Fingerprint {
     /// Of a pod template. The order of fields does not matter.
     #[must_use]
-    pub fn of(template: &Value, marks: Marks<'_>) -> Self {
+    pub fn of(template: &Value, marks: MarkHandling<'_>) -> Self {
         let mut hash = Sha256::new();
         walk(template, &mut Vec::new(), marks, &mut hash);
         let mut short = [0; 16];
@@ -33,17 +33,17 @@ impl Fingerprint {
 
 /// Whether the marks of Reloader and Wave count.
 #[derive(Clone, Copy, Debug)]
-pub enum Marks<'a> {
+pub enum MarkHandling<'a> {
     /// As anything else does.
     Count,
     /// We stand in for them: their marks, of these sources, come and go with our own patches.
-    LeftOut(Named<'a>),
+    LeftOut(NamedSources<'a>),
 }
 
 const ANNOTATIONS: [&str; 2] = ["metadata", "annotations"];
 
 /// Whether a field is left out.
-fn is_left_out(path: &[&str], name: &str, field: &Value, marks: Marks<'_>) -> bool {
+fn is_left_out(path: &[&str], name: &str, field: &Value, marks: MarkHandling<'_>) -> bool {
     if path == ANNOTATIONS {
         return is_ours(name, marks);
     }
@@ -58,7 +58,7 @@ fn is_left_out(path: &[&str], name: &str, field: &Value, marks: Marks<'_>) -> bo
         let left_out = |(name, field): (&String, _)| is_left_out(&["metadata"], name, field, marks);
         return fields.is_none_or(|fields| fields.iter().all(left_out));
     }
-    let Marks::LeftOut(named) = marks else {
+    let MarkHandling::LeftOut(named) = marks else {
         return false;
     };
     match path {
@@ -71,11 +71,11 @@ fn is_left_out(path: &[&str], name: &str, field: &Value, marks: Marks<'_>) -> bo
     }
 }
 
-fn is_ours(annotation: &str, marks: Marks<'_>) -> bool {
-    annotation.starts_with(annotation::PREFIX) || (matches!(marks, Marks::LeftOut(_)) && is_mark(annotation))
+fn is_ours(annotation: &str, marks: MarkHandling<'_>) -> bool {
+    annotation.starts_with(annotation::PREFIX) || (matches!(marks, MarkHandling::LeftOut(_)) && is_mark(annotation))
 }
 
-fn walk<'a>(value: &'a Value, path: &mut Vec<&'a str>, marks: Marks<'_>, hash: &mut Sha256) {
+fn walk<'a>(value: &'a Value, path: &mut Vec<&'a str>, marks: MarkHandling<'_>, hash: &mut Sha256) {
     match value {
         Value::Object(fields) => {
             let mut sorted: Vec<(&String, &Value)> = fields.iter().collect();
@@ -95,8 +95,8 @@ fn walk<'a>(value: &'a Value, path: &mut Vec<&'a str>, marks: Marks<'_>, hash: &
             hash.update(b"[");
             path.push("[]");
             let named = match marks {
-                Marks::LeftOut(named) if path.ends_with(&["env", "[]"]) => Some(named),
-                Marks::LeftOut(_) | Marks::Count => None,
+                MarkHandling::LeftOut(named) if path.ends_with(&["env", "[]"]) => Some(named),
+                MarkHandling::LeftOut(_) | MarkHandling::Count => None,
             };
             for item in items {
                 if !named.is_some_and(|named| named.is_mark(item)) {

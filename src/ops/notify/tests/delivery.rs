@@ -19,8 +19,8 @@ fn started(config: &Notifications, metrics: &Metrics) -> Arc<Notifier> {
 /// Does not take a machine that stands still for a receiver that never answers.
 const ANSWERED: Duration = Duration::from_secs(30);
 
-fn quick(timeout: Duration) -> Patience {
-    Patience {
+fn quick(timeout: Duration) -> RetryPolicy {
+    RetryPolicy {
         timeout,
         tries: 3,
         pause: Duration::from_millis(1),
@@ -35,18 +35,18 @@ async fn bring(sink: Sink, receiver: &Receiver, batch: Batch) -> Vec<(&'static s
 
 async fn bring_within(timeout: Duration, sink: Sink, receiver: &Receiver, batch: Batch) -> Vec<(&'static str, usize)> {
     let metrics = metrics();
-    let courier = Courier {
+    let sender = Sender {
         sink,
         endpoint: receiver.endpoint(),
         poster: Poster::new(None).expect("no file to read"),
         origin: Arc::new(origin()),
         metrics: metrics.clone(),
-        patience: quick(timeout),
+        retry_policy: quick(timeout),
     };
     let (queue, batches) = mpsc::channel(1);
     queue.send(Arc::new(batch)).await.expect("there is room");
     drop(queue);
-    courier.run(batches).await;
+    sender.run(batches).await;
     counted(&metrics, sink)
 }
 
@@ -57,7 +57,7 @@ fn counted(metrics: &Metrics, sink: Sink) -> Vec<(&'static str, usize)> {
         .filter_map(|result| {
             let series = format!(
                 "windlass_notifications_total{{result=\"{result}\",sink=\"{}\"}} ",
-                sink.word()
+                sink.as_str()
             );
             let line = text.lines().find_map(|line| line.strip_prefix(&series));
             let count = line.expect("it is there from the start").parse().expect("a number");
@@ -136,7 +136,7 @@ fn pauses_grow_and_heed_what_the_receiver_asks_for() {
         status: http::StatusCode::TOO_MANY_REQUESTS,
         retry_after: retry_after.map(seconds),
     };
-    let pause = |tried, error: &PostError| Patience::default().pause_after(tried, error);
+    let pause = |tried, error: &PostError| RetryPolicy::default().pause_after(tried, error);
     for (tried, error, expected) in [
         (1, PostError::Timeout(seconds(10)), Some(1)),
         (2, PostError::Broken(String::new()), Some(4)),
@@ -203,7 +203,7 @@ fn config(receivers: &[(&Receiver, Sink)], interval: Duration) -> Notifications 
         cloudevents: of(Sink::CloudEvents),
         slack: of(Sink::Slack),
         teams: of(Sink::Teams),
-        on: Occasions::new(&OCCASIONS).expect("all of them make sense"),
+        on: NoticeKinds::new(&NOTICE_KINDS).expect("all of them make sense"),
         interval,
         cluster: None,
         ca_file: None,
@@ -216,7 +216,7 @@ fn hold(notifier: &Notifier, name: &str) {
         kind: DEPLOYMENT,
         name: name.into(),
     };
-    let standing = Standing {
+    let standing = WorkloadCondition {
         workload: &workload,
         uid: &"uid".into(),
         state: State::Held,
@@ -224,7 +224,7 @@ fn hold(notifier: &Notifier, name: &str) {
         note: "why",
         at: "2026-11-21T10:00:00Z".parse().expect("a time"),
     };
-    notifier.stands(&standing, name);
+    notifier.status_changed(&standing, name);
 }
 
 #[tokio::test]

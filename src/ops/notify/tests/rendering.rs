@@ -71,7 +71,7 @@ fn a_kind_of_the_core_group_has_the_path_of_that() {
 
 #[test]
 fn without_a_cluster_name_an_event_has_none() {
-    let nameless = Origin {
+    let nameless = MessageSource {
         cluster: None,
         ..origin()
     };
@@ -101,9 +101,12 @@ fn the_schema_of_the_data_is_what_is_sent() {
     let words = |property: &str| -> Vec<String> {
         serde_json::from_value(schema["properties"][property]["enum"].clone()).expect("words")
     };
-    assert_eq!(words("occasion"), OCCASIONS.map(|it| it.word().to_owned()));
-    assert_eq!(words("state"), STATES.iter().map(|it| it.word()).collect::<Vec<_>>());
-    assert_eq!(words("reason"), REASONS.iter().map(|it| it.word()).collect::<Vec<_>>());
+    assert_eq!(words("occasion"), NOTICE_KINDS.map(|it| it.as_str().to_owned()));
+    assert_eq!(words("state"), STATES.iter().map(|it| it.as_str()).collect::<Vec<_>>());
+    assert_eq!(
+        words("reason"),
+        REASONS.iter().map(|it| it.as_str()).collect::<Vec<_>>()
+    );
 }
 
 #[test]

@@ -175,7 +175,7 @@ fn the_words_of_states_are_those_of_the_answer() {
     for state in VolumeState::ALL {
         assert_eq!(
             serde_json::to_string(&state).expect("JSON"),
-            format!("\"{}\"", state.word())
+            format!("\"{}\"", state.as_str())
         );
     }
 }

@@ -7,9 +7,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::*;
 use crate::agent_protocol::challenge::{Challenge, FORMAT, FileDigest, Nonce, Token};
-use crate::workload::class::{Class, Rule, RuleSet, Sorting};
-use crate::workload::optin::Strategy;
-use crate::workload::reference::{Channel, Channels, Consumed};
+use crate::workload::key_strategy::{KeyRules, KeyStrategy, Rule, RuleSet};
+use crate::workload::opt_in::Strategy;
+use crate::workload::reference::{Channel, Channels, ConsumedKeys};
 
 fn digest(text: &str) -> ValueDigest {
     ValueDigest::new(Sha256::digest(text).into())
@@ -24,17 +24,17 @@ fn used(name: &str) -> Use {
         namespace: None,
         kind: SourceKind::ConfigMap,
         name: Name::from(name),
-        consumed: Consumed::Whole,
+        consumed: ConsumedKeys::Whole,
         required: true,
         required_keys: Box::default(),
         channels: Channels::default().with(Channel::Mount),
-        class: Class::InPlace,
-        special: None,
+        key_strategy: KeyStrategy::InPlace,
+        extras: None,
     }
 }
 
-fn wanted(name: &str, pairs: &[(&str, &str)]) -> Wanted {
-    Wanted {
+fn wanted(name: &str, pairs: &[(&str, &str)]) -> ExpectedSource {
+    ExpectedSource {
         used: used(name),
         contents: Some(contents(pairs)),
     }
@@ -65,7 +65,7 @@ fn volume(name: &str, source: &str, items: Option<&[(&str, &str)]>) -> Volume {
     });
     Volume {
         name: name.into(),
-        parts: vec![Part {
+        parts: vec![VolumePart {
             kind: SourceKind::ConfigMap,
             name: Name::from(source),
             items,
@@ -121,9 +121,9 @@ fn shown(path: &str, state: VolumeState, files: &[(&str, &str)]) -> Answer {
 #[test]
 fn a_pod_takes_what_it_has_as_a_whole_volume_and_nothing_else() {
     let wanted_web = [wanted("web", &[("a", "1")])];
-    assert_eq!(takes(&pod(), &wanted_web), Takes::Live);
-    assert_eq!(takes(&pod(), &[wanted("other", &[])]), Takes::Nothing);
-    let secret = Wanted {
+    assert_eq!(file_delivery(&pod(), &wanted_web), FileDelivery::Live);
+    assert_eq!(file_delivery(&pod(), &[wanted("other", &[])]), FileDelivery::Nothing);
+    let secret = ExpectedSource {
         used: Use {
             kind: SourceKind::Secret,
             ..used("web")
@@ -131,8 +131,8 @@ fn a_pod_takes_what_it_has_as_a_whole_volume_and_nothing_else() {
         contents: None,
     };
     assert_eq!(
-        takes(&pod(), &[secret]),
-        Takes::Nothing,
+        file_delivery(&pod(), &[secret]),
+        FileDelivery::Nothing,
         "a Secret of that name is another source"
     );
 
@@ -140,11 +140,11 @@ fn a_pod_takes_what_it_has_as_a_whole_volume_and_nothing_else() {
     for container in &mut parts.containers {
         container.mounts[0].sub_path = true;
     }
-    assert_eq!(takes(&parts, &wanted_web), Takes::Never);
+    assert_eq!(file_delivery(&parts, &wanted_web), FileDelivery::Never);
 
     let mut unmounted = pod();
     unmounted.containers.iter_mut().for_each(|it| it.mounts.clear());
-    assert_eq!(takes(&unmounted, &wanted_web), Takes::Nothing);
+    assert_eq!(file_delivery(&unmounted, &wanted_web), FileDelivery::Nothing);
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn an_answer_proves_what_it_shows_and_nothing_more() {
     let judged = |answer: &Answer| judge(&expected, &key(), answer);
     let applied = |files: &[(&str, &str)]| shown("/watched", VolumeState::Applied, files);
 
-    assert_eq!(judged(&applied(&both)), Verdict::Current);
+    assert_eq!(judged(&applied(&both)), AnswerVerdict::Current);
     let older = [
         ("an older value", applied(&[("a", "1"), ("b", "old")])),
         ("a key that is not there yet", applied(&[("a", "1")])),
@@ -185,18 +185,18 @@ fn an_answer_proves_what_it_shows_and_nothing_more() {
     ];
     for (what, answer) in older {
         assert!(
-            matches!(judged(&answer), Verdict::NotYet(why) if why.contains("older")),
+            matches!(judged(&answer), AnswerVerdict::NotYet(why) if why.contains("older")),
             "{what}"
         );
     }
     let elsewhere = shown("/elsewhere", VolumeState::Applied, &both);
-    assert!(matches!(judged(&elsewhere), Verdict::NotYet(why) if why.contains("--volume")));
+    assert!(matches!(judged(&elsewhere), AnswerVerdict::NotYet(why) if why.contains("--volume")));
     let pending = shown("/watched", VolumeState::Pending, &both);
-    assert!(matches!(judged(&pending), Verdict::NotYet(_)));
+    assert!(matches!(judged(&pending), AnswerVerdict::NotYet(_)));
 
     let mut refused = shown("/watched", VolumeState::Refused, &both);
     refused.volumes[0].message = Some("line 3:\n\tunknown \u{1b}[31mdirective".to_owned());
-    let Verdict::Refused(why) = judged(&refused) else {
+    let AnswerVerdict::Refused(why) = judged(&refused) else {
         panic!("refused is refused");
     };
     assert!(
@@ -207,7 +207,7 @@ fn an_answer_proves_what_it_shows_and_nothing_more() {
     let mut unreadable = applied(&both);
     unreadable.volumes[0].unreadable.push("c".to_owned());
     assert!(
-        matches!(judged(&unreadable), Verdict::NotYet(_)),
+        matches!(judged(&unreadable), AnswerVerdict::NotYet(_)),
         "a file that nobody wants is there"
     );
 }
@@ -217,13 +217,16 @@ fn of_a_choice_of_keys_only_those_are_looked_at() {
     let mut pod = pod();
     pod.volumes = vec![volume("config", "web", Some(&[("a", "renamed"), ("gone", "gone")]))];
     let mut wanted = wanted("web", &[("a", "1"), ("b", "2")]);
-    wanted.used.consumed = Consumed::Keys([Key::from("a"), Key::from("gone")].into());
+    wanted.used.consumed = ConsumedKeys::Keys([Key::from("a"), Key::from("gone")].into());
     let expected = expected(&pod, 9533, &[wanted]).expect("an agent");
     let judged = |files: &[(&str, &str)]| judge(&expected, &key(), &shown("/watched", VolumeState::Applied, files));
-    assert_eq!(judged(&[("renamed", "1")]), Verdict::Current);
-    assert_eq!(judged(&[("renamed", "1"), ("besides", "x")]), Verdict::Current);
-    assert!(matches!(judged(&[("renamed", "1"), ("gone", "x")]), Verdict::NotYet(_)));
-    assert!(matches!(judged(&[]), Verdict::NotYet(_)));
+    assert_eq!(judged(&[("renamed", "1")]), AnswerVerdict::Current);
+    assert_eq!(judged(&[("renamed", "1"), ("besides", "x")]), AnswerVerdict::Current);
+    assert!(matches!(
+        judged(&[("renamed", "1"), ("gone", "x")]),
+        AnswerVerdict::NotYet(_)
+    ));
+    assert!(matches!(judged(&[]), AnswerVerdict::NotYet(_)));
 }
 
 #[test]
@@ -234,24 +237,24 @@ fn keys_that_restart_are_not_asked_for() {
         keys: ["boot*".into()].into(),
         strategy: Strategy::Restart,
     };
-    let sorting = Sorting {
+    let sorting = KeyRules {
         rules: &Arc::new(RuleSet::from_iter([rule])),
         default: Strategy::InPlace,
-        told: false,
+        notifies_app: false,
     };
     let mut sorted = Vec::new();
-    sorting.sort(used("web"), &mut sorted);
+    sorting.split(used("web"), &mut sorted);
     let in_place = sorted
         .into_iter()
-        .find(|used| used.class == Class::InPlace)
+        .find(|used| used.key_strategy == KeyStrategy::InPlace)
         .expect("some are");
-    let wanted = Wanted {
+    let wanted = ExpectedSource {
         used: in_place,
         contents: Some(contents(&[("a", "1"), ("boot", "new")])),
     };
     let expected = expected(&pod(), 9533, &[wanted]).expect("an agent");
     let answer = shown("/watched", VolumeState::Applied, &[("a", "1"), ("boot", "old")]);
-    assert_eq!(judge(&expected, &key(), &answer), Verdict::Current);
+    assert_eq!(judge(&expected, &key(), &answer), AnswerVerdict::Current);
 }
 
 #[test]
@@ -259,18 +262,18 @@ fn a_file_in_a_folder_cannot_be_proven_and_says_so() {
     let mut pod = pod();
     pod.volumes = vec![volume("config", "web", Some(&[("a", "conf.d/a")]))];
     let mut wanted = wanted("web", &[("a", "1")]);
-    wanted.used.consumed = Consumed::Keys([Key::from("a")].into());
+    wanted.used.consumed = ConsumedKeys::Keys([Key::from("a")].into());
     let why = expected(&pod, 9533, &[wanted]).expect_err("it is in a folder");
     assert!(why.contains("conf.d/a"), "{why}");
 }
 
 #[test]
 fn what_is_the_matter_is_told_of_a_few_pods_and_counted_of_the_rest() {
-    let problem = |n: usize| Problem {
+    let problem = |n: usize| PodProblem {
         pod: format!("web-{n}").into(),
         why: "its agent does not answer".to_owned(),
     };
-    let progress = |problems: Vec<Problem>| Progress {
+    let progress = |problems: Vec<PodProblem>| PropagationProgress {
         since: Timestamp::UNIX_EPOCH,
         pods: 10,
         done: 7,
@@ -312,6 +315,6 @@ proptest! {
     ) {
         let expected = expected(&pod(), 9533, &[wanted("web", &[("a", &want)])]).expect("an agent");
         let verdict = judge(&expected, &key(), &shown("/watched", VolumeState::Applied, &[("a", &shown_text)]));
-        prop_assert_eq!(verdict == Verdict::Current, want == shown_text);
+        prop_assert_eq!(verdict == AnswerVerdict::Current, want == shown_text);
     }
 }

@@ -47,11 +47,11 @@ fn is_named_as_a_mark(variable: &str) -> bool {
 }
 
 /// On a workload that has no annotation, and uses any source.
-fn marks(template: &Value) -> Option<Box<Marks>> {
-    Marks::of(template, |_| None, Named::any())
+fn marks(template: &Value) -> Option<Box<ControllerMarks>> {
+    ControllerMarks::of(template, |_| None, NamedSources::any())
 }
 
-fn found(template: &Value) -> Marks {
+fn found(template: &Value) -> ControllerMarks {
     *marks(template).expect("there are marks")
 }
 
@@ -206,10 +206,10 @@ fn each_mark_is_found_where_it_stands() {
 fn the_scheduler_that_pods_were_meant_for() {
     let unscheduled = json!({ "spec": { "schedulerName": wave::NO_SCHEDULER } });
     let with = |held: Option<&'static str>| {
-        let marks = Marks::of(
+        let marks = ControllerMarks::of(
             &unscheduled,
             |name| held.filter(|_| name == wave::SCHEDULING_DISABLED),
-            Named::any(),
+            NamedSources::any(),
         );
         marks.expect("there is a mark").scheduler
     };
@@ -218,7 +218,7 @@ fn the_scheduler_that_pods_were_meant_for() {
     assert_eq!(with(None).as_deref(), Some(""));
     let scheduled = annotated(&[(wave::CONFIG_HASH, "5f9c")]);
     assert_eq!(
-        Marks::of(&scheduled, |_| Some("mine"), Named::any())
+        ControllerMarks::of(&scheduled, |_| Some("mine"), NamedSources::any())
             .expect("there is a mark")
             .scheduler,
         None
@@ -363,7 +363,7 @@ fn whose_a_variable_is() {
     }] } });
     let uses = crate::workload::reference::discover(&template);
     let named = |list: &str| OptIn {
-        secrets: crate::workload::optin::Selection {
+        secrets: crate::workload::opt_in::Selection {
             named: crate::workload::pattern::Pattern::expression(list)
                 .into_iter()
                 .collect(),
@@ -437,10 +437,10 @@ fn whose_a_variable_is() {
         ("no object", json!("STAKATER_TLS_WEB_SECRET"), None, false),
     ];
     for (sentence, item, opt_in, is_mark) in table {
-        let named = Named { uses: &uses, opt_in };
+        let named = NamedSources { uses: &uses, opt_in };
         assert_eq!(named.is_mark(&item), is_mark, "{sentence}");
         let with = containers(json!([{ "name": "web", "env": [item] }]));
-        let variables = Marks::of(&with, |_| None, named).map_or(0, |marks| marks.variables.len());
+        let variables = ControllerMarks::of(&with, |_| None, named).map_or(0, |marks| marks.variables.len());
         assert_eq!(variables, usize::from(is_mark), "{sentence}");
     }
 }
@@ -476,7 +476,7 @@ fn an_expression_lets_only_variables_of_sources_that_count_be_taken_off() {
     let uses = crate::workload::reference::discover(&containers(json!([
         { "name": "web", "envFrom": [{ "configMapRef": { "name": "web" } }] },
     ])));
-    let names = |marks: &Marks| marks.variables.iter().map(|it| it.name.to_string()).collect::<Vec<_>>();
+    let names = |marks: &ControllerMarks| marks.variables.iter().map(|it| it.name.to_string()).collect::<Vec<_>>();
     let left = found.of_sources(counting.iter(), &uses);
     assert_eq!(names(&left), ["STAKATER_WEB_CONFIGMAP", "STAKATER_TLS_SECRET"]);
     assert!(found.of_sources([].iter(), &[]).variables.is_empty());

@@ -25,11 +25,11 @@ fn references(count: usize) -> Vec<SourceRef> {
         .collect()
 }
 
-fn present(references: &[SourceRef], content: u8, hints: usize) -> Vec<Present<'_>> {
+fn present(references: &[SourceRef], content: u8, hints: usize) -> Vec<PresentSource<'_>> {
     references
         .iter()
-        .map(|source| Present {
-            class: Class::Restart,
+        .map(|source| PresentSource {
+            key_strategy: KeyStrategy::Restart,
             source,
             tag: ShapeTag([0; 3]),
             digest: Digest([content; 16]),
@@ -38,10 +38,10 @@ fn present(references: &[SourceRef], content: u8, hints: usize) -> Vec<Present<'
         .collect()
 }
 
-pub(crate) fn recorded(present: &[Present<'_>]) -> Baseline {
+pub(crate) fn recorded(present: &[PresentSource<'_>]) -> Baseline {
     let mut baseline = Baseline {
         in_place: None,
-        answered: None,
+        last_override: None,
         excused: true,
         undone: BTreeMap::new(),
         marks: Vec::new(),
@@ -54,11 +54,11 @@ pub(crate) fn recorded(present: &[Present<'_>]) -> Baseline {
         written: None,
         revision: 7,
         shape: [0; 6],
-        recorded: Recorded::Combined(Digest([0; 16]), Box::default()),
+        recorded: RecordedDigests::Combined(Digest([0; 16]), Box::default()),
         stale: None,
         held: None,
         restarts: vec![1_795_258_671; RESTARTS_KEPT],
-        mark: Some([7; 6]),
+        template_digest: Some([7; 6]),
         reverts: 1,
         flaps: 1,
     };
@@ -88,10 +88,10 @@ fn every_form_tells_a_change() {
             same,
             Some(Difference {
                 changed: vec![],
-                begun: vec![],
-                sorted_anew: vec![],
-                reshaped: false,
-                ceased: false,
+                added: vec![],
+                reclassified: vec![],
+                shape_changed: false,
+                removed: false,
             }),
             "{count} sources"
         );
@@ -99,7 +99,7 @@ fn every_form_tells_a_change() {
         changed.last_mut().expect("one").digest = Digest([9; 16]);
         let difference = baseline.compare(&key(), &namespace(), &changed).expect("comparable");
         assert!(
-            difference.changed.contains(&(count - 1)) && !difference.reshaped,
+            difference.changed.contains(&(count - 1)) && !difference.shape_changed,
             "{count} sources"
         );
     }
@@ -131,7 +131,7 @@ fn of_eighty_sources_those_that_changed_are_told() {
 fn parts_that_somebody_cut_tell_nothing_apart() {
     let references = references(80);
     let mut baseline = recorded(&present(&references, 1, 0));
-    let Recorded::Combined(_, parts) = &mut baseline.recorded else {
+    let RecordedDigests::Combined(_, parts) = &mut baseline.recorded else {
         panic!("{baseline:?}")
     };
     *parts = parts.get(1..).expect("some").into();
@@ -151,10 +151,10 @@ fn a_source_more_or_less_is_reshaped_and_hides_no_change() {
         baseline.compare(&key(), &namespace(), &now),
         Some(Difference {
             changed: vec![0],
-            begun: vec![],
-            sorted_anew: vec![30],
-            reshaped: true,
-            ceased: false,
+            added: vec![],
+            reclassified: vec![30],
+            shape_changed: true,
+            removed: false,
         })
     );
 }
@@ -179,10 +179,10 @@ fn another_selection_of_keys_is_no_change_of_content() {
         baseline.compare(&key(), &namespace(), &now),
         Some(Difference {
             changed: vec![],
-            begun: vec![],
-            sorted_anew: vec![0],
-            reshaped: true,
-            ceased: false,
+            added: vec![],
+            reclassified: vec![0],
+            shape_changed: true,
+            removed: false,
         })
     );
 }
@@ -194,7 +194,7 @@ fn what_ceased_to_count_can_be_told_in_every_form() {
         let baseline = recorded(&present(&references, 1, 0));
         let fewer = present(references.get(1..).expect("some"), 1, 0);
         let difference = baseline.compare(&key(), &namespace(), &fewer).expect("comparable");
-        assert!(difference.reshaped && difference.ceased, "{count} sources");
+        assert!(difference.shape_changed && difference.removed, "{count} sources");
     }
 }
 
@@ -223,7 +223,7 @@ fn what_it_was_taken_back_from_is_kept_as_far_as_there_is_room() {
 #[test]
 fn a_later_format_is_named() {
     let text = recorded(&[]).print().replace("\"v\":1", "\"v\":2");
-    assert_eq!(Baseline::parse(&text), Err(Unreadable::Format(2)));
+    assert_eq!(Baseline::parse(&text), Err(BaselineError::Format(2)));
 }
 
 #[test]

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::content::ValueDigest;
 use crate::types::name::{Key, Name, Namespace, SourceKind};
-use crate::workload::reference::{Consumed, Uses};
+use crate::workload::reference::{ConsumedKeys, Uses};
 
 fn ring() -> KeyRing {
     KeyRing::new([("k1".into(), [1; 32]), ("k2".into(), [2; 32])]).expect("two keys")
@@ -98,7 +98,7 @@ proptest! {
     fn a_key_that_nobody_consumes_does_not_matter(mut a in data(), value in 0_u8..3) {
         let key = ring().newest().for_workload(&Uid::from("u"));
         let consumed = Use {
-            consumed: Consumed::Keys(Box::new([Key::from("a"), Key::from("b")])),
+            consumed: ConsumedKeys::Keys(Box::new([Key::from("a"), Key::from("b")])),
             ..whole()
         };
         let before = key.source(&web(), &consumed, Some(&contents(&a)));

@@ -19,10 +19,10 @@ fn try_restart(world: &mut World, count: usize, second: i64) -> bool {
         second - 1,
     );
     world.now = second;
-    world.trusted = Some(Trusted {
+    world.trusted = Some(LastCurrent {
         version: Version::new(99),
-        revision: world.workload.evidence.revision,
-        mark: None,
+        revision: world.workload.rollout_status.revision,
+        template_digest: None,
     });
     let plan = world.decide();
     world.apply(&plan);

@@ -1,9 +1,9 @@
 //! Keys that are to be in place.
 
 use super::*;
-use crate::agent_protocol::propagation::{Problem, Progress as InPlaceProgress};
+use crate::agent_protocol::propagation::{PodProblem, PropagationProgress as InPlaceProgress};
 use crate::policy::in_place::{Agent, InPlace, OnTimeout};
-use crate::workload::class::{Rule, RuleSet};
+use crate::workload::key_strategy::{Rule, RuleSet};
 
 /// A Deployment that mounts its `ConfigMap`, of which `flags` is to be in place.
 fn mounted() -> World {
@@ -12,7 +12,7 @@ fn mounted() -> World {
         "containers": [{"name": "c", "volumeMounts": [{"name": "v", "mountPath": "/etc/web"}]}],
         "volumes": [{"name": "v", "configMap": {"name": CONFIG}}],
     }}));
-    world.terms.rules = Arc::new(RuleSet::from_iter([Rule {
+    world.effective_policy.rules = Arc::new(RuleSet::from_iter([Rule {
         kind: None,
         name: "*".into(),
         keys: ["flags".into()].into(),
@@ -29,9 +29,9 @@ fn mounted() -> World {
 /// As the index does, by the rules of the day.
 fn sort(world: &mut World) {
     let mut sorted = Vec::new();
-    let sorting = world.terms.sorting(&world.opt_in);
+    let sorting = world.effective_policy.key_rules(&world.opt_in);
     for used in world.workload.uses.iter().cloned() {
-        sorting.sort(used, &mut sorted);
+        sorting.split(used, &mut sorted);
     }
     let first = world.sources.first().expect("one source").clone();
     world.sources = sorted
@@ -48,15 +48,15 @@ fn content(world: &mut World, level: &str, flags: &str, version: u64, second: i6
 }
 
 fn suspend(world: &mut World) {
-    world.terms.suspended = true;
-    world.terms.policy = Some(crate::policy::PolicyRef {
+    world.effective_policy.suspended = true;
+    world.effective_policy.policy = Some(crate::policy::PolicyRef {
         namespace: Some(Namespace::from("shop")),
         name: Name::from("web"),
     });
 }
 
 fn live(world: &mut World, keys: &[&str], second: i64) {
-    world.change = Some(Change {
+    world.change = Some(PendingChange {
         first_seen: at(second),
         since: Second::new(second),
         keys: keys.iter().map(|key| (source_ref(CONFIG), Key::from(*key))).collect(),
@@ -96,8 +96,8 @@ fn there_and_back_in_place_needs_no_look_at_any_pod() {
 #[test]
 fn with_rules_ignore_is_a_word_on_the_keys_that_none_is_about() {
     let mut world = World::new();
-    world.terms.strategy = Some(Strategy::Ignore);
-    world.terms.rules = Arc::new(RuleSet::from_iter([Rule {
+    world.effective_policy.strategy = Some(Strategy::Ignore);
+    world.effective_policy.rules = Arc::new(RuleSet::from_iter([Rule {
         kind: None,
         name: "*".into(),
         keys: ["level".into()].into(),
@@ -146,7 +146,7 @@ fn moving_keys_between_classes_restarts_nothing() {
             keys: [(*key).into()].into(),
             strategy: Strategy::InPlace,
         });
-        world.terms.rules = Arc::new(rules.collect::<RuleSet>());
+        world.effective_policy.rules = Arc::new(rules.collect::<RuleSet>());
         sort(&mut world);
         let plan = world.decide();
         assert_adopts(&plan, Reason::Reshaped);
@@ -165,10 +165,10 @@ fn a_change_that_waits_is_not_forgotten_when_keys_move_between_classes() {
     let plan = world.decide();
     assert_eq!(plan.reason, Reason::Suspended);
     world.apply(&plan);
-    world.terms.rules = Arc::default();
+    world.effective_policy.rules = Arc::default();
     sort(&mut world);
     assert_eq!(world.decide().reason, Reason::Suspended);
-    world.terms.suspended = false;
+    world.effective_policy.suspended = false;
     assert!(is_restart(&world.decide()));
 }
 
@@ -179,12 +179,12 @@ fn a_rollout_of_ours_is_still_seen_as_such_when_files_change_meanwhile() {
     world.now = 1103;
     let plan = world.decide();
     world.apply(&plan);
-    world.workload.evidence.progress = Progress::Progressing;
+    world.workload.rollout_status.progress = RolloutProgress::Progressing;
     content(&mut world, "B", "B", 30, 1105);
     let plan = world.decide();
     assert_eq!(plan.state, State::Propagating);
     world.apply(&plan);
-    world.workload.evidence.progress = Progress::Progressing;
+    world.workload.rollout_status.progress = RolloutProgress::Progressing;
     assert_eq!(world.decide().state, State::Rolling);
 }
 
@@ -193,7 +193,7 @@ fn a_rollout_of_ours_is_still_seen_as_such_when_files_change_meanwhile() {
 /// As [`mounted`], with an agent in each pod, and a change of `flags` that is on record.
 fn propagating(on_timeout: OnTimeout) -> World {
     let mut world = mounted();
-    world.terms.in_place = InPlace {
+    world.effective_policy.in_place = InPlace {
         agent: Some(Agent {
             port: 9533,
             token_secret: Name::from("windlass-agent"),
@@ -212,7 +212,7 @@ fn propagating(on_timeout: OnTimeout) -> World {
 }
 
 fn come(world: &mut World, done: usize, why: &str) {
-    let problems = (done..3).map(|n| Problem {
+    let problems = (done..3).map(|n| PodProblem {
         pod: format!("web-{n}").into(),
         why: why.to_owned(),
     });
@@ -313,14 +313,14 @@ fn that_restart_obeys_the_policy_like_any_other() {
     assert_eq!((plan.state, plan.reason), (State::Held, Reason::Suspended));
     assert!(plan.files.is_some(), "meanwhile they are asked on");
     world.apply(&plan);
-    world.terms.suspended = false;
+    world.effective_policy.suspended = false;
     assert!(is_restart(&world.decide()), "it was not forgotten");
 }
 
 #[test]
 fn without_an_agent_it_is_propagated_once_everything_was_done() {
     let mut world = propagating(OnTimeout::Report);
-    world.terms.in_place = InPlace::default().into();
+    world.effective_policy.in_place = InPlace::default().into();
     come(&mut world, 3, "");
     let plan = world.decide();
     assert_eq!((plan.state, plan.reason), (State::Current, Reason::Propagated));
@@ -359,7 +359,7 @@ fn a_change_that_restarts_touches_no_file() {
 fn immutable(world: &mut World, created: i64) {
     for entry in &mut world.sources {
         let source = entry.2.as_mut().expect("it exists");
-        source.marks = crate::workload::SourceMarks {
+        source.annotations = crate::workload::SourceAnnotations {
             immutable: Some(Second::new(created)),
             ..Default::default()
         }
@@ -378,9 +378,9 @@ fn an_immutable_source_that_was_replaced_is_never_in_place_and_says_why_afterwar
     assert!(is_restart(&plan), "{plan:?}");
     assert_eq!(plan.files.map(|files| files.sources), None);
     world.apply(&world.decide());
-    world.workload.evidence.progress = Progress::Progressing;
+    world.workload.rollout_status.progress = RolloutProgress::Progressing;
     assert_eq!(world.decide().state, State::Rolling);
-    world.workload.evidence.progress = Progress::Complete;
+    world.workload.rollout_status.progress = RolloutProgress::Complete;
     let plan = world.decide();
     assert_eq!((plan.state, plan.reason), (State::Held, Reason::ImmutableReplaced));
     assert!(
@@ -440,9 +440,10 @@ fn a_mutable_source_in_the_place_of_an_immutable_one_is_never_in_place() {
         assert_eq!(world.decide().reason, Reason::ImmutableReplaced);
         // Until a person says that no kubelet has the old one any more.
         world.now = 1300;
-        world.workload.rare.get_or_insert_default().levers = crate::policy::lever::Levers::read(|name| {
-            (name == crate::annotation::SKIP).then_some("1970-01-01T00:21:40.000001Z")
-        });
+        world.workload.extras.get_or_insert_default().manual_overrides =
+            crate::policy::manual_override::ManualOverrides::from_annotations(|name| {
+                (name == crate::annotation::SKIP).then_some("1970-01-01T00:21:40.000001Z")
+            });
         let plan = world.decide();
         assert_eq!(plan.reason, Reason::Skipped, "{plan:?}");
         world.apply(&plan);
@@ -460,11 +461,11 @@ fn one_that_was_seen_to_come_after_an_immutable_one_is_not_in_place() {
     for (mark, restarts) in [(Some(1100), true), (Some(900), false), (None, false)] {
         for entry in &mut world.sources {
             let source = entry.2.as_mut().expect("it exists");
-            let marks = crate::workload::SourceMarks {
+            let marks = crate::workload::SourceAnnotations {
                 after_immutable: mark.map(Second::new),
                 ..Default::default()
             };
-            source.marks = marks.boxed();
+            source.annotations = marks.boxed();
         }
         world.now = 1110;
         assert_eq!(is_restart(&world.decide()), restarts, "{mark:?}");
@@ -484,7 +485,7 @@ fn an_immutable_source_that_is_away_may_come_back_as_another() {
     assert!(!away.immutable.is_empty());
     std::mem::swap(&mut world.sources, &mut gone);
     for entry in &mut world.sources {
-        entry.2.as_mut().expect("it exists").marks = None;
+        entry.2.as_mut().expect("it exists").annotations = None;
     }
     assert!(
         world.recorded(Some(&away)).immutable.is_empty(),

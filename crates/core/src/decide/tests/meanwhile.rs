@@ -19,11 +19,11 @@ fn an_older_revision_that_came_back_has_pods_that_read_what_was_there_since() {
 fn an_older_revision_that_was_seen_to_be_current_is_not_looked_into_again() {
     let mut world = undone(&[990, 1105]);
     world.write("A", 30, 1115);
-    world.proof = None;
-    world.trusted = Some(Trusted {
+    world.rollout_history = None;
+    world.trusted = Some(LastCurrent {
         version: Version::new(60),
         revision: Some(3),
-        mark: None,
+        template_digest: None,
     });
     assert_quiet(&world.decide());
 }
@@ -31,7 +31,7 @@ fn an_older_revision_that_was_seen_to_be_current_is_not_looked_into_again() {
 #[test]
 fn a_restart_for_what_was_there_in_between_is_not_made_again_when_it_is_undone() {
     let mut world = World::adopted();
-    let before = (world.workload.observed.clone(), world.workload.witness.clone());
+    let before = (world.workload.observed.clone(), world.workload.template_digest.clone());
     world.write_live("B", 20, 1100);
     world.write_live("A", 25, 1110);
     world.now = 1112;
@@ -39,9 +39,9 @@ fn a_restart_for_what_was_there_in_between_is_not_made_again_when_it_is_undone()
     let plan = world.decide();
     assert!(is_restart(&plan), "{plan:?}");
     world.apply(&plan);
-    let rolled = world.workload.witness.clone();
-    (world.workload.observed, world.workload.witness) = before;
-    world.workload.evidence.revision = Some(3);
+    let rolled = world.workload.template_digest.clone();
+    (world.workload.observed, world.workload.template_digest) = before;
+    world.workload.rollout_status.revision = Some(3);
     world.now = 1120;
     world.pods(&[990, 1105]).revisions = vec![revision(3, 900, None), revision(2, 1112, rolled.as_deref())];
     let plan = world.decide();
@@ -60,14 +60,14 @@ fn waiting(other_written: Option<i64>) -> World {
         .push((other.clone(), used, Some(there), Version::new(11), None));
     let plan = world.decide();
     world.apply(&plan);
-    world.workload.evidence.paused = true;
+    world.workload.rollout_status.paused = true;
     world.write_live("B", 20, 1100);
     world.now = 1103;
     let plan = world.decide();
     assert_adopts(&plan, Reason::Paused);
     world.apply(&plan);
-    world.workload.evidence.paused = false;
-    world.workload.evidence.revision = Some(2);
+    world.workload.rollout_status.paused = false;
+    world.workload.rollout_status.revision = Some(2);
     world.now = 1300;
     if let Some(second) = other_written {
         let back = source(&other, &[("level", "A")], 40, second);

@@ -1,9 +1,9 @@
 //! Kinds that roll in their own way, and others who write to a workload.
 
 use super::*;
-use crate::compat::marks::Marks;
-use crate::workload::kind::{KindId, Waiting};
-use crate::workload::optin::{Origin, Selection};
+use crate::compat::marks::ControllerMarks;
+use crate::workload::kind::{KindId, RolloutWait};
+use crate::workload::opt_in::{Origin, Selection};
 
 fn of_kind(kind: &str) -> KindId {
     KindId::named(kind).expect("it is built in")
@@ -39,15 +39,15 @@ fn a_cron_job_is_only_talked_about() {
 #[test]
 fn a_rollout_that_waits_for_somebody_is_held_with_its_reason() {
     for (waiting, reason) in [
-        (Waiting::Delete, Reason::OnDelete),
-        (Waiting::Partition, Reason::Partitioned),
-        (Waiting::Promotion, Reason::AwaitsPromotion),
+        (RolloutWait::Delete, Reason::OnDelete),
+        (RolloutWait::Partition, Reason::Partitioned),
+        (RolloutWait::Promotion, Reason::AwaitsPromotion),
     ] {
         let mut world = restarted();
-        world.workload.evidence.progress = Progress::Waiting(waiting);
+        world.workload.rollout_status.progress = RolloutProgress::Waiting(waiting);
         let plan = world.decide();
         assert_eq!((plan.state, plan.reason), (State::Held, reason));
-        world.workload.evidence.progress = Progress::Complete;
+        world.workload.rollout_status.progress = RolloutProgress::Complete;
         assert_eq!(world.decide().state, State::Current);
     }
 }
@@ -56,8 +56,8 @@ fn a_rollout_that_waits_for_somebody_is_held_with_its_reason() {
 fn a_scale_up_of_a_stateful_set_leaves_the_restart_ours() {
     let mut world = restarted();
     world.workload.reference.kind = of_kind("StatefulSet");
-    world.workload.evidence.progress = Progress::Progressing;
-    world.workload.evidence.revision = Some(9);
+    world.workload.rollout_status.progress = RolloutProgress::Progressing;
+    world.workload.rollout_status.revision = Some(9);
     assert_eq!(world.decide().state, State::Rolling);
 }
 
@@ -65,8 +65,8 @@ fn a_scale_up_of_a_stateful_set_leaves_the_restart_ours() {
 fn the_newest_revision_is_the_present_one_where_the_kind_does_not_say() {
     let mut world = undone(&[990, 1103]);
     world.workload.reference.kind = of_kind("StatefulSet");
-    let proof = world.proof.as_mut().expect("there is one");
-    for (at, revision) in proof.revisions.iter_mut().enumerate() {
+    let rollout_history = world.rollout_history.as_mut().expect("there is one");
+    for (at, revision) in rollout_history.revisions.iter_mut().enumerate() {
         revision.number += 40;
         revision.newest = Some(at == 0);
     }
@@ -78,9 +78,9 @@ fn the_newest_revision_is_the_present_one_where_the_kind_does_not_say() {
 /// Restarted, and the template is again what it was before; the annotations are not.
 fn taken_back(owner: Option<&str>, pods: &[i64]) -> World {
     let mut world = restarted();
-    world.workload.witness = None;
-    world.workload.rare.get_or_insert_default().owner = owner.map(Into::into);
-    world.workload.evidence.revision = Some(3);
+    world.workload.template_digest = None;
+    world.workload.extras.get_or_insert_default().owner = owner.map(Into::into);
+    world.workload.rollout_status.revision = Some(3);
     world.pods(pods);
     world
 }
@@ -88,7 +88,7 @@ fn taken_back(owner: Option<&str>, pods: &[i64]) -> World {
 #[test]
 fn while_it_is_being_taken_back_nothing_is_done() {
     let mut world = taken_back(Some("Shop web"), &[990]);
-    world.workload.evidence.progress = Progress::Progressing;
+    world.workload.rollout_status.progress = RolloutProgress::Progressing;
     let plan = world.decide();
     assert_eq!((plan.action, plan.state), (Action::Hold, State::Rolling));
 }
@@ -129,7 +129,7 @@ fn what_it_was_taken_back_from_is_put_on_record() {
     // Where the baseline stays, it is what the workload was seen to fail with.
     let mut world = taken_back(None, &[990, 1104]);
     assert_eq!(from(&world), []);
-    world.failures = vec![Failure {
+    world.failures = vec![RolloutFailure {
         workload: world.workload.reference.clone(),
         source: found[0].source.clone(),
         key: "k1".into(),
@@ -146,7 +146,7 @@ fn an_owner_is_outdone_once_and_then_left_alone() {
     assert!(is_restart(&plan), "{plan:?}");
     assert_eq!(plan.reason, Reason::Restarted);
     world.apply(&plan);
-    world.workload.witness = None;
+    world.workload.template_digest = None;
     world.pods(&[990, 1104]);
     let plan = world.decide();
     assert_eq!((plan.state, plan.reason), (State::Held, Reason::Reverted));
@@ -169,13 +169,13 @@ fn an_owner_is_outdone_once_and_then_left_alone() {
 #[test]
 fn a_restart_that_was_complete_may_lose_its_mark() {
     let mut world = taken_back(None, &[990]);
-    world.proof = None;
-    let mark = world.baseline().mark;
+    world.rollout_history = None;
+    let mark = world.baseline().template_digest;
     assert!(mark.is_some());
-    world.trusted = Some(Trusted {
+    world.trusted = Some(LastCurrent {
         version: Version::new(60),
         revision: Some(2),
-        mark,
+        template_digest: mark,
     });
     assert_eq!(world.decide().reason, Reason::Unchanged);
 }
@@ -185,7 +185,7 @@ fn a_restart_that_was_complete_may_lose_its_mark() {
 #[test]
 fn another_controller_at_work_is_not_fought() {
     let mut world = World::adopted();
-    world.rival = Some(Rival {
+    world.competing_controller = Some(CompetingController {
         origin: Origin::Reloader,
         marks: vec![[1; 8]],
     });
@@ -194,7 +194,7 @@ fn another_controller_at_work_is_not_fought() {
     let plan = world.decide();
     assert_eq!((plan.state, plan.reason), (State::Held, Reason::OtherController));
     assert!(plan.detail.contains("Reloader"), "{}", plan.detail);
-    world.rival = None;
+    world.competing_controller = None;
     assert!(is_restart(&world.decide()));
 }
 
@@ -202,8 +202,8 @@ fn another_controller_at_work_is_not_fought() {
 fn marks_go_with_the_restart_and_not_before() {
     let template = json!({ "metadata": { "annotations": { "wave.pusher.com/config-hash": "x" } } });
     let mut world = World::new();
-    world.workload.rare.get_or_insert_default().marks =
-        Marks::of(&template, |_| None, crate::compat::marks::Named::any());
+    world.workload.extras.get_or_insert_default().marks =
+        ControllerMarks::of(&template, |_| None, crate::compat::marks::NamedSources::any());
     assert_eq!(world.decide().reason, Reason::Adopted);
     let plan = world.decide();
     world.apply(&plan);
@@ -219,8 +219,8 @@ fn marks_go_with_the_restart_and_not_before() {
 fn marked(world: &mut World, value: &str) {
     let variable = json!({ "name": "STAKATER_WEB_CONFIGMAP", "value": format!("{value:0>40}") });
     let template = json!({ "spec": { "containers": [{ "name": "c", "env": [variable] }] } });
-    world.workload.rare.get_or_insert_default().marks =
-        Marks::of(&template, |_| None, crate::compat::marks::Named::any());
+    world.workload.extras.get_or_insert_default().marks =
+        ControllerMarks::of(&template, |_| None, crate::compat::marks::NamedSources::any());
 }
 
 /// It was held for an hour as if another controller were at work.
@@ -235,7 +235,7 @@ fn marks_on_record_that_come_back_are_no_rivals() {
     let plan = world.decide();
     assert!(is_restart(&plan), "{plan:?}");
     world.apply(&plan);
-    world.workload.rare = None;
+    world.workload.extras = None;
     assert!(
         !world.baseline().print().contains("0000"),
         "no value of a mark is written"
@@ -244,8 +244,8 @@ fn marks_on_record_that_come_back_are_no_rivals() {
     // An old manifest brings it back.
     marked(&mut world, "1");
     let news = |world: &World| world.workload.marks().and_then(|marks| marks.news(None, None));
-    world.rival = news(&world);
-    assert!(world.rival.is_some());
+    world.competing_controller = news(&world);
+    assert!(world.competing_controller.is_some());
     world.write("C", 30, 1200);
     world.now = 1210;
     let plan = world.decide();
@@ -254,7 +254,7 @@ fn marks_on_record_that_come_back_are_no_rivals() {
     // Another value is news, and stays so when a baseline is written for something else.
     marked(&mut world, "2");
     let later = news(&world).expect("another value");
-    world.rival.as_mut().expect("there is one").add(later);
+    world.competing_controller.as_mut().expect("there is one").add(later);
     for (content, version) in [("D", 40), ("E", 50)] {
         world.write(content, version, 1300);
         world.now = 1310;
@@ -263,7 +263,7 @@ fn marks_on_record_that_come_back_are_no_rivals() {
         world.workload.observed = Some(recorded.print().into());
     }
     // Until it is forgotten; then it is on record as well.
-    world.rival = None;
+    world.competing_controller = None;
     world.write("F", 60, 1400);
     world.now = 1410;
     assert!(is_restart(&world.decide()));
@@ -277,8 +277,8 @@ fn a_mark_of_a_source_that_does_not_count_is_not_taken_off() {
         { "name": "STAKATER_BUILD_SECRET", "value": "da39a3ee5e6b4b0d3255bfef95601890afd80709" },
     ]);
     let template = json!({ "spec": { "containers": [{ "name": "c", "env": variables }] } });
-    world.workload.rare.get_or_insert_default().marks =
-        Marks::of(&template, |_| None, crate::compat::marks::Named::any());
+    world.workload.extras.get_or_insert_default().marks =
+        ControllerMarks::of(&template, |_| None, crate::compat::marks::NamedSources::any());
     let plan = world.decide();
     world.apply(&plan);
     world.write("B", 20, 1100);
@@ -311,8 +311,8 @@ fn those_of_reloader_find_their_mark_with_our_digest() {
 fn pods_that_wave_holds_back_are_let_go_when_their_sources_are_there() {
     let template = json!({ "spec": { "schedulerName": "wave.pusher.com/invalid" } });
     let mut world = World::adopted();
-    world.workload.rare.get_or_insert_default().marks =
-        Marks::of(&template, |_| None, crate::compat::marks::Named::any());
+    world.workload.extras.get_or_insert_default().marks =
+        ControllerMarks::of(&template, |_| None, crate::compat::marks::NamedSources::any());
     let plan = world.decide();
     assert!(is_restart(&plan), "{plan:?}");
     assert_eq!(plan.reason, Reason::Restarted);
@@ -393,9 +393,9 @@ fn paused() -> World {
     };
     assert_eq!(restart.pause, Some(Pause::Begin(at(1102))));
     world.apply(&plan);
-    world.workload.evidence.paused = true;
-    world.workload.evidence.progress = Progress::Progressing;
-    world.workload.rare.get_or_insert_default().paused_at = Some(Second::new(1102));
+    world.workload.rollout_status.paused = true;
+    world.workload.rollout_status.progress = RolloutProgress::Progressing;
+    world.workload.extras.get_or_insert_default().paused_at = Some(Second::new(1102));
     world.now = 1110;
     world
 }
@@ -441,7 +441,7 @@ fn a_pause_that_nobody_asks_for_any_more_ends_at_once() {
 #[test]
 fn a_pause_by_somebody_else_is_theirs() {
     let mut world = paused();
-    world.workload.rare = None;
+    world.workload.extras = None;
     world.write("C", 40, 1120);
     world.now = 2000;
     assert_eq!(world.decide().reason, Reason::Paused);
@@ -453,7 +453,7 @@ fn a_pause_by_somebody_else_is_theirs() {
 fn whether_coming_and_going_are_changes_can_be_said() {
     for (on_create, on_delete) in [(true, true), (true, false), (false, true), (false, false)] {
         let mut gone = World::adopted();
-        gone.presence = Presence { on_create, on_delete };
+        gone.presence = PresencePolicy { on_create, on_delete };
         gone.sources.first_mut().expect("one source").1.required = false;
         let plan = gone.decide();
         gone.apply(&plan);
@@ -463,7 +463,7 @@ fn whether_coming_and_going_are_changes_can_be_said() {
         gone.apply(&plan);
         gone.write("A", 30, 1200);
         gone.now = 1300;
-        gone.workload.evidence.revision = Some(gone.baseline().revision);
+        gone.workload.rollout_status.revision = Some(gone.baseline().revision);
         let plan = gone.decide();
         assert_eq!(is_restart(&plan), on_create, "{plan:?}");
         gone.apply(&plan);
@@ -488,7 +488,7 @@ fn a_source_that_begins_to_count_is_taken_as_it_is_whenever_it_was_written() {
     world.pods(&[1100]);
     assert_adopts(&world.decide(), Reason::Reshaped);
     // Nor does it matter that it was seen to come.
-    world.change = Some(Change {
+    world.change = Some(PendingChange {
         first_seen: at(1200),
         since: Second::new(1200),
         keys: vec![(source_ref("begun"), Key::from("level"))],
@@ -501,12 +501,12 @@ fn a_source_that_begins_to_count_is_taken_as_it_is_whenever_it_was_written() {
 #[test]
 fn a_rollout_that_gets_nowhere_has_failed_some_time() {
     let mut world = restarted();
-    world.workload.evidence.progress = Progress::Progressing;
+    world.workload.rollout_status.progress = RolloutProgress::Progressing;
     let plan = world.decide();
     assert_eq!((plan.state, plan.not_before), (State::Rolling, Some(at(1102 + 600))));
     world.now = 1102 + 600;
     let plan = world.decide();
     assert_eq!((plan.state, plan.reason), (State::Failed, Reason::RolloutFailed));
-    world.workload.evidence.progress = Progress::Complete;
+    world.workload.rollout_status.progress = RolloutProgress::Complete;
     assert_eq!(world.decide().state, State::Current);
 }

@@ -28,7 +28,7 @@ impl World {
 
     /// Somebody else rolled it, and the pods are of then.
     fn rolled_by_somebody(&mut self, second: i64) {
-        self.workload.evidence.revision = Some(2);
+        self.workload.rollout_status.revision = Some(2);
         self.pods(&[second]).revisions = vec![revision(2, second, None)];
     }
 }

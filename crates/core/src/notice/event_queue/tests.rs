@@ -49,8 +49,8 @@ fn write_all(queue: &mut EventQueue, now: Timestamp) -> Vec<EventWrite> {
     let mut writes = Vec::new();
     while let Some(write) = queue.next(now) {
         let written = match &write.name {
-            None => Written::Created(format!("event-{}", writes.len())),
-            Some(_) => Written::Counted,
+            None => WriteResult::Created(format!("event-{}", writes.len())),
+            Some(_) => WriteResult::Counted,
         };
         assert_eq!(queue.written(write.clone(), written, now), None);
         writes.push(write);
@@ -61,23 +61,32 @@ fn write_all(queue: &mut EventQueue, now: Timestamp) -> Vec<EventWrite> {
 #[test]
 fn repeats_are_counted_in_the_event_that_is_there() {
     let mut queue = EventQueue::new(100);
-    assert_eq!(queue.offer(normal("a", "web", "x", at(0)), at(0)), Offered::Queued);
+    assert_eq!(queue.offer(normal("a", "web", "x", at(0)), at(0)), OfferResult::Queued);
     // Before it is written.
-    assert_eq!(queue.offer(normal("a", "web", "x", at(1)), at(1)), Offered::Repeated);
+    assert_eq!(
+        queue.offer(normal("a", "web", "x", at(1)), at(1)),
+        OfferResult::Repeated
+    );
     let write = queue.next(at(2)).expect("one");
     assert_eq!((write.name.as_deref(), write.count, write.last), (None, 2, at(1)));
     // While it is being written.
-    assert_eq!(queue.offer(normal("a", "web", "x", at(3)), at(3)), Offered::Repeated);
+    assert_eq!(
+        queue.offer(normal("a", "web", "x", at(3)), at(3)),
+        OfferResult::Repeated
+    );
     assert_eq!(queue.next(at(3)), None);
-    assert_eq!(queue.written(write, Written::Created("web-1".into()), at(4)), None);
+    assert_eq!(queue.written(write, WriteResult::Created("web-1".into()), at(4)), None);
     let write = queue.next(at(5)).expect("its repeat");
     assert_eq!(
         (write.name.as_deref(), write.count, write.last),
         (Some("web-1"), 3, at(3))
     );
-    assert_eq!(queue.written(write, Written::Counted, at(6)), None);
+    assert_eq!(queue.written(write, WriteResult::Counted, at(6)), None);
     // After it.
-    assert_eq!(queue.offer(normal("a", "web", "x", at(7)), at(7)), Offered::Repeated);
+    assert_eq!(
+        queue.offer(normal("a", "web", "x", at(7)), at(7)),
+        OfferResult::Repeated
+    );
     let write = queue.next(at(7)).expect("one more");
     assert_eq!((write.name.as_deref(), write.count), (Some("web-1"), 4));
     assert_eq!(queue.next(at(7)), None);
@@ -93,7 +102,7 @@ fn what_says_something_else_is_an_event_of_its_own() {
         event("a", "web", Reason::Adopted, "x", at(0)),
         normal("b", "web", "x", at(0)),
     ] {
-        assert_eq!(queue.offer(event, at(0)), Offered::Queued);
+        assert_eq!(queue.offer(event, at(0)), OfferResult::Queued);
     }
     assert_eq!(write_all(&mut queue, at(1)).len(), 5);
 }
@@ -101,8 +110,8 @@ fn what_says_something_else_is_an_event_of_its_own() {
 #[test]
 fn a_series_ends_when_it_is_silent() {
     for (silence, expected) in [
-        (SERIES_END, Offered::Repeated),
-        (SERIES_END + SignedDuration::from_millis(1), Offered::Queued),
+        (SERIES_END, OfferResult::Repeated),
+        (SERIES_END + SignedDuration::from_millis(1), OfferResult::Queued),
     ] {
         let mut queue = EventQueue::new(100);
         queue.offer(normal("a", "web", "x", at(0)), at(0));
@@ -119,7 +128,7 @@ fn an_event_that_is_gone_is_created_again_with_its_count() {
     write_all(&mut queue, at(0));
     queue.offer(normal("a", "web", "x", at(1)), at(1));
     let write = queue.next(at(1)).expect("a repeat");
-    assert_eq!(queue.written(write, Written::Gone, at(2)), None);
+    assert_eq!(queue.written(write, WriteResult::Gone, at(2)), None);
     let write = queue.next(at(2)).expect("it is tried again");
     assert_eq!((write.name.as_deref(), write.count, write.last), (None, 2, at(1)));
 }
@@ -130,14 +139,20 @@ fn a_write_that_fails_costs_one_event_and_no_later_one() {
     queue.offer(normal("a", "web", "x", at(0)), at(0));
     let write = queue.next(at(0)).expect("one");
     queue.offer(normal("a", "web", "x", at(1)), at(1));
-    assert_eq!(queue.written(write, Written::Failed, at(2)), Some(Offered::Dropped));
+    assert_eq!(
+        queue.written(write, WriteResult::Failed, at(2)),
+        Some(OfferResult::Dropped)
+    );
     let write = queue.next(at(2)).expect("the later one");
     assert_eq!((write.name.clone(), write.count), (None, 1));
-    assert_eq!(queue.written(write, Written::Created("web-1".into()), at(2)), None);
+    assert_eq!(queue.written(write, WriteResult::Created("web-1".into()), at(2)), None);
     // The count of a repeat that could not be written is in the next one.
     queue.offer(normal("a", "web", "x", at(3)), at(3));
     let write = queue.next(at(3)).expect("a repeat");
-    assert_eq!(queue.written(write, Written::Failed, at(3)), Some(Offered::Dropped));
+    assert_eq!(
+        queue.written(write, WriteResult::Failed, at(3)),
+        Some(OfferResult::Dropped)
+    );
     queue.offer(normal("a", "web", "x", at(4)), at(4));
     assert_eq!(queue.next(at(4)).expect("a repeat").count, 3);
 }
@@ -153,14 +168,14 @@ fn an_object_has_25_events_at_once_and_then_one_in_five_minutes() {
         results.push((second, offered));
         write_all(&mut queue, now);
     }
-    let queued = results.iter().filter(|(_, offered)| *offered == Offered::Queued);
+    let queued = results.iter().filter(|(_, offered)| *offered == OfferResult::Queued);
     let queued: Vec<i64> = queued.map(|(second, _)| *second).collect();
     let expected: Vec<i64> = (0..25).chain((1..12).map(|number| number * 300)).collect();
     assert_eq!(queued, expected);
     assert!(
         results
             .iter()
-            .all(|(_, it)| matches!(it, Offered::Queued | Offered::ObjectLimit))
+            .all(|(_, it)| matches!(it, OfferResult::Queued | OfferResult::ObjectLimit))
     );
 }
 
@@ -198,19 +213,19 @@ fn a_namespace_has_a_limit_besides_the_first_event_of_each_object() {
     };
     // A thousand workloads have one each, and then as many as the namespace may have at once.
     for number in 0..1000 {
-        assert_eq!(offered("a", &format!("w-{number}"), 0, at(0)), Offered::Queued);
+        assert_eq!(offered("a", &format!("w-{number}"), 0, at(0)), OfferResult::Queued);
     }
     for number in 0..1000 {
-        assert_eq!(offered("a", &format!("w-{number}"), 1, at(0)), Offered::Queued);
+        assert_eq!(offered("a", &format!("w-{number}"), 1, at(0)), OfferResult::Queued);
     }
-    assert_eq!(offered("a", "w-0", 2, at(0)), Offered::NamespaceLimit);
+    assert_eq!(offered("a", "w-0", 2, at(0)), OfferResult::NamespaceLimit);
     // That of others is not concerned, nor is the first of another object.
-    assert_eq!(offered("a", "other", 0, at(0)), Offered::Queued);
-    assert_eq!(offered("b", "w-0", 0, at(0)), Offered::Queued);
-    assert_eq!(offered("b", "w-0", 1, at(0)), Offered::Queued);
+    assert_eq!(offered("a", "other", 0, at(0)), OfferResult::Queued);
+    assert_eq!(offered("b", "w-0", 0, at(0)), OfferResult::Queued);
+    assert_eq!(offered("b", "w-0", 1, at(0)), OfferResult::Queued);
     // Five a second come back.
     let later = at(1000);
-    let queued = (0..1000).filter(|number| offered("a", &format!("w-{number}"), 2, later) == Offered::Queued);
+    let queued = (0..1000).filter(|number| offered("a", &format!("w-{number}"), 2, later) == OfferResult::Queued);
     assert_eq!(queued.count(), 5);
 }
 
@@ -247,19 +262,19 @@ fn in_a_full_queue_the_namespace_that_has_the_most_loses_events() {
         (
             "its own",
             normal("flood", "w-9", "x", at(0)),
-            Offered::Dropped,
+            OfferResult::Dropped,
             "w-0 w-1 w-2 web",
         ),
         (
             "its own, for a Warning",
             warning("flood", "w-8", at(0)),
-            Offered::Dropped,
+            OfferResult::Dropped,
             "w-0 w-1 w-8 web",
         ),
         (
             "the latest, for another's",
             normal("c", "new", "x", at(0)),
-            Offered::Dropped,
+            OfferResult::Dropped,
             "w-0 w-8 web new",
         ),
     ] {
@@ -272,7 +287,10 @@ fn in_a_full_queue_the_namespace_that_has_the_most_loses_events() {
     }
     // Nothing is left of what was dropped: it is no repeat when it comes again.
     write_all(&mut queue, at(1));
-    assert_eq!(queue.offer(normal("flood", "w-2", "x", at(2)), at(2)), Offered::Queued);
+    assert_eq!(
+        queue.offer(normal("flood", "w-2", "x", at(2)), at(2)),
+        OfferResult::Queued
+    );
 }
 
 #[test]

@@ -43,12 +43,12 @@ fn starts(schedule: &Schedule, after: &str, count: usize) -> Vec<String> {
         .collect()
 }
 
-fn within(windows: impl IntoIterator<Item = Schedule>) -> Times {
-    Times::new(windows, [])
+fn within(windows: impl IntoIterator<Item = Schedule>) -> RolloutTimes {
+    RolloutTimes::new(windows, [])
 }
 
-fn outside(freezes: impl IntoIterator<Item = Schedule>) -> Times {
-    Times::new([], freezes)
+fn outside(freezes: impl IntoIterator<Item = Schedule>) -> RolloutTimes {
+    RolloutTimes::new([], freezes)
 }
 
 fn frozen(until: &str) -> Permit {
@@ -444,9 +444,9 @@ fn an_opening_lasts_as_long_as_it_says_when_the_clocks_change() {
 
 #[test]
 fn without_rules_every_time_is_right() {
-    assert_eq!(Times::default().permits(at("2026-01-01T00:00Z")), Permit::Open);
-    assert_eq!(Times::default().permits(Timestamp::MIN), Permit::Open);
-    assert_eq!(Times::default().permits(Timestamp::MAX), Permit::Open);
+    assert_eq!(RolloutTimes::default().permits(at("2026-01-01T00:00Z")), Permit::Open);
+    assert_eq!(RolloutTimes::default().permits(Timestamp::MIN), Permit::Open);
+    assert_eq!(RolloutTimes::default().permits(Timestamp::MAX), Permit::Open);
 }
 
 #[test]
@@ -492,7 +492,7 @@ fn freezes_that_overlap_or_adjoin_are_one() {
 #[test]
 fn until_is_inside_a_window_and_outside_every_freeze() {
     let nights = utc("0 2 * * *", hours(3));
-    let times = |freezes: &[Schedule]| Times::new([nights.clone()], freezes.to_vec());
+    let times = |freezes: &[Schedule]| RolloutTimes::new([nights.clone()], freezes.to_vec());
     let cases = [
         (
             "a freeze that ends within a window",
@@ -534,7 +534,7 @@ fn until_is_inside_a_window_and_outside_every_freeze() {
 fn freezes_of_several_policies_add_up() {
     let own = [utc("0 10 * * *", hours(1))];
     let of_cluster = [utc("0 11 * * *", hours(1))];
-    let times = Times::new([], own.into_iter().chain(of_cluster));
+    let times = RolloutTimes::new([], own.into_iter().chain(of_cluster));
     assert_eq!(times.permits(at("2026-01-01T10:30Z")), frozen("2026-01-01T12:00Z"));
 }
 
@@ -567,7 +567,7 @@ fn where_it_takes_too_long_one_has_to_ask_again() {
         ("a minute at every minute", outside([utc("* * * * *", minutes(1))])),
         (
             "windows in their own freezes",
-            Times::new([utc("0 2 * * *", hours(1))], [utc("0 2 * * *", hours(1))]),
+            RolloutTimes::new([utc("0 2 * * *", hours(1))], [utc("0 2 * * *", hours(1))]),
         ),
     ];
     for (sentence, times) in cases {
@@ -581,7 +581,7 @@ fn where_it_takes_too_long_one_has_to_ask_again() {
 }
 
 /// What whoever may write a policy could do to us.
-fn hostile() -> Vec<(&'static str, Times)> {
+fn hostile() -> Vec<(&'static str, RolloutTimes)> {
     let many = |lines: &[&str], duration: SignedDuration, zone: &str| -> Vec<Schedule> {
         let line = |n: usize| lines[n % lines.len()];
         (0..32).map(|n| schedule(line(n), duration, zone)).collect()
@@ -590,35 +590,35 @@ fn hostile() -> Vec<(&'static str, Times)> {
     vec![
         (
             "endless",
-            Times::new(
+            RolloutTimes::new(
                 many(&["* * * * *"], hours(8784), LORD_HOWE),
                 many(&["* * * * *"], hours(8784), "Africa/Casablanca"),
             ),
         ),
         (
             "crumbs",
-            Times::new(
+            RolloutTimes::new(
                 many(&["* * * * *"], SignedDuration::from_nanos(1), LORD_HOWE),
                 many(&["* * * * *"], minutes(1), "Africa/Casablanca"),
             ),
         ),
         (
             "rare",
-            Times::new(
+            RolloutTimes::new(
                 many(&rare, SignedDuration::from_nanos(1), LORD_HOWE),
                 many(&rare, minutes(1), "Africa/Casablanca"),
             ),
         ),
         (
             "rare under crumbs",
-            Times::new(
+            RolloutTimes::new(
                 many(&rare, minutes(1), LORD_HOWE),
                 many(&["0 0 29 2 *", "* * * * *"], minutes(1), BERLIN),
             ),
         ),
         (
             "windows under freezes",
-            Times::new(
+            RolloutTimes::new(
                 many(&["1-59/2 * * * *"], minutes(1), BERLIN),
                 many(&["*/1 * 29 2 *", "1-59/2 * * * *"], minutes(1), BERLIN),
             ),
@@ -648,7 +648,7 @@ fn the_ends_of_time_are_no_trouble() {
         for line in ["* * * * *", "0 0 29 2 *"] {
             for zone in ["UTC", BERLIN] {
                 let rule = || [schedule(line, hours(8784), zone)];
-                let _ = Times::new(rule(), rule()).permits(now);
+                let _ = RolloutTimes::new(rule(), rule()).permits(now);
                 let _ = within(rule()).permits(now);
             }
         }

@@ -1,9 +1,9 @@
 use super::*;
 
-fn selector(requirements: &[(&str, Must)]) -> Selector {
+fn selector(requirements: &[(&str, Operator)]) -> Selector {
     let all = requirements.iter().map(|(key, must)| Requirement {
         key: (*key).into(),
-        must: must.clone(),
+        operator: must.clone(),
     });
     Selector(all.collect())
 }
@@ -17,32 +17,32 @@ fn a_selector_selects_as_kubernetes_says() {
     let labels: Labels = [("tier", "web"), ("app", "shop"), ("empty", "")].into_iter().collect();
     for (name, requirements, expected) in [
         ("nothing asked for", vec![], true),
-        ("the value", vec![("tier", Must::BeIn(values(&["web"])))], true),
+        ("the value", vec![("tier", Operator::In(values(&["web"])))], true),
         (
             "one of the values",
-            vec![("tier", Must::BeIn(values(&["db", "web"])))],
+            vec![("tier", Operator::In(values(&["db", "web"])))],
             true,
         ),
-        ("another value", vec![("tier", Must::BeIn(values(&["db"])))], false),
+        ("another value", vec![("tier", Operator::In(values(&["db"])))], false),
         (
             "a label that is not there",
-            vec![("team", Must::BeIn(values(&["web"])))],
+            vec![("team", Operator::In(values(&["web"])))],
             false,
         ),
-        ("not that value", vec![("tier", Must::NotBeIn(values(&["db"])))], true),
-        ("not that one", vec![("tier", Must::NotBeIn(values(&["web"])))], false),
+        ("not that value", vec![("tier", Operator::NotIn(values(&["db"])))], true),
+        ("not that one", vec![("tier", Operator::NotIn(values(&["web"])))], false),
         (
             "not there is not in",
-            vec![("team", Must::NotBeIn(values(&["web"])))],
+            vec![("team", Operator::NotIn(values(&["web"])))],
             true,
         ),
-        ("there, be it empty", vec![("empty", Must::Exist)], true),
-        ("not there", vec![("team", Must::Exist)], false),
-        ("absent", vec![("team", Must::NotExist)], true),
-        ("present", vec![("tier", Must::NotExist)], false),
+        ("there, be it empty", vec![("empty", Operator::Exists)], true),
+        ("not there", vec![("team", Operator::Exists)], false),
+        ("absent", vec![("team", Operator::DoesNotExist)], true),
+        ("present", vec![("tier", Operator::DoesNotExist)], false),
         (
             "all have to hold",
-            vec![("tier", Must::Exist), ("team", Must::Exist)],
+            vec![("tier", Operator::Exists), ("team", Operator::Exists)],
             false,
         ),
     ] {

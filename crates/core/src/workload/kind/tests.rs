@@ -8,8 +8,8 @@ use super::*;
 /// The generation that every object here has.
 const GENERATION: i64 = 4;
 
-fn evidence(kind: KindId, spec: Value, status: Value) -> Evidence {
-    kind.row().evidence(&Object {
+fn rollout_status(kind: KindId, spec: Value, status: Value) -> RolloutStatus {
+    kind.row().rollout_status(&WorkloadObject {
         generation: GENERATION,
         revision: Some(7),
         spec: &spec,
@@ -43,11 +43,15 @@ fn behind(mut status: Value) -> Value {
     status
 }
 
-type Rows = Vec<(&'static str, Value, Value, Progress)>;
+type Rows = Vec<(&'static str, Value, Value, RolloutProgress)>;
 
 fn check(kind: KindId, rows: Rows) {
     for (sentence, spec, status, expected) in rows {
-        assert_eq!(evidence(kind, spec, status).progress, expected, "{kind:?}: {sentence}");
+        assert_eq!(
+            rollout_status(kind, spec, status).progress,
+            expected,
+            "{kind:?}: {sentence}"
+        );
     }
 }
 
@@ -67,86 +71,86 @@ fn the_progress_of_a_deployment() {
                 "every pod is new and available",
                 of(3),
                 seen(status(3, 3, 3, "ReplicaSetUpdated")),
-                Progress::Complete,
+                RolloutProgress::Complete,
             ),
             (
                 "one replica is wanted if none is said",
                 json!({}),
                 seen(status(1, 1, 1, "")),
-                Progress::Complete,
+                RolloutProgress::Complete,
             ),
             (
                 "the generation is not seen yet",
                 of(3),
                 behind(status(3, 3, 3, "NewReplicaSetAvailable")),
-                Progress::Progressing,
+                RolloutProgress::Progressing,
             ),
             (
                 "the generation was never seen",
                 of(3),
                 status(3, 3, 3, "NewReplicaSetAvailable"),
-                Progress::Progressing,
+                RolloutProgress::Progressing,
             ),
-            ("there is no status", of(3), Value::Null, Progress::Progressing),
+            ("there is no status", of(3), Value::Null, RolloutProgress::Progressing),
             (
                 "not every pod is new",
                 of(3),
                 seen(status(3, 2, 3, "ReplicaSetUpdated")),
-                Progress::Progressing,
+                RolloutProgress::Progressing,
             ),
             (
                 "old pods are still ending",
                 of(3),
                 seen(status(4, 3, 3, "ReplicaSetUpdated")),
-                Progress::Progressing,
+                RolloutProgress::Progressing,
             ),
             (
                 "old pods are still ending, whatever was said",
                 of(3),
                 seen(status(4, 3, 3, "NewReplicaSetAvailable")),
-                Progress::Progressing,
+                RolloutProgress::Progressing,
             ),
             (
                 "a new pod is not available",
                 of(3),
                 seen(status(3, 3, 2, "ReplicaSetUpdated")),
-                Progress::Progressing,
+                RolloutProgress::Progressing,
             ),
             (
                 "a pod fell ill after the rollout was complete",
                 of(3),
                 seen(status(3, 3, 2, "NewReplicaSetAvailable")),
-                Progress::Complete,
+                RolloutProgress::Complete,
             ),
             (
                 "it is being scaled up",
                 of(5),
                 seen(status(3, 3, 3, "NewReplicaSetAvailable")),
-                Progress::Progressing,
+                RolloutProgress::Progressing,
             ),
             (
                 "its deadline has passed",
                 of(3),
                 seen(status(4, 1, 3, "ProgressDeadlineExceeded")),
-                Progress::Failed,
+                RolloutProgress::Failed,
             ),
             (
                 "the deadline of the generation before has passed",
                 of(3),
                 behind(status(4, 1, 3, "ProgressDeadlineExceeded")),
-                Progress::Progressing,
+                RolloutProgress::Progressing,
             ),
             (
                 "no pod is wanted and none there",
                 of(0),
                 seen(json!({})),
-                Progress::Complete,
+                RolloutProgress::Complete,
             ),
             (
                 "no pod is wanted and one still there",
                 of(0),
                 seen(status(1, 0, 0, "")),
-                Progress::Progressing,
+                RolloutProgress::Progressing,
             ),
         ],
     );
@@ -169,8 +173,8 @@ fn the_progress_of_a_stateful_set() {
     };
     let of = |replicas: i64| json!({ "replicas": replicas });
     let (delete, lowered) = (
-        Progress::Waiting(Waiting::Delete),
-        Progress::Waiting(Waiting::Partition),
+        RolloutProgress::Waiting(RolloutWait::Delete),
+        RolloutProgress::Waiting(RolloutWait::Partition),
     );
     check(
         named("StatefulSet"),
@@ -179,37 +183,37 @@ fn the_progress_of_a_stateful_set() {
                 "its controller says that all are new",
                 of(3),
                 seen(status(3, 3, "b", "b")),
-                Progress::Complete,
+                RolloutProgress::Complete,
             ),
             (
                 "one replica is wanted if none is said",
                 json!({}),
                 seen(status(1, 1, "b", "b")),
-                Progress::Complete,
+                RolloutProgress::Complete,
             ),
             (
                 "the generation is not seen yet",
                 of(3),
                 behind(status(3, 3, "b", "b")),
-                Progress::Progressing,
+                RolloutProgress::Progressing,
             ),
             (
                 "not every pod is new",
                 of(3),
                 seen(status(3, 2, "a", "b")),
-                Progress::Progressing,
+                RolloutProgress::Progressing,
             ),
             (
                 "every pod is new and one not ready",
                 of(3),
                 seen(status(3, 3, "a", "b")),
-                Progress::Progressing,
+                RolloutProgress::Progressing,
             ),
             (
                 "it is being scaled up",
                 of(5),
                 seen(status(3, 3, "b", "b")),
-                Progress::Progressing,
+                RolloutProgress::Progressing,
             ),
             (
                 "OnDelete: old pods stay",
@@ -221,19 +225,19 @@ fn the_progress_of_a_stateful_set() {
                 "OnDelete: all were deleted",
                 on_delete(3),
                 seen(status(3, 3, "a", "b")),
-                Progress::Complete,
+                RolloutProgress::Complete,
             ),
             (
                 "OnDelete: the generation is not seen yet",
                 on_delete(3),
                 behind(status(3, 3, "a", "b")),
-                Progress::Progressing,
+                RolloutProgress::Progressing,
             ),
             (
                 "partition: pods above it are being replaced",
                 partition(3, 1),
                 seen(status(3, 1, "a", "b")),
-                Progress::Progressing,
+                RolloutProgress::Progressing,
             ),
             (
                 "partition: pods above it are new",
@@ -245,13 +249,13 @@ fn the_progress_of_a_stateful_set() {
                 "partition: all are new in spite of it",
                 partition(3, 1),
                 seen(status(3, 3, "a", "b")),
-                Progress::Complete,
+                RolloutProgress::Complete,
             ),
             (
                 "partition: no other template is there",
                 partition(3, 1),
                 seen(status(3, 3, "b", "b")),
-                Progress::Complete,
+                RolloutProgress::Complete,
             ),
             (
                 "partition: above all pods",
@@ -263,13 +267,13 @@ fn the_progress_of_a_stateful_set() {
                 "partition of 0 is none",
                 partition(3, 0),
                 seen(status(3, 3, "b", "b")),
-                Progress::Complete,
+                RolloutProgress::Complete,
             ),
             (
                 "partition of 0 holds nothing back",
                 partition(3, 0),
                 seen(status(3, 2, "a", "b")),
-                Progress::Progressing,
+                RolloutProgress::Progressing,
             ),
         ],
     );
@@ -284,7 +288,7 @@ fn the_progress_of_a_daemon_set() {
         })
     };
     let on_delete = || json!({ "updateStrategy": { "type": "OnDelete" } });
-    let delete = Progress::Waiting(Waiting::Delete);
+    let delete = RolloutProgress::Waiting(RolloutWait::Delete);
     check(
         named("DaemonSet"),
         vec![
@@ -292,39 +296,44 @@ fn the_progress_of_a_daemon_set() {
                 "every pod is new and available",
                 json!({}),
                 seen(status(3, 3, 3)),
-                Progress::Complete,
+                RolloutProgress::Complete,
             ),
             (
                 "the generation is not seen yet",
                 json!({}),
                 behind(status(3, 3, 3)),
-                Progress::Progressing,
+                RolloutProgress::Progressing,
             ),
             (
                 "not every pod is new",
                 json!({}),
                 seen(status(3, 2, 3)),
-                Progress::Progressing,
+                RolloutProgress::Progressing,
             ),
             (
                 "a new pod is not available",
                 json!({}),
                 seen(status(3, 3, 2)),
-                Progress::Progressing,
+                RolloutProgress::Progressing,
             ),
-            ("no node is meant", json!({}), seen(status(0, 0, 0)), Progress::Complete),
+            (
+                "no node is meant",
+                json!({}),
+                seen(status(0, 0, 0)),
+                RolloutProgress::Complete,
+            ),
             ("OnDelete: old pods stay", on_delete(), seen(status(3, 1, 3)), delete),
             (
                 "OnDelete: all were deleted",
                 on_delete(),
                 seen(status(3, 3, 2)),
-                Progress::Complete,
+                RolloutProgress::Complete,
             ),
             (
                 "OnDelete: the generation is not seen yet",
                 on_delete(),
                 behind(status(3, 3, 3)),
-                Progress::Progressing,
+                RolloutProgress::Progressing,
             ),
         ],
     );
@@ -339,18 +348,23 @@ fn nothing_is_ever_under_way_for_a_cron_job() {
                 "no status",
                 json!({ "schedule": "* * * * *" }),
                 Value::Null,
-                Progress::Complete,
+                RolloutProgress::Complete,
             ),
             (
                 "a job is running",
                 json!({}),
                 json!({ "active": [{}] }),
-                Progress::Complete,
+                RolloutProgress::Complete,
             ),
-            ("suspended", json!({ "suspend": true }), json!({}), Progress::Complete),
+            (
+                "suspended",
+                json!({ "suspend": true }),
+                json!({}),
+                RolloutProgress::Complete,
+            ),
         ],
     );
-    let found = evidence(named("CronJob"), json!({ "suspend": true }), json!({}));
+    let found = rollout_status(named("CronJob"), json!({ "suspend": true }), json!({}));
     assert!(!found.paused && !found.empty);
 }
 
@@ -365,69 +379,74 @@ fn the_progress_of_a_rollout() {
         (json!({ "restartAt": asked }), status)
     };
     let rows = vec![
-        ("healthy", json!({}), phase("Healthy"), Progress::Complete),
-        ("progressing", json!({}), phase("Progressing"), Progress::Progressing),
-        ("degraded", json!({}), phase("Degraded"), Progress::Failed),
+        ("healthy", json!({}), phase("Healthy"), RolloutProgress::Complete),
+        (
+            "progressing",
+            json!({}),
+            phase("Progressing"),
+            RolloutProgress::Progressing,
+        ),
+        ("degraded", json!({}), phase("Degraded"), RolloutProgress::Failed),
         (
             "a canary is paused",
             json!({}),
             phase("Paused"),
-            Progress::Waiting(Waiting::Promotion),
+            RolloutProgress::Waiting(RolloutWait::Promotion),
         ),
         (
             "a phase that nobody knows",
             json!({}),
             phase("Dancing"),
-            Progress::Progressing,
+            RolloutProgress::Progressing,
         ),
-        ("no phase", json!({}), seen(json!({})), Progress::Progressing),
+        ("no phase", json!({}), seen(json!({})), RolloutProgress::Progressing),
         (
             "the generation may be a number",
             json!({}),
             seen(json!({ "phase": "Healthy" })),
-            Progress::Complete,
+            RolloutProgress::Complete,
         ),
         (
             "that number may be behind",
             json!({}),
             behind(json!({ "phase": "Healthy" })),
-            Progress::Progressing,
+            RolloutProgress::Progressing,
         ),
         (
             "the generation is behind",
             json!({}),
             json!({ "phase": "Healthy", "observedGeneration": "3" }),
-            Progress::Progressing,
+            RolloutProgress::Progressing,
         ),
         (
             "text is not compared as text",
             json!({}),
             json!({ "phase": "Healthy", "observedGeneration": "10" }),
-            Progress::Complete,
+            RolloutProgress::Complete,
         ),
         (
             "a failure of the generation before",
             json!({}),
             json!({ "phase": "Degraded", "observedGeneration": "3" }),
-            Progress::Progressing,
+            RolloutProgress::Progressing,
         ),
         (
             "a hash of old versions is no generation",
             json!({}),
             json!({ "phase": "Healthy", "observedGeneration": "5f9c" }),
-            Progress::Progressing,
+            RolloutProgress::Progressing,
         ),
         (
             "the generation was never seen",
             json!({}),
             json!({ "phase": "Healthy" }),
-            Progress::Progressing,
+            RolloutProgress::Progressing,
         ),
         (
             "a restart is asked for and not begun",
             json!({ "restartAt": "2026-01-02T03:04:05Z" }),
             phase("Healthy"),
-            Progress::Progressing,
+            RolloutProgress::Progressing,
         ),
     ];
     check(named("Rollout"), rows);
@@ -435,33 +454,33 @@ fn the_progress_of_a_rollout() {
         (
             "the restart is done",
             restarted("2026-01-02T03:04:05Z", "2026-01-02T03:04:05Z"),
-            Progress::Complete,
+            RolloutProgress::Complete,
         ),
         (
             "the one before is done",
             restarted("2026-01-02T03:04:05Z", "2026-01-01T03:04:05Z"),
-            Progress::Progressing,
+            RolloutProgress::Progressing,
         ),
         // Found by this test: these were under way for ever.
         (
             "asked for in another zone",
             restarted("2026-01-02T04:04:05+01:00", "2026-01-02T03:04:05Z"),
-            Progress::Complete,
+            RolloutProgress::Complete,
         ),
         (
             "asked for with a fraction",
             restarted("2026-01-02T03:04:05.678Z", "2026-01-02T03:04:05Z"),
-            Progress::Complete,
+            RolloutProgress::Complete,
         ),
         (
             "asked for in nonsense",
             restarted("soon", "2026-01-02T03:04:05Z"),
-            Progress::Progressing,
+            RolloutProgress::Progressing,
         ),
         (
             "nonsense to nonsense",
             restarted("soon", "later"),
-            Progress::Progressing,
+            RolloutProgress::Progressing,
         ),
     ] {
         check(named("Rollout"), vec![(sentence, spec, status, expected)]);
@@ -481,92 +500,102 @@ fn a_described_kind_is_read_by_the_common_conventions() {
     check(
         described("example.com", "v1", "Progressed"),
         vec![
-            ("a status that says nothing", json!({}), json!({}), Progress::Complete),
-            ("no status", Value::Null, Value::Null, Progress::Complete),
-            ("the generation is seen", json!({}), seen(json!({})), Progress::Complete),
+            (
+                "a status that says nothing",
+                json!({}),
+                json!({}),
+                RolloutProgress::Complete,
+            ),
+            ("no status", Value::Null, Value::Null, RolloutProgress::Complete),
+            (
+                "the generation is seen",
+                json!({}),
+                seen(json!({})),
+                RolloutProgress::Complete,
+            ),
             (
                 "the generation is not seen yet",
                 json!({}),
                 behind(json!({})),
-                Progress::Progressing,
+                RolloutProgress::Progressing,
             ),
             (
                 "ready",
                 json!({}),
                 seen(conditions(&[("Ready", "True")])),
-                Progress::Complete,
+                RolloutProgress::Complete,
             ),
             (
                 "not ready",
                 json!({}),
                 seen(conditions(&[("Ready", "False")])),
-                Progress::Progressing,
+                RolloutProgress::Progressing,
             ),
             (
                 "reconciling",
                 json!({}),
                 seen(conditions(&[("Ready", "True"), ("Reconciling", "True")])),
-                Progress::Progressing,
+                RolloutProgress::Progressing,
             ),
             (
                 "no longer reconciling",
                 json!({}),
                 seen(conditions(&[("Reconciling", "False")])),
-                Progress::Complete,
+                RolloutProgress::Complete,
             ),
             (
                 "stalled",
                 json!({}),
                 seen(conditions(&[("Ready", "False"), ("Stalled", "True")])),
-                Progress::Failed,
+                RolloutProgress::Failed,
             ),
             (
                 "not stalled",
                 json!({}),
                 seen(conditions(&[("Stalled", "False")])),
-                Progress::Complete,
+                RolloutProgress::Complete,
             ),
             (
                 "stalled in the generation before",
                 json!({}),
                 behind(conditions(&[("Stalled", "True")])),
-                Progress::Progressing,
+                RolloutProgress::Progressing,
             ),
             (
                 "other conditions mean nothing",
                 json!({}),
                 seen(conditions(&[("Synced", "False")])),
-                Progress::Complete,
+                RolloutProgress::Complete,
             ),
             (
                 "pods are missing in the new template",
                 json!({ "replicas": 3 }),
                 seen(updated(3, 2)),
-                Progress::Progressing,
+                RolloutProgress::Progressing,
             ),
             (
                 "all pods are new",
                 json!({ "replicas": 3 }),
                 seen(updated(3, 3)),
-                Progress::Complete,
+                RolloutProgress::Complete,
             ),
             (
                 "what is wanted is said by the status alone",
                 json!({}),
                 seen(updated(3, 2)),
-                Progress::Progressing,
+                RolloutProgress::Progressing,
             ),
             (
                 "what is wanted is not what is there",
                 json!({ "replicas": 2 }),
                 seen(updated(3, 2)),
-                Progress::Complete,
+                RolloutProgress::Complete,
             ),
             (
                 "new pods are not counted at all",
                 json!({ "replicas": 3 }),
                 seen(json!({ "replicas": 3 })),
-                Progress::Complete,
+                RolloutProgress::Complete,
             ),
         ],
     );
@@ -575,14 +604,14 @@ fn a_described_kind_is_read_by_the_common_conventions() {
 #[test]
 fn paused_is_what_the_spec_says() {
     for kind in [DEPLOYMENT, named("Rollout"), described("example.com", "v1", "Paused")] {
-        let paused = |spec: Value| evidence(kind, spec, seen(json!({}))).paused;
+        let paused = |spec: Value| rollout_status(kind, spec, seen(json!({}))).paused;
         assert!(paused(json!({ "paused": true })), "{kind:?}");
         assert!(!paused(json!({ "paused": false })), "{kind:?}");
         assert!(!paused(json!({})), "{kind:?}");
     }
     for kind in ["StatefulSet", "DaemonSet", "CronJob"] {
         assert!(
-            !evidence(named(kind), json!({ "paused": true }), seen(json!({}))).paused,
+            !rollout_status(named(kind), json!({ "paused": true }), seen(json!({}))).paused,
             "{kind}"
         );
     }
@@ -596,7 +625,7 @@ fn empty_is_where_no_pod_is_wanted_and_none_is_left() {
         named("Rollout"),
         described("example.com", "v1", "Empty"),
     ] {
-        let empty = |spec: Value, status: Value| evidence(kind, spec, status).empty;
+        let empty = |spec: Value, status: Value| rollout_status(kind, spec, status).empty;
         let none = json!({ "replicas": 0 });
         assert!(empty(none.clone(), seen(json!({ "replicas": 0 }))), "{kind:?}");
         assert!(empty(none.clone(), seen(json!({}))), "{kind:?}");
@@ -609,7 +638,7 @@ fn empty_is_where_no_pod_is_wanted_and_none_is_left() {
         );
     }
     let daemons = |wanted: i64, have: i64| json!({ "desiredNumberScheduled": wanted, "currentNumberScheduled": have });
-    let empty = |status: Value| evidence(named("DaemonSet"), json!({}), status).empty;
+    let empty = |status: Value| rollout_status(named("DaemonSet"), json!({}), status).empty;
     assert!(empty(seen(daemons(0, 0))));
     assert!(!empty(seen(daemons(0, 1))));
     assert!(!empty(seen(daemons(1, 0))));
@@ -619,7 +648,7 @@ fn empty_is_where_no_pod_is_wanted_and_none_is_left() {
 #[test]
 fn evidence_carries_the_revision() {
     for kind in KindId::built_in().chain([described("example.com", "v1", "Counted")]) {
-        assert_eq!(evidence(kind, json!({}), json!({})).revision, Some(7), "{kind:?}");
+        assert_eq!(rollout_status(kind, json!({}), json!({})).revision, Some(7), "{kind:?}");
     }
 }
 
@@ -698,7 +727,7 @@ fn a_described_kind_promises_nothing_that_only_built_in_kinds_have() {
     assert_eq!(row.template, ["spec", "template"]);
     assert_eq!(
         (row.history, row.pods, row.delegate),
-        (History::Nowhere, Pods::Replaced, None)
+        (RevisionHistory::Nowhere, PodReplacement::Replaced, None)
     );
     assert!(!row.strategic_patch, "custom resources know no lists of named items");
 }

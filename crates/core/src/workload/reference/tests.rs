@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::annotation::{CAUSE, CONFIG_DIGEST, reloader, wave};
-use crate::compat::marks::{Marks, Named, is_mark};
+use crate::compat::marks::{ControllerMarks, NamedSources, is_mark};
 use crate::workload::template::{self, Fingerprint};
 
 const ONE: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -15,8 +15,8 @@ fn uses(spec: &Value) -> Vec<String> {
         .iter()
         .map(|found| {
             let keys = match &found.consumed {
-                Consumed::Whole => "*".to_owned(),
-                Consumed::Keys(keys) => join(keys),
+                ConsumedKeys::Whole => "*".to_owned(),
+                ConsumedKeys::Keys(keys) => join(keys),
             };
             let channels: Vec<&str> = [
                 (Channel::Env, "Env"),
@@ -36,7 +36,7 @@ fn uses(spec: &Value) -> Vec<String> {
             };
             format!(
                 "{} {} keys={keys} {}{required}{needs}",
-                found.kind.word(),
+                found.kind.as_str(),
                 found.name,
                 channels.join("+")
             )
@@ -295,7 +295,7 @@ fn a_use_is_of_the_workloads_namespace_unless_it_says_another() {
 #[test]
 fn what_is_named_counts_whole_and_needs_nothing() {
     let named = used(None, SourceKind::Secret, "tls");
-    assert_eq!(named.consumed, Consumed::Whole);
+    assert_eq!(named.consumed, ConsumedKeys::Whole);
     assert!(named.channels.contains(Channel::Named));
     assert!(!named.required && named.required_keys.is_empty());
 }
@@ -315,7 +315,7 @@ fn what_is_named_and_used_is_one_and_keeps_what_it_needs() {
     let [own, far] = &*uses else {
         panic!("two sources: {uses:?}")
     };
-    assert_eq!(own.consumed, Consumed::Whole);
+    assert_eq!(own.consumed, ConsumedKeys::Whole);
     assert!(own.channels.contains(Channel::Env) && own.channels.contains(Channel::Named));
     assert!(own.required);
     assert_eq!(join(&own.required_keys), "a");
@@ -608,7 +608,7 @@ fn without_marks(mut template: Value) -> Value {
             let Some(env) = container.get_mut("env").and_then(Value::as_array_mut) else {
                 continue;
             };
-            env.retain(|variable| !Named::any().is_mark(variable));
+            env.retain(|variable| !NamedSources::any().is_mark(variable));
             if env.is_empty() {
                 container.remove("env");
             }
@@ -617,12 +617,16 @@ fn without_marks(mut template: Value) -> Value {
     template
 }
 
-fn marks(template: &Value) -> Option<Box<Marks>> {
-    Marks::of(template, |_| Some("default-scheduler"), Named::any())
+fn marks(template: &Value) -> Option<Box<ControllerMarks>> {
+    ControllerMarks::of(template, |_| Some("default-scheduler"), NamedSources::any())
 }
 
 fn fingerprints(template: &Value) -> [Fingerprint; 2] {
-    [template::Marks::Count, template::Marks::LeftOut(Named::any())].map(|marks| Fingerprint::of(template, marks))
+    [
+        template::MarkHandling::Count,
+        template::MarkHandling::LeftOut(NamedSources::any()),
+    ]
+    .map(|marks| Fingerprint::of(template, marks))
 }
 
 proptest! {
@@ -639,7 +643,7 @@ proptest! {
         let found = discover(&template);
         prop_assert!(found.is_sorted_by(|a, b| (a.kind, &a.name) < (b.kind, &b.name)));
         for one in &found {
-            if let Consumed::Keys(keys) = &one.consumed {
+            if let ConsumedKeys::Keys(keys) = &one.consumed {
                 prop_assert!(keys.is_sorted_by(|a, b| a < b));
             }
             prop_assert!(one.required_keys.is_sorted_by(|a, b| a < b));
@@ -652,7 +656,7 @@ proptest! {
         let said = texts(&template);
         for one in &discover(&template) {
             prop_assert!(said.contains(&one.name.as_str()), "{}", one.name);
-            let keys = if let Consumed::Keys(keys) = &one.consumed { &**keys } else { &[] };
+            let keys = if let ConsumedKeys::Keys(keys) = &one.consumed { &**keys } else { &[] };
             for key in keys.iter().chain(&one.required_keys) {
                 prop_assert!(said.iter().any(|text| text.contains(key.as_str())), "{key}");
             }

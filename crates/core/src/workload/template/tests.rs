@@ -4,11 +4,11 @@ use super::*;
 use crate::annotation::{CAUSE, CONFIG_DIGEST, reloader, wave};
 
 fn count(template: &Value) -> Fingerprint {
-    Fingerprint::of(template, Marks::Count)
+    Fingerprint::of(template, MarkHandling::Count)
 }
 
 fn leave_out(template: &Value) -> Fingerprint {
-    Fingerprint::of(template, Marks::LeftOut(Named::any()))
+    Fingerprint::of(template, MarkHandling::LeftOut(NamedSources::any()))
 }
 
 const ONE: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -59,7 +59,7 @@ fn any_two_templates_are_told_apart() {
     ];
     for (at, one) in all.iter().enumerate() {
         for (other_at, other) in all.iter().enumerate() {
-            for marks in [Marks::Count, Marks::LeftOut(Named::any())] {
+            for marks in [MarkHandling::Count, MarkHandling::LeftOut(NamedSources::any())] {
                 let same = Fingerprint::of(one, marks) == Fingerprint::of(other, marks);
                 assert_eq!(same, at == other_at, "{one} and {other}");
             }

@@ -158,8 +158,8 @@ fn rules() -> impl Strategy<Value = (Vec<Plain>, Vec<Plain>, Timestamp)> {
     )
 }
 
-fn times(windows: &[Plain], freezes: &[Plain]) -> Times {
-    Times::new(windows.iter().map(Plain::schedule), freezes.iter().map(Plain::schedule))
+fn times(windows: &[Plain], freezes: &[Plain]) -> RolloutTimes {
+    RolloutTimes::new(windows.iter().map(Plain::schedule), freezes.iter().map(Plain::schedule))
 }
 
 proptest! {
