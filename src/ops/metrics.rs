@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use prometheus::core::Collector;
 use prometheus::{
-    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 
 pub mod catalogue;
@@ -34,7 +34,7 @@ pub struct Vocabulary<'a> {
     pub source_kinds: &'a [&'static str],
     /// States that a workload can be in, such as `Current`.
     pub states: &'a [&'static str],
-    /// Reasons to hold a workload, such as `Undone`.
+    /// Reasons to hold a workload, such as `RolledBack`.
     pub held_reasons: &'a [&'static str],
     /// Reasons for which a workload can be not current, such as `Rolling`.
     pub stale_reasons: &'a [&'static str],
@@ -61,7 +61,6 @@ struct Inner {
     workloads_held: IntGaugeVec,
     change_to_patch: Histogram,
     change_to_current: Histogram,
-    oldest_stale: Gauge,
     oldest_unapplied_change_age: GaugeVec,
     workqueue_depth: IntGauge,
     api_requests: IntCounterVec,
@@ -145,12 +144,7 @@ impl Metrics {
         self.0.change_to_current.observe(elapsed.as_secs_f64());
     }
 
-    /// How long the workload that has been stale the longest has been so; zero when none is.
-    pub fn oldest_stale(&self, age: Duration) {
-        self.0.oldest_stale.set(age.as_secs_f64());
-    }
-
-    /// The same of those that stand where they stand for this reason.
+    /// Age of the oldest change that some workload does not run for this reason; zero when none waits for it.
     pub fn oldest_unapplied_change_age(&self, reason: &'static str, age: Duration) {
         let gauges = &self.0.oldest_unapplied_change_age;
         gauges.with_label_values(&[reason]).set(age.as_secs_f64());
@@ -256,19 +250,18 @@ impl Inner {
             sources: int_gauges(r, &catalogue::SOURCES),
             changes: counters(r, &catalogue::CHANGES),
             restarts: counters(r, &catalogue::RESTARTS),
-            in_place: counters(r, &catalogue::IN_PLACE),
+            in_place: counters(r, &catalogue::IN_PLACE_CHANGES),
             agent_requests: counters(r, &catalogue::AGENT_REQUESTS),
-            workloads_held: int_gauges(r, &catalogue::HELD),
+            workloads_held: int_gauges(r, &catalogue::WORKLOADS_HELD),
             change_to_patch: histogram(r, &catalogue::CHANGE_TO_PATCH),
             change_to_current: histogram(r, &catalogue::CHANGE_TO_CURRENT),
-            oldest_stale: register(r, known(Gauge::with_opts(opts(&catalogue::OLDEST_STALE)))),
-            oldest_unapplied_change_age: gauges(r, &catalogue::OLDEST_STALE_BY_REASON),
-            workqueue_depth: int_gauge(r, &catalogue::WRITE_QUEUE_DEPTH),
+            oldest_unapplied_change_age: gauges(r, &catalogue::OLDEST_UNAPPLIED_CHANGE_AGE),
+            workqueue_depth: int_gauge(r, &catalogue::WORKQUEUE_DEPTH),
             api_requests: counters(r, &catalogue::API_REQUESTS),
-            api_request: histograms(r, &catalogue::API_REQUEST),
+            api_request: histograms(r, &catalogue::API_REQUEST_DURATION),
             watch_idle: gauges(r, &catalogue::WATCH_IDLE),
             watch_restarts: counters(r, &catalogue::WATCH_RESTARTS),
-            reconcile: histogram(r, &catalogue::RECONCILE),
+            reconcile: histogram(r, &catalogue::DECISION_DURATION),
             events_dropped: register(r, known(IntCounter::with_opts(opts(&catalogue::EVENTS_DROPPED)))),
             events_limited: counters(r, &catalogue::EVENTS_LIMITED),
             events_repeated: register(r, known(IntCounter::with_opts(opts(&catalogue::EVENTS_REPEATED)))),

@@ -132,7 +132,10 @@ pub fn decide_now(
         now,
         calendar: reader.clock.calendar(),
     });
-    let answer = plan.override_note.clone().map(|answer| (Reason::Answered, answer));
+    let answer = plan
+        .override_note
+        .clone()
+        .map(|answer| (Reason::OverrideHandled, answer));
     let mut warnings = warnings(entry, opt_in, &counted, invalid);
     warnings.extend(answer);
     Ok(Decision {

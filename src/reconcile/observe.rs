@@ -120,7 +120,7 @@ impl Observer {
         // What is answered to a person is true only once it is done.
         let done = !restart || matches!(outcome, Outcome::Written { .. });
         let mut warnings = warnings;
-        warnings.retain(|(reason, _)| done || *reason != Reason::Answered);
+        warnings.retain(|(reason, _)| done || *reason != Reason::OverrideHandled);
         self.count(workload.kind, &plan, outcome);
         let Some((state, reason, detail)) = status_of(workload, &plan, outcome) else {
             return;
@@ -169,7 +169,7 @@ impl Observer {
         let news =
             // Nothing marks that a CronJob's change was dealt with but that it is said, each time.
             matches!(outcome, Outcome::Written { .. } | Outcome::Observed(_))
-                || reason == Reason::NextRun
+                || reason == Reason::DeferredToNextRun
                 || entry.last_event.as_ref() != Some(&said);
         if news {
             entry.last_event = Some(said);
@@ -241,7 +241,9 @@ impl Observer {
             Outcome::Refused | Outcome::Waiting { .. } | Outcome::Postponed | Outcome::NotTried { .. } => return,
             Outcome::Failed(error) => result_of(error),
             Outcome::Observed(_) => RestartResult::Observed,
-            Outcome::Nothing | Outcome::Written { .. } if plan.reason == Reason::Absorbed => RestartResult::Absorbed,
+            Outcome::Nothing | Outcome::Written { .. } if plan.reason == Reason::CoveredByRollout => {
+                RestartResult::Absorbed
+            }
             Outcome::Nothing | Outcome::Written { .. } => RestartResult::Patched,
         };
         if matches!(plan.action, Action::Restart(_)) || result == RestartResult::Absorbed {
@@ -302,7 +304,7 @@ impl Observer {
 fn cap_warnings(warnings: Vec<(Reason, String)>) -> Vec<(Reason, String)> {
     let (mut said, mut warnings): (Vec<_>, Vec<_>) = warnings
         .into_iter()
-        .partition(|(reason, _)| *reason == Reason::Answered);
+        .partition(|(reason, _)| *reason == Reason::OverrideHandled);
     let more = warnings.len().saturating_sub(NAMED);
     warnings.truncate(NAMED);
     said.append(&mut warnings);
@@ -408,7 +410,7 @@ fn severity(reason: Reason) -> Option<Severity> {
         | Reason::ChangeRefused
         | Reason::Propagated => None,
         Reason::SourceMissing
-        | Reason::Undone
+        | Reason::RolledBack
         | Reason::Unproven
         | Reason::InvalidAnnotation
         | Reason::OtherInstallation
@@ -427,16 +429,16 @@ fn severity(reason: Reason) -> Option<Severity> {
         | Reason::ImmutableReplaced
         | Reason::NotShared => Some(Severity::Warning),
         Reason::Adopted
-        | Reason::Restored
-        | Reason::Reshaped
-        | Reason::Absorbed
+        | Reason::BaselineRestored
+        | Reason::SourcesChanged
+        | Reason::CoveredByRollout
         | Reason::NothingRuns
-        | Reason::Proven
-        | Reason::Unaffected
+        | Reason::PodsUpToDate
+        | Reason::ChangeReverted
         | Reason::Restarted
         | Reason::StartedMeanwhile
         | Reason::Paused
-        | Reason::NextRun
+        | Reason::DeferredToNextRun
         | Reason::Suspended
         | Reason::Frozen
         | Reason::OutsideWindow
@@ -445,7 +447,7 @@ fn severity(reason: Reason) -> Option<Severity> {
         | Reason::Propagating
         | Reason::Verified
         | Reason::Skipped
-        | Reason::Answered
+        | Reason::OverrideHandled
         | Reason::PausePeriod
         | Reason::Budget
         | Reason::Resumed

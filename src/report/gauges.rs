@@ -28,15 +28,13 @@ pub fn update_all_kinds(metrics: &Metrics, index: &Index) {
     }
 }
 
-/// Sets how old the oldest change is that some workload does not run, in all and by reason.
+/// Sets how old the oldest change is that some workload does not run, by the reason for which it waits.
 pub fn update_ages(metrics: &Metrics, index: &Index, now: Timestamp) {
-    let mut oldest = None;
     let mut by_reason: HashMap<Reason, Timestamp> = HashMap::new();
     for (since, status) in index
         .workloads()
         .filter_map(|(_, entry)| Some((entry.stale_since?, entry.status)))
     {
-        oldest = oldest.map_or(Some(since), |oldest: Timestamp| Some(oldest.min(since)));
         if let Some((state, reason)) = status
             && state != State::Observed
         {
@@ -46,7 +44,6 @@ pub fn update_ages(metrics: &Metrics, index: &Index, now: Timestamp) {
         }
     }
     let age = |since: Option<Timestamp>| since.map_or(Duration::ZERO, |since| self::since(since, now));
-    metrics.oldest_stale(age(oldest));
     for reason in REASONS.iter().filter(|reason| is_wait(**reason)) {
         metrics.oldest_unapplied_change_age(reason.as_str(), age(by_reason.get(reason).copied()));
     }

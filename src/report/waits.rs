@@ -50,7 +50,7 @@ pub fn resolution(reason: Reason) -> Option<Resolution> {
         | Reason::Paused => Resolution::Wanted,
         Reason::SourceMissing
         | Reason::SourceUnreadable
-        | Reason::Undone
+        | Reason::RolledBack
         | Reason::Unproven
         | Reason::Halted
         | Reason::PolicyMissing
@@ -74,7 +74,7 @@ pub fn is_in_progress(reason: Reason) -> bool {
     matches!(
         reason,
         Reason::Settling
-            | Reason::Reshaped
+            | Reason::SourcesChanged
             | Reason::Proving
             | Reason::Restarted
             | Reason::Resumed

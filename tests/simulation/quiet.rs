@@ -39,7 +39,9 @@ fn stand(world: &World, process: &Process) {
                 // By times of two clocks that are hours apart it cannot be told what was there and back
                 // while nobody watched.
                 Some((State::Current, _)) => current || known.ours.excused || state.checks.stepped,
-                Some((State::Held, reason)) => matches!(reason, Reason::Undone | Reason::Unproven | Reason::Reverted),
+                Some((State::Held, reason)) => {
+                    matches!(reason, Reason::RolledBack | Reason::Unproven | Reason::Reverted)
+                }
                 _ => false,
             };
             if !fine {

@@ -82,19 +82,19 @@ reasons! {
     /// First sight.
     Adopted: "first seen; what it uses now is its baseline and nothing was restarted",
     /// Our annotation was gone.
-    Restored: "its baseline had been removed and was put back",
+    BaselineRestored: "its baseline had been removed and was put back",
     /// A source or key began or ceased to count.
-    Reshaped: "it uses other sources or keys than before; they are taken as they are",
+    SourcesChanged: "it uses other sources or keys than before; they are taken as they are",
     /// Somebody else's rollout did our work.
-    Absorbed: "a rollout by somebody else brought the new content to every pod",
+    CoveredByRollout: "a rollout by somebody else brought the new content to every pod",
     /// No pod to restart.
     NothingRuns: "no pod runs; the next ones start with the present content",
     /// Held before, proven now.
-    Proven: "every pod was started after the last change",
+    PodsUpToDate: "every pod was started after the last change",
     /// Content is as the baseline says.
     Unchanged: "every pod runs the present content",
     /// There and back, and nobody saw it.
-    Unaffected: "its content changed and changed back, and no pod was started in between",
+    ChangeReverted: "its content changed and changed back, and no pod was started in between",
     /// The main case.
     Restarted: "restarted to run new content",
     /// After the main case, until the last pod is replaced.
@@ -112,11 +112,11 @@ reasons! {
     /// A pod could not start.
     SourceMissing: "a required source or key is missing, so restarted pods could not start",
     /// Somebody undid our rollout.
-    Undone: "the rollout for this content was undone while pods were still waiting for it",
+    RolledBack: "the rollout for this content was undone while pods were still waiting for it",
     /// Nothing to compare with.
     Unproven: "nothing tells whether its pods run the present content",
     /// Pods of a `CronJob` come and go by themselves.
-    NextRun: "its next run reads the present content; no Job is started or stopped",
+    DeferredToNextRun: "its next run reads the present content; no Job is started or stopped",
     /// As Reloader's pause-period asks.
     PausePeriod: "it stays paused for its pause-period, in which further changes are gathered",
     /// The pause-period is over.
@@ -172,7 +172,7 @@ reasons! {
     /// A person said so.
     Skipped: "the present content is taken for what its pods run, as a person asked",
     /// A manual override was pulled.
-    Answered: "a person asked",
+    OverrideHandled: "a person asked",
     /// The Deployment is paused.
     Paused: "it is paused, so a changed template would not roll",
     /// Its strategy says so.

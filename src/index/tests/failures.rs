@@ -8,7 +8,7 @@ use windlass_core::reason::{Reason, State};
 use super::*;
 
 const FAILED: (State, Reason) = (State::Failed, Reason::RolloutFailed);
-const UNDONE: (State, Reason) = (State::Held, Reason::Undone);
+const UNDONE: (State, Reason) = (State::Held, Reason::RolledBack);
 
 fn baseline(change: impl Fn(&mut Baseline)) -> String {
     let mut baseline = Baseline {
@@ -123,7 +123,7 @@ fn taking_it_back_makes_nothing_good() {
     stand(&mut fed, UNDONE);
     let known = fed.index.failures_for(&Namespace::from("shop"));
     assert!(matches!(&*known, [failure] if failure.undone), "{known:?}");
-    assert_eq!(stand(&mut fed, (State::Current, Reason::Proven)), ["other"]);
+    assert_eq!(stand(&mut fed, (State::Current, Reason::PodsUpToDate)), ["other"]);
 }
 
 #[test]

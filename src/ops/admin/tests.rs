@@ -27,7 +27,7 @@ async fn server(liveness: Liveness) -> Server {
         workload_kinds: &["Deployment"],
         source_kinds: &["ConfigMap"],
         states: &["Current"],
-        held_reasons: &["Undone"],
+        held_reasons: &["RolledBack"],
         stale_reasons: &["Rolling"],
         error_reasons: &["Forbidden"],
         watched: &["configmaps"],

@@ -66,7 +66,7 @@ const API_REQUEST_BUCKETS: &[f64] = &[
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
 /// A decision is a comparison of small values: anything in milliseconds is a defect to be seen.
-const RECONCILE_BUCKETS: &[f64] = &[0.000_01, 0.000_1, 0.001, 0.01, 0.1, 1.0];
+const DECISION_BUCKETS: &[f64] = &[0.000_01, 0.000_1, 0.001, 0.01, 0.1, 1.0];
 
 macro_rules! catalogue {
     ($($name:ident = $family:expr;)*) => {
@@ -84,23 +84,17 @@ catalogue! {
         &["kind", "state"],
         "Workloads that are opted in, by kind and state.",
     );
-    HELD = family(
-        "held",
+    WORKLOADS_HELD = family(
+        "workloads_held",
         Type::Gauge,
         &["reason"],
         "Workloads that are not current and wait, by reason.",
     );
-    OLDEST_STALE = family(
-        "oldest_stale_seconds",
-        Type::Gauge,
-        &[],
-        "Age of the oldest change that some workload does not run yet; 0 when all do.",
-    );
-    OLDEST_STALE_BY_REASON = family(
-        "oldest_stale_by_reason_seconds",
+    OLDEST_UNAPPLIED_CHANGE_AGE = family(
+        "oldest_unapplied_change_age_seconds",
         Type::Gauge,
         &["reason"],
-        "The same among the workloads that stand where they stand for that reason.",
+        "Age of the oldest change that some workload does not run yet, by the reason for which it waits; 0 when none does.",
     )
     .more("Those that are `Observed` do not count: nothing is done about them.");
     SOURCES = family("sources", Type::Gauge, &["kind"], "Sources known, by kind.");
@@ -116,8 +110,8 @@ catalogue! {
         &["kind", "result"],
         "Decisions to restart a workload, by what became of them.",
     );
-    IN_PLACE = family(
-        "in_place_total",
+    IN_PLACE_CHANGES = family(
+        "in_place_changes_total",
         Type::Counter,
         &["result"],
         "Changes in place of a workload, by what became of them.",
@@ -141,14 +135,14 @@ catalogue! {
         &[],
         "From the event of a change until the last pod of a workload runs it.",
     );
-    RECONCILE = family(
-        "reconcile_seconds",
-        Type::Histogram(RECONCILE_BUCKETS),
+    DECISION_DURATION = family(
+        "decision_duration_seconds",
+        Type::Histogram(DECISION_BUCKETS),
         &[],
         "Duration of one decision, without requests.",
     );
-    WRITE_QUEUE_DEPTH = family(
-        "write_queue_depth",
+    WORKQUEUE_DEPTH = family(
+        "workqueue_depth",
         Type::Gauge,
         &[],
         "Workloads that are due and wait for a worker, or are with one.",
@@ -160,8 +154,8 @@ catalogue! {
         &["verb", "resource", "code"],
         "Requests to the API server.",
     );
-    API_REQUEST = family(
-        "api_request_seconds",
+    API_REQUEST_DURATION = family(
+        "api_request_duration_seconds",
         Type::Histogram(API_REQUEST_BUCKETS),
         &["verb", "resource"],
         "Duration of requests to the API server; of a watch: until it was open.",

@@ -47,7 +47,7 @@ pub fn reference(vocabulary: &Vocabulary<'_>, held: &[Values]) -> String {
             ("kind", &["workloads", "restarts_total"][..], &workloads[..]),
             ("kind", &["sources", "changes_total"], source_kinds),
             ("state", &["workloads"], states),
-            ("reason", &["oldest_stale_by_reason_seconds"], stale_reasons),
+            ("reason", &["oldest_unapplied_change_age_seconds"], stale_reasons),
             ("reason", &["errors_total"], error_reasons),
             (
                 "limit",
@@ -55,7 +55,7 @@ pub fn reference(vocabulary: &Vocabulary<'_>, held: &[Values]) -> String {
                 &EventLimit::ALL.map(EventLimit::as_str),
             ),
             ("sink", &["notifications_total"], &Sink::ALL.map(Sink::as_str)),
-            ("verb", &["api_requests_total", "api_request_seconds"], &verbs),
+            ("verb", &["api_requests_total", "api_request_duration_seconds"], &verbs),
             ("resource", &["watch_idle_seconds", "watch_restarts_total"], &resources),
         ] {
             let of: Vec<String> = of.iter().map(|name| full(name)).collect();

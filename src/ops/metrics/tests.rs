@@ -6,7 +6,7 @@ const VOCABULARY: Vocabulary<'static> = Vocabulary {
     workload_kinds: &["Deployment"],
     source_kinds: &["ConfigMap"],
     states: &["Current", "Rolling"],
-    held_reasons: &["Undone"],
+    held_reasons: &["RolledBack"],
     stale_reasons: &["Rolling"],
     error_reasons: &["Forbidden"],
     watched: &["configmaps"],
@@ -27,18 +27,17 @@ fn every_series_with_known_labels_is_zero_from_the_start() {
         "windlass_changes_total{kind=\"ConfigMap\"} 0",
         "windlass_restarts_total{kind=\"Deployment\",result=\"patched\"} 0",
         "windlass_restarts_total{kind=\"Deployment\",result=\"conflict\"} 0",
-        "windlass_held{reason=\"Undone\"} 0",
+        "windlass_workloads_held{reason=\"RolledBack\"} 0",
         "windlass_change_to_patch_seconds_count 0",
         "windlass_change_to_current_seconds_count 0",
-        "windlass_oldest_stale_seconds 0",
-        "windlass_oldest_stale_by_reason_seconds{reason=\"Rolling\"} 0",
+        "windlass_oldest_unapplied_change_age_seconds{reason=\"Rolling\"} 0",
         "windlass_watch_idle_seconds{resource=\"configmaps\"} 0",
-        "windlass_write_queue_depth 0",
+        "windlass_workqueue_depth 0",
         "windlass_api_requests_total{code=\"200\",resource=\"deployments\",verb=\"patch\"} 0",
         "windlass_api_requests_total{code=\"201\",resource=\"events\",verb=\"create\"} 0",
-        "windlass_api_request_seconds_count{resource=\"deployments\",verb=\"patch\"} 0",
+        "windlass_api_request_duration_seconds_count{resource=\"deployments\",verb=\"patch\"} 0",
         "windlass_watch_restarts_total{reason=\"expired\",resource=\"configmaps\"} 0",
-        "windlass_reconcile_seconds_count 0",
+        "windlass_decision_duration_seconds_count 0",
         "windlass_events_dropped_total 0",
         "windlass_notifications_total{result=\"delivered\",sink=\"slack\"} 0",
         "windlass_notifications_total{result=\"dropped\",sink=\"cloudevents\"} 0",
@@ -60,10 +59,9 @@ fn each_method_moves_its_own_series() {
     for result in RestartResult::ALL {
         metrics.restart("Deployment", result);
     }
-    metrics.workloads_held("Undone", 2);
+    metrics.workloads_held("RolledBack", 2);
     metrics.change_to_patch(Duration::from_millis(4));
     metrics.change_to_current(Duration::from_secs(7));
-    metrics.oldest_stale(Duration::from_millis(1500));
     metrics.oldest_unapplied_change_age("Rolling", Duration::from_millis(2500));
     metrics.watch_idle("configmaps", Duration::from_secs(61));
     metrics.workqueue_depth(9);
@@ -83,15 +81,14 @@ fn each_method_moves_its_own_series() {
         "windlass_workloads{kind=\"Deployment\",state=\"Rolling\"} 3",
         "windlass_sources{kind=\"ConfigMap\"} 4",
         "windlass_changes_total{kind=\"ConfigMap\"} 1",
-        "windlass_held{reason=\"Undone\"} 2",
+        "windlass_workloads_held{reason=\"RolledBack\"} 2",
         "windlass_change_to_patch_seconds_bucket{le=\"0.0025\"} 0",
         "windlass_change_to_patch_seconds_bucket{le=\"0.005\"} 1",
         "windlass_change_to_current_seconds_bucket{le=\"10\"} 1",
-        "windlass_oldest_stale_seconds 1.5",
-        "windlass_oldest_stale_by_reason_seconds{reason=\"Rolling\"} 2.5",
+        "windlass_oldest_unapplied_change_age_seconds{reason=\"Rolling\"} 2.5",
         "windlass_watch_idle_seconds{resource=\"configmaps\"} 61",
-        "windlass_write_queue_depth 9",
-        "windlass_reconcile_seconds_bucket{le=\"0.0001\"} 1",
+        "windlass_workqueue_depth 9",
+        "windlass_decision_duration_seconds_bucket{le=\"0.0001\"} 1",
         "windlass_events_dropped_total 1",
         "windlass_errors_total{reason=\"Forbidden\"} 1",
         "windlass_leader 1",

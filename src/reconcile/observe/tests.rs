@@ -98,7 +98,7 @@ fn a_restart_is_said_to_be_one_only_if_it_is() {
 fn of_many_complaints_a_few_are_said_and_how_many_more_there_are() {
     let warnings = |count: usize| -> Vec<_> {
         let each = (0..count).map(|at| (Reason::InvalidAnnotation, format!("entry {at}")));
-        each.chain([(Reason::Answered, "skipped".into())]).collect()
+        each.chain([(Reason::OverrideHandled, "skipped".into())]).collect()
     };
     let texts = |count| -> Vec<_> {
         cap_warnings(warnings(count))

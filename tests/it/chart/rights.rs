@@ -268,7 +268,7 @@ async fn told_of_a_restart(t: &Test, scene: &Scene<'_>) {
 /// Has the same said of the CronJob twice: the second time is counted in the Event that is there.
 async fn told_again(t: &Test, scene: &Scene<'_>) {
     await_condition("an Event to tell of the CronJob's next run", async || {
-        ensure!(is_told(t, scene, "NextRun").await?, "none does");
+        ensure!(is_told(t, scene, "DeferredToNextRun").await?, "none does");
         Ok(())
     })
     .await;
@@ -399,7 +399,7 @@ async fn missed(
             scene.late().await;
             changed = true;
         }
-        if changed && !again && is_told(t, scene, "NextRun").await? {
+        if changed && !again && is_told(t, scene, "DeferredToNextRun").await? {
             scene.config("C").await;
             again = true;
         }

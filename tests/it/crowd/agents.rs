@@ -214,7 +214,7 @@ async fn every_one_is_proven_a_few_at_a_time(t: &Test) {
         let metrics = t.windlass().metrics().await?;
         let line = metrics
             .lines()
-            .find(|line| line.starts_with("windlass_in_place_total{result=\"verified\"}"));
+            .find(|line| line.starts_with("windlass_in_place_changes_total{result=\"verified\"}"));
         let count = line.and_then(|line| line.rsplit(' ').next()).context("not counted")?;
         ensure!(count.parse::<usize>()? == WORKLOADS, "{count} of {WORKLOADS}");
         Ok(())

@@ -147,7 +147,9 @@ async fn cluster_policies_that_cannot_be_read_yet_hold_all_the_same(t: &Test) {
 
 async fn is_held_until_it_may_go_on(t: &Test, controller: &Controller, policy: &str) {
     await_condition("it to be held", async || {
-        let held = controller.metric("windlass_held", &[("reason", "Suspended")]).await?;
+        let held = controller
+            .metric("windlass_workloads_held", &[("reason", "Suspended")])
+            .await?;
         anyhow::ensure!(held > 0.5, "it is not");
         Ok(())
     })

@@ -139,7 +139,7 @@ async fn every_pod_is_proven_and_its_application_told(t: &Test) {
     for (number, flags) in ["B", "C", "D"].into_iter().enumerate() {
         change(t, flags).await;
         t.metric(
-            "windlass_in_place_total",
+            "windlass_in_place_changes_total",
             &[("result", "verified")],
             u32::try_from(number + 1).expect("few"),
         )
@@ -178,7 +178,8 @@ async fn what_the_validator_refuses_is_told_to_nobody_but_the_operator(t: &Test)
     assert_eq!(now[0].0["reloads"], before[0].0["reloads"], "it was not told");
     t.state("Failed", 1).await;
     change(t, "C").await;
-    t.metric("windlass_in_place_total", &[("result", "verified")], 1).await;
+    t.metric("windlass_in_place_changes_total", &[("result", "verified")], 1)
+        .await;
     t.state("Failed", 0).await;
     t.rolls("web", 0).await;
 }
@@ -208,7 +209,8 @@ async fn told_by_a_signal(t: &Test, app: &[&str]) {
     let before = await_condition("the application to answer", async || told(t, 1).await).await;
     assert_eq!(before[0].0["hangups"], 0, "it started with what is there");
     change(t, "B").await;
-    t.metric("windlass_in_place_total", &[("result", "verified")], 1).await;
+    t.metric("windlass_in_place_changes_total", &[("result", "verified")], 1)
+        .await;
 }
 
 async fn an_application_is_told_by_a_signal(t: &Test) {
@@ -245,7 +247,8 @@ async fn a_pod_that_goes_while_it_is_asked_keeps_nobody_waiting(t: &Test) {
         .delete(&pods[0].name_any(), &DeleteParams::default())
         .await;
     gone.expect("the API server deletes it");
-    t.metric("windlass_in_place_total", &[("result", "verified")], 1).await;
+    t.metric("windlass_in_place_changes_total", &[("result", "verified")], 1)
+        .await;
     t.rolls("web", 0).await;
 }
 
@@ -268,7 +271,8 @@ async fn an_agent_that_is_killed_before_it_tells_makes_up_for_it(t: &Test) {
     let now = told(t, 1).await.expect("the application answers");
     assert_eq!(now[0].0["reloads"], before[0].0["reloads"], "it was not told yet");
     kill_process(agent, Signal::KILL).expect("it can be killed");
-    t.metric("windlass_in_place_total", &[("result", "verified")], 1).await;
+    t.metric("windlass_in_place_changes_total", &[("result", "verified")], 1)
+        .await;
     let now = told(t, 1).await.expect("the application answers");
     assert!(
         now[0].0["reloads"].as_u64() > before[0].0["reloads"].as_u64(),
@@ -291,7 +295,8 @@ async fn the_proof_goes_on_after_the_controller_was_killed(t: &Test) {
     let patched = t.api::<Secret>().patch("other", &by("test").patch(), &token).await;
     patched.expect("the API server takes it");
     t.start(&[]).await;
-    t.metric("windlass_in_place_total", &[("result", "verified")], 1).await;
+    t.metric("windlass_in_place_changes_total", &[("result", "verified")], 1)
+        .await;
     t.rolls("web", 0).await;
 }
 
@@ -332,7 +337,7 @@ async fn without_an_agent_the_controller_tells_the_application(t: &Test) {
     .await;
     t.start_and_adopt(&[]).await;
     change(t, "B").await;
-    t.metric("windlass_in_place_total", &[("result", "propagated")], 1)
+    t.metric("windlass_in_place_changes_total", &[("result", "propagated")], 1)
         .await;
     await_condition("the files to be new", async || {
         for (state, file) in told(t, 2).await? {
@@ -356,7 +361,8 @@ async fn auto_restarts_what_is_read_at_the_start_and_not_the_rest(t: &Test) {
     t.start_and_adopt(&[]).await;
     let before = t.template_changes("web").await;
     change(t, "B").await;
-    t.metric("windlass_in_place_total", &[("result", "verified")], 1).await;
+    t.metric("windlass_in_place_changes_total", &[("result", "verified")], 1)
+        .await;
     assert_eq!(t.template_changes("web").await, before);
     t.config("web", &[("flags", "C"), ("valid", "still")]).await;
     t.await_template_changes("web", before + 1).await;

@@ -185,7 +185,8 @@ impl Running<'_> {
 
     async fn counted(&self, result: &str, count: u32) {
         let t = self.application.t;
-        t.metric("windlass_in_place_total", &[("result", result)], count).await;
+        t.metric("windlass_in_place_changes_total", &[("result", result)], count)
+            .await;
     }
 
     /// The numbers of the processes that do this.

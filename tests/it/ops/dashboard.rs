@@ -125,7 +125,8 @@ async fn run(t: &Test) {
 
 async fn changes(t: &Test) {
     agents::change(t, "B").await;
-    t.counted("windlass_in_place_total", &[("result", "verified")]).await;
+    t.counted("windlass_in_place_changes_total", &[("result", "verified")])
+        .await;
     t.config("api", &[("level", "debug")]).await;
     t.rolls("api", 1).await;
     t.delete_config("held").await;
@@ -216,7 +217,7 @@ async fn tells_what_happened(prometheus: &Prometheus, from: i64) {
         })
         .await;
     }
-    let held = "windlass_held{reason=\"SourceMissing\"} > 0";
+    let held = "windlass_workloads_held{reason=\"SourceMissing\"} > 0";
     assert!(!prometheus.query(held).await.expect("an answer").is_empty());
     // The failure is younger than any alert allows; the rule is there and waits.
     await_condition("the alert of the failure to be pending", async || {
@@ -310,13 +311,13 @@ fn what_every_replica_sees_is_shown_once_for_each_installation() {
 
 #[test]
 fn a_selector_is_found_for_each_alternative() {
-    let expression = r#"sum by (job) (increase(windlass_held{reason=~"A|B"}[5m])) / windlass:ratio5m > 0
+    let expression = r#"sum by (job) (increase(windlass_workloads_held{reason=~"A|B"}[5m])) / windlass:ratio5m > 0
         and windlass_api_requests_total{code=~"5..|429",verb="patch"}"#;
     let expected = [
         "windlass:ratio5m",
         r#"windlass_api_requests_total{verb="patch"}"#,
-        r#"windlass_held{reason="A"}"#,
-        r#"windlass_held{reason="B"}"#,
+        r#"windlass_workloads_held{reason="A"}"#,
+        r#"windlass_workloads_held{reason="B"}"#,
     ];
     assert_eq!(selectors(expression).into_iter().collect::<Vec<_>>(), expected);
 }

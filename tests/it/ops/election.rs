@@ -212,6 +212,6 @@ async fn restarted(t: &Test, names: &[&'static str], count: usize) -> Vec<&'stat
 
 async fn wait_for_their_turn(leader: &Controller, count: u32) {
     leader
-        .await_metric("windlass_held", &[("reason", "Budget")], count)
+        .await_metric("windlass_workloads_held", &[("reason", "Budget")], count)
         .await;
 }

@@ -55,11 +55,11 @@ async fn a_flood_becomes_one_series_for_each_workload_and_costs_others_no_event(
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
 
-    other.event("nightly", "NextRun").await;
+    other.event("nightly", "DeferredToNextRun").await;
     for number in 0..CRON_JOBS {
         let name = format!("nightly-{number}");
         await_condition(&format!("{name} to have its series"), async || {
-            let events = t.events(&name, "NextRun").await;
+            let events = t.events(&name, "DeferredToNextRun").await;
             let [(message, count)] = &*events else {
                 anyhow::bail!("{} Events", events.len());
             };

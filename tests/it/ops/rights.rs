@@ -171,7 +171,7 @@ async fn one_whose_pods_cannot_be_read_gives_its_slot_back(t: &Test) {
     t.await_template_changes("first", 1).await;
     t.config("second", &[("level", "B")]).await;
     controller
-        .await_metric("windlass_held", &[("reason", "Budget")], 1)
+        .await_metric("windlass_workloads_held", &[("reason", "Budget")], 1)
         .await;
     // Whether a pod was started in between, only the pods can tell.
     t.config("second", &[("level", "A")]).await;

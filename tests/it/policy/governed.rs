@@ -177,7 +177,7 @@ async fn what_the_cluster_freezes_no_namespace_lifts(t: &Test) {
     t.meanwhile(change(t, "B")).await;
     t.held("Frozen", 1).await;
     lever(t, "web", "restart-now").await;
-    assert!(t.event("web", "Answered").await.contains("not yet"));
+    assert!(t.event("web", "OverrideHandled").await.contains("not yet"));
     t.everything_before_is_done().await;
     t.rolls("web", 0).await;
     t.meanwhile(cluster_policy(t, &name, spec(json!({"maxParallel": 5}))))
@@ -339,9 +339,9 @@ async fn a_failure_that_is_undone_goes_on_halting_the_others(t: &Test) {
     next_second().await;
     t.undo(&failed).await;
     t.complete(&failed).await;
-    t.event(&failed, "Undone").await;
+    t.event(&failed, "RolledBack").await;
     t.meanwhile(async {}).await;
-    t.held("Undone", 1).await;
+    t.held("RolledBack", 1).await;
     t.held("Halted", 3).await;
     t.everything_before_is_done().await;
     restarted_are(t, 0).await;
@@ -385,7 +385,7 @@ async fn a_failure_halts_the_others_until_a_person_resumes(t: &Test) {
     let other = CROWD.iter().find(|name| **name != failed).expect("three others");
     t.meanwhile(lever(t, other, "resume")).await;
     restarted_are(t, 2).await;
-    assert!(t.event(other, "Answered").await.contains("windlass.dev/resume"));
+    assert!(t.event(other, "OverrideHandled").await.contains("windlass.dev/resume"));
     t.complete_by_hand(other).await;
     t.held("Halted", 2).await;
     // And at the one that failed: then all may go.
@@ -454,7 +454,11 @@ async fn restart_now_does_not_wait(t: &Test) {
     t.meanwhile(lever(t, "web", "restart-now")).await;
     t.await_template_changes("web", 1).await;
     t.complete("web").await;
-    assert!(t.event("web", "Answered").await.contains("windlass.dev/restart-now"));
+    assert!(
+        t.event("web", "OverrideHandled")
+            .await
+            .contains("windlass.dev/restart-now")
+    );
     // Left behind it does nothing more.
     t.meanwhile(change(t, "C")).await;
     t.held("OutsideWindow", 1).await;

@@ -44,7 +44,7 @@ async fn a_baseline_stripped_live_is_restored(t: &Test) {
 
     t.meanwhile(t.annotate("web", OBSERVED, Value::Null)).await;
 
-    t.event("web", "Restored").await;
+    t.event("web", "BaselineRestored").await;
     is_restored(t, &before).await;
     t.config("web", &[("level", "B")]).await;
     t.rolls("web", 1).await;
@@ -163,7 +163,7 @@ async fn a_second_installation_holds_and_says_so(t: &Test) {
     assert!(message.contains(&t.namespace), "{message}");
     await_condition("the second to hold all three", async || {
         let held = second
-            .metric("windlass_held", &[("reason", "OtherInstallation")])
+            .metric("windlass_workloads_held", &[("reason", "OtherInstallation")])
             .await?;
         anyhow::ensure!((held - 3.0).abs() < 0.5, "{held} are");
         Ok(())

@@ -36,18 +36,18 @@ async fn a_change_is_said_and_nothing_is_written(t: &Test) {
     assert_eq!(runs.len(), 1);
 
     t.meanwhile(t.config("web", &[("level", "B"), ("unused", "A")])).await;
-    let message = t.event("nightly", "NextRun").await;
+    let message = t.event("nightly", "DeferredToNextRun").await;
     assert!(message.contains("ConfigMap web (key level)"), "{message}");
-    assert_eq!(t.event_count("nightly", "NextRun").await, 1);
+    assert_eq!(t.event_count("nightly", "DeferredToNextRun").await, 1);
 
     // What nobody reads is not worth a word.
     t.config("web", &[("level", "B"), ("unused", "B")]).await;
     t.everything_before_is_done().await;
-    assert_eq!(t.event_count("nightly", "NextRun").await, 1);
+    assert_eq!(t.event_count("nightly", "DeferredToNextRun").await, 1);
 
     t.meanwhile(t.config("web", &[("level", "C"), ("unused", "B")])).await;
     await_condition("the second change to be said", async || {
-        let said = t.event_count("nightly", "NextRun").await;
+        let said = t.event_count("nightly", "DeferredToNextRun").await;
         anyhow::ensure!(said == 2, "{said} times");
         Ok(())
     })
@@ -77,6 +77,6 @@ async fn a_restart_of_windlass_says_nothing(t: &Test) {
 
     t.everything_before_is_done().await;
     w.state("Current", 1).await;
-    assert_eq!(t.event_count("nightly", "NextRun").await, 0);
+    assert_eq!(t.event_count("nightly", "DeferredToNextRun").await, 0);
     assert_eq!(w.get("nightly").await.resource_version(), before.resource_version());
 }

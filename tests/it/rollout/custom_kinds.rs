@@ -143,7 +143,7 @@ async fn a_change_of_its_spec_is_no_proof_of_new_pods(t: &Test) {
     .await;
 
     w.rolls("web", 1).await;
-    assert_eq!(t.event_count("web", "Absorbed").await, 0);
+    assert_eq!(t.event_count("web", "CoveredByRollout").await, 0);
     kind.undefine(t).await;
 }
 

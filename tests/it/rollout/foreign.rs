@@ -42,7 +42,7 @@ async fn an_upgrade_after_the_change_is_the_rollout(t: &Test) {
     })
     .await;
 
-    t.event("web", "Absorbed").await;
+    t.event("web", "CoveredByRollout").await;
     t.rolls("web", 1).await;
     assert_eq!(t.event_count("web", "Restarted").await, 0);
     assert_ne!(t.baseline("web").await["src"], adopted["src"], "the baseline has moved");
@@ -63,7 +63,7 @@ async fn an_upgrade_after_changes_of_several_sources_is_the_rollout(t: &Test) {
     })
     .await;
 
-    t.event("web", "Absorbed").await;
+    t.event("web", "CoveredByRollout").await;
     t.rolls("web", 1).await;
 }
 
@@ -80,7 +80,7 @@ async fn an_upgrade_before_the_change_is_not_the_rollout(t: &Test) {
 
     t.rolls("web", 2).await;
     assert_eq!(t.event_count("web", "Restarted").await, 1);
-    assert_eq!(t.event_count("web", "Absorbed").await, 0);
+    assert_eq!(t.event_count("web", "CoveredByRollout").await, 0);
 }
 
 async fn an_upgrade_without_a_change_is_left_alone(t: &Test) {
@@ -110,7 +110,7 @@ async fn an_upgrade_while_the_restart_is_due_makes_it_needless(t: &Test) {
     tokio::time::sleep(std::time::Duration::from_secs(10)).await;
     t.windlass().resume();
 
-    t.event("web", "Absorbed").await;
+    t.event("web", "CoveredByRollout").await;
     t.rolls("web", 1).await;
 }
 

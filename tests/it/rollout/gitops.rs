@@ -231,7 +231,7 @@ async fn a_sync_of_both_is_one_rollout(t: &Test) {
     git.deployment["spec"]["template"]["metadata"]["annotations"]["chart/version"] = json!("2");
     git.sync(t, tool, "B").await;
     t.complete("web").await;
-    t.event("web", "Absorbed").await;
+    t.event("web", "CoveredByRollout").await;
     t.rolls("web", 1).await;
     assert_eq!(t.event_count("web", "Restarted").await, 0);
     no_drift(t, &git, tool).await;
@@ -256,7 +256,7 @@ async fn taken_away_after(t: &Test, git: &Git, command: &str) {
         t.complete("web").await;
         t.rolls("web", times).await;
         t.state("Current", 3).await;
-        t.held("Undone", 0).await;
+        t.held("RolledBack", 0).await;
     }
     assert_eq!(t.event_count("web", "Restarted").await, 2);
 }
@@ -284,12 +284,12 @@ async fn replacing_before_the_rollout_is_done_is_not_fought(t: &Test) {
     kubectl(t, "replace", &git.file("B")).await;
     t.await_template_changes("web", 2).await;
 
-    let advice = t.event("web", "Undone").await;
+    let advice = t.event("web", "RolledBack").await;
     assert!(
         advice.contains("windlass.dev/resume") || advice.contains("restart"),
         "{advice}"
     );
-    t.held("Undone", 1).await;
+    t.held("RolledBack", 1).await;
     t.rolled_no_more_than("web", 2).await;
     await_condition("its baseline to be back", async || {
         let observed = annotation(&t.deployment("web").await, OBSERVED).map(str::to_owned);

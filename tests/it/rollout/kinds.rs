@@ -145,7 +145,7 @@ async fn an_upgrade_after_the_change_is_the_rollout(w: &Workloads<'_>) {
     })
     .await;
 
-    w.event("web", "Absorbed").await;
+    w.event("web", "CoveredByRollout").await;
     w.rolls("web", 1).await;
     assert_eq!(w.event_count("web", "Restarted").await, 0);
     assert_ne!(w.baseline("web").await["src"], adopted["src"], "the baseline has moved");
@@ -168,7 +168,7 @@ async fn an_upgrade_before_the_change_is_not_the_rollout(w: &Workloads<'_>) {
 
     w.rolls("web", 2).await;
     assert_eq!(w.event_count("web", "Restarted").await, 1);
-    assert_eq!(w.event_count("web", "Absorbed").await, 0);
+    assert_eq!(w.event_count("web", "CoveredByRollout").await, 0);
 }
 
 async fn undoing_a_complete_rollout_restarts_nothing(w: &Workloads<'_>) {
@@ -186,7 +186,7 @@ async fn undoing_a_complete_rollout_restarts_nothing(w: &Workloads<'_>) {
     .await;
     w.rolls("web", 2).await;
     w.state("Current", 1).await;
-    assert_eq!(w.event_count("web", "Undone").await, 0);
+    assert_eq!(w.event_count("web", "RolledBack").await, 0);
 
     w.meanwhile(level(w, "C")).await;
     w.rolls("web", 3).await;
@@ -230,8 +230,8 @@ async fn undo_half_a_rollout(w: &Workloads<'_>) {
         w.complete_by_hand("web").await;
     })
     .await;
-    w.event("web", "Undone").await;
-    w.held("Undone", 1).await;
+    w.event("web", "RolledBack").await;
+    w.held("RolledBack", 1).await;
     w.rolled_no_more_than("web", 2).await;
     let after = w.pods("web").await.expect("a list of pods");
     let left = after
@@ -244,12 +244,12 @@ async fn undoing_half_a_rollout_holds(w: &Workloads<'_>) {
     undo_half_a_rollout(w).await;
 
     w.meanwhile(async {}).await;
-    w.held("Undone", 1).await;
+    w.held("RolledBack", 1).await;
     w.rolled_no_more_than("web", 2).await;
 
     w.meanwhile(level(w, "C")).await;
     w.await_template_changes("web", 3).await;
-    w.held("Undone", 0).await;
+    w.held("RolledBack", 0).await;
     w.complete_by_hand("web").await;
     w.state("Current", 1).await;
     w.rolled_no_more_than("web", 3).await;
@@ -261,7 +261,7 @@ async fn a_rollout_restart_after_it_lifts_the_hold(w: &Workloads<'_>) {
     w.meanwhile(w.rollout_restart("web")).await;
     w.complete_by_hand("web").await;
 
-    w.held("Undone", 0).await;
+    w.held("RolledBack", 0).await;
     w.state("Current", 1).await;
     w.rolled_no_more_than("web", 3).await;
     level(w, "C").await;
@@ -283,7 +283,7 @@ async fn a_baseline_stripped_live_is_restored(w: &Workloads<'_>) {
 
     w.meanwhile(w.annotate("web", OBSERVED, Value::Null)).await;
 
-    w.event("web", "Restored").await;
+    w.event("web", "BaselineRestored").await;
     is_as_before(w, &before).await;
     w.rolls("web", 0).await;
     level(w, "B").await;

@@ -30,7 +30,7 @@ async fn undoing_a_complete_rollout_restarts_nothing(t: &Test) {
     .await;
     t.rolls("web", 2).await;
     t.state("Current", 3).await;
-    assert_eq!(t.event_count("web", "Undone").await, 0);
+    assert_eq!(t.event_count("web", "RolledBack").await, 0);
 
     t.meanwhile(t.config("web", &[("level", "C")])).await;
     t.rolls("web", 3).await;
@@ -40,12 +40,12 @@ async fn undoing_half_a_rollout_holds(t: &Test) {
     undo_half_a_rollout(t).await;
 
     t.meanwhile(async {}).await;
-    t.held("Undone", 1).await;
+    t.held("RolledBack", 1).await;
     t.rolled_no_more_than("web", 2).await;
 
     t.meanwhile(t.config("web", &[("level", "C")])).await;
     t.await_template_changes("web", 3).await;
-    t.held("Undone", 0).await;
+    t.held("RolledBack", 0).await;
     t.rolled_no_more_than("web", 3).await;
 }
 
@@ -55,7 +55,7 @@ async fn a_rollout_restart_after_it_lifts_the_hold(t: &Test) {
     t.meanwhile(t.rollout_restart("web")).await;
     t.complete_by_hand("web").await;
 
-    t.held("Undone", 0).await;
+    t.held("RolledBack", 0).await;
     t.state("Current", 3).await;
     t.rolled_no_more_than("web", 3).await;
     t.config("web", &[("level", "C")]).await;
@@ -96,7 +96,7 @@ async fn undo_half_a_rollout(t: &Test) {
         t.complete("web").await;
     })
     .await;
-    t.event("web", "Undone").await;
-    t.held("Undone", 1).await;
+    t.event("web", "RolledBack").await;
+    t.held("RolledBack", 1).await;
     t.rolled_no_more_than("web", 2).await;
 }

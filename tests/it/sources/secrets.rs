@@ -476,7 +476,7 @@ async fn a_secret_that_cannot_be_read_holds_its_users_only(t: &Test) {
     let held = async |count: u32| {
         await_condition("the metric to say so", async || {
             let held = controller
-                .metric("windlass_held", &[("reason", "SourceUnreadable")])
+                .metric("windlass_workloads_held", &[("reason", "SourceUnreadable")])
                 .await?;
             anyhow::ensure!((held - f64::from(count)).abs() < 0.5, "{held} are held");
             Ok(())

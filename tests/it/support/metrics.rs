@@ -7,7 +7,8 @@ use super::{Test, await_condition};
 impl Test {
     /// Waits until so many workloads are held for this reason.
     pub async fn held(&self, reason: &str, count: u32) {
-        self.metric("windlass_held", &[("reason", reason)], count).await;
+        self.metric("windlass_workloads_held", &[("reason", reason)], count)
+            .await;
     }
 
     /// Waits until a metric has this value.

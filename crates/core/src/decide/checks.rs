@@ -34,7 +34,7 @@ pub(super) fn deferred_to_next_run(input: &Input<'_>) -> Plan {
     match input.change {
         Some(change) => {
             let seen = describe::seen(change);
-            Plan::new(Action::Nothing, State::Current, Reason::NextRun).about(seen)
+            Plan::new(Action::Nothing, State::Current, Reason::DeferredToNextRun).about(seen)
         }
         None => Plan::new(Action::Nothing, State::Current, Reason::Unchanged),
     }
@@ -96,10 +96,10 @@ pub(super) fn unsure(case: &Case<'_>) -> Option<Plan> {
         return Some(Plan::new(Action::Read(ReadScope::Pods), State::Held, Reason::Proving));
     };
     if all_younger(case, rollout_history) {
-        return Some(adopt(case, Reason::Proven));
+        return Some(adopt(case, Reason::PodsUpToDate));
     }
     let (reason, detail) = match held {
-        Uncertainty::Undone => (Reason::Undone, rolled_back_advice()),
+        Uncertainty::Undone => (Reason::RolledBack, rolled_back_advice()),
         Uncertainty::Unproven => (Reason::Unproven, unproven_advice("nothing can be compared")),
         Uncertainty::Reverted => (Reason::Reverted, reverts::advice(case)),
         Uncertainty::Replaced => (Reason::ImmutableReplaced, replaced_advice(case)),
@@ -112,10 +112,10 @@ pub(super) fn unchanged(case: &Case<'_>) -> Option<Plan> {
         return None;
     }
     if case.restore {
-        return Some(adopt(case, Reason::Restored));
+        return Some(adopt(case, Reason::BaselineRestored));
     }
     if case.difference.shape_changed {
-        return Some(adopt(case, Reason::Reshaped));
+        return Some(adopt(case, Reason::SourcesChanged));
     }
     Some(as_it_rolls(case))
 }
@@ -216,9 +216,9 @@ pub(super) fn started_meanwhile(case: &Case<'_>) -> Option<Plan> {
     let plan = as_it_rolls(case);
     if case.restore || case.difference.shape_changed || case.baseline.stale.is_some() {
         let reason = if case.restore {
-            Reason::Restored
+            Reason::BaselineRestored
         } else {
-            Reason::Unaffected
+            Reason::ChangeReverted
         };
         return Some(Plan {
             state: plan.state,
@@ -307,7 +307,7 @@ pub(super) fn covered_by_rollout(case: &Case<'_>) -> Option<Plan> {
                 .present(rollout_status.revision)
                 .is_some_and(|revision| revision.created >= change);
             let brought = fresh || rollout_history.all_started_after(change);
-            (brought && !any_meanwhile(case, rollout_history)).then(|| adopt(case, Reason::Absorbed))
+            (brought && !any_meanwhile(case, rollout_history)).then(|| adopt(case, Reason::CoveredByRollout))
         }
         // The template reads differently, yet no rollout came of it: a field that a new version of
         // Kubernetes fills in.
@@ -326,7 +326,7 @@ pub(super) fn sources_changed_meanwhile(case: &Case<'_>) -> Option<Plan> {
     let mut baseline = fresh(case.input, Some(case.baseline));
     // Still to be looked into.
     baseline.stale = Timestamp::from_second(since.unix()).ok();
-    Some(Plan::new(Action::Adopt(baseline.print()), State::Settling, Reason::Reshaped).about(list(case.input)))
+    Some(Plan::new(Action::Adopt(baseline.print()), State::Settling, Reason::SourcesChanged).about(list(case.input)))
 }
 
 pub(super) fn settling(case: &Case<'_>) -> Option<Plan> {
@@ -358,7 +358,7 @@ pub(super) fn rolled_back(case: &Case<'_>) -> Option<Plan> {
     };
     let change = last_change(case, concerned.into_iter(), None)?;
     if rollout_history.all_started_after(change) && !any_meanwhile(case, rollout_history) {
-        return Some(adopt(case, Reason::Absorbed));
+        return Some(adopt(case, Reason::CoveredByRollout));
     }
     // Its own controller may not have noticed yet that the template went back.
     let template = case.input.workload.template_digest.as_deref();

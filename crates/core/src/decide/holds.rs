@@ -61,7 +61,7 @@ pub(super) fn hold_rolled_back(case: &Case<'_>) -> Plan {
     });
     let mut baseline = unsure_of(case, Uncertainty::Undone, 0);
     baseline.undo(&reference.namespace, from);
-    Plan::new(Action::Adopt(baseline.print()), State::Held, Reason::Undone).about(rolled_back_advice())
+    Plan::new(Action::Adopt(baseline.print()), State::Held, Reason::RolledBack).about(rolled_back_advice())
 }
 
 /// Whether it is the present content of that source which somebody failed with.

@@ -382,7 +382,7 @@ pub fn decide(input: &Input<'_>) -> Plan {
         ..case
     };
     if taken_as_they_are && difference.changed.is_empty() {
-        return policy_checks::follow(&case, adopt(&case, Reason::Reshaped));
+        return policy_checks::follow(&case, adopt(&case, Reason::SourcesChanged));
     }
     let plan = CHECKS
         .iter()

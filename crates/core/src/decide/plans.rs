@@ -96,14 +96,14 @@ pub(super) fn stale_since(input: &Input<'_>) -> Timestamp {
 /// The present content becomes the baseline; no pod is touched.
 pub(super) fn adopt(case: &Case<'_>, reason: Reason) -> Plan {
     let nothing_new = case.difference.changed.is_empty();
-    let mut baseline = if reason == Reason::Restored && nothing_new && !case.difference.shape_changed {
+    let mut baseline = if reason == Reason::BaselineRestored && nothing_new && !case.difference.shape_changed {
         case.baseline.clone()
     } else {
         recording_override(case, fresh(case.input, Some(case.baseline)))
     };
     if matches!(
         reason,
-        Reason::Absorbed | Reason::Proven | Reason::NothingRuns | Reason::Skipped
+        Reason::CoveredByRollout | Reason::PodsUpToDate | Reason::NothingRuns | Reason::Skipped
     ) {
         // No pod is left that is older than the change.
         baseline.template_digest = None;

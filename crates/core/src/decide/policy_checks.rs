@@ -23,7 +23,9 @@ pub(super) fn follow(case: &Case<'_>, plan: Plan) -> Plan {
             None => plan,
         },
         // What a policy added and does not name at present is not given up: a change of it may be due.
-        Action::Adopt(_) if case.difference.removed && matches!(plan.reason, Reason::Reshaped | Reason::Unaffected) => {
+        Action::Adopt(_)
+            if case.difference.removed && matches!(plan.reason, Reason::SourcesChanged | Reason::ChangeReverted) =>
+        {
             trouble(case).map_or(plan, |(reason, why)| Plan::hold(reason, why))
         }
         Action::Nothing | Action::Adopt(_) | Action::Resume | Action::Hold | Action::Read(_) => plan,

@@ -43,7 +43,7 @@ pub(super) fn reverted(case: &Case<'_>) -> Option<Plan> {
         ));
     };
     if all_younger(case, rollout_history) {
-        return Some(adopt(case, Reason::Proven));
+        return Some(adopt(case, Reason::PodsUpToDate));
     }
     if workload.owner().is_none() {
         return Some(hold_rolled_back(case));

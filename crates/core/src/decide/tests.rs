@@ -551,7 +551,7 @@ fn there_and_back_during_a_hold_remembers_since_when() {
     assert!(is_restart(&world.decide()));
     world.pods(&[1099]);
     let plan = world.decide();
-    assert_adopts(&plan, Reason::Unaffected);
+    assert_adopts(&plan, Reason::ChangeReverted);
     world.apply(&plan);
     assert_quiet(&world.decide());
 }
@@ -617,7 +617,7 @@ fn a_foreign_template_change_after_the_change_is_awaited_and_counts() {
     assert_eq!(world.decide().action, Action::Read(ReadScope::Pods));
     world.pods(&[1100]).revisions = vec![revision(2, 1100, None)];
     let plan = world.decide();
-    assert_adopts(&plan, Reason::Absorbed);
+    assert_adopts(&plan, Reason::CoveredByRollout);
     world.apply(&plan);
     assert_quiet(&world.decide());
 }
@@ -673,7 +673,7 @@ fn a_foreign_rollout_while_down_is_proven_by_its_revision() {
     assert_eq!(world.decide().reason, Reason::Absorbing);
     world.workload.rollout_status.progress = RolloutProgress::Complete;
     world.pods(&[1102]);
-    assert_adopts(&world.decide(), Reason::Absorbed);
+    assert_adopts(&world.decide(), Reason::CoveredByRollout);
 }
 
 #[test]
@@ -731,11 +731,11 @@ fn revision(number: u64, created: i64, template_digest: Option<&str>) -> Revisio
 fn undone_halfway_is_held_until_the_next_change() {
     let mut world = undone(&[990, 1103, 1110]);
     let plan = world.decide();
-    assert_eq!((plan.state, plan.reason), (State::Held, Reason::Undone), "{plan:?}");
+    assert_eq!((plan.state, plan.reason), (State::Held, Reason::RolledBack), "{plan:?}");
     world.apply(&plan);
     assert_eq!(world.baseline().held, Some(Uncertainty::Undone));
     world.pods(&[990, 1103]);
-    assert_eq!(world.decide().reason, Reason::Undone);
+    assert_eq!(world.decide().reason, Reason::RolledBack);
 
     let mut next = undone(&[990, 1103]);
     let plan = next.decide();
@@ -751,7 +751,7 @@ fn undone_halfway_is_found_after_being_down_as_well() {
     let rollout_history = world.rollout_history.clone();
     world.restarted_after_being_down_since(1105);
     world.rollout_history = rollout_history;
-    assert_eq!(world.decide().reason, Reason::Undone);
+    assert_eq!(world.decide().reason, Reason::RolledBack);
 }
 
 #[test]
@@ -762,7 +762,7 @@ fn held_as_undone_ends_when_every_pod_is_younger() {
     world.now = 1200;
     world.pods(&[1150, 1151]);
     let plan = world.decide();
-    assert_adopts(&plan, Reason::Proven);
+    assert_adopts(&plan, Reason::PodsUpToDate);
     world.apply(&plan);
     assert_quiet(&world.decide());
 }
@@ -790,7 +790,7 @@ fn an_undo_that_its_own_controller_has_not_noticed_yet_is_waited_for() {
 fn undone_after_it_was_complete_leaves_nothing_to_do() {
     let mut world = undone(&[1103, 1110]);
     let plan = world.decide();
-    assert_adopts(&plan, Reason::Absorbed);
+    assert_adopts(&plan, Reason::CoveredByRollout);
     world.apply(&plan);
     assert_quiet(&world.decide());
 }
@@ -811,7 +811,7 @@ fn a_baseline_stripped_live_is_put_back_from_memory() {
     let mut world = World::adopted();
     let before = world.workload.observed.take();
     let plan = world.decide();
-    assert_adopts(&plan, Reason::Restored);
+    assert_adopts(&plan, Reason::BaselineRestored);
     world.apply(&plan);
     assert_eq!(world.workload.observed, before);
 }
@@ -844,7 +844,7 @@ fn a_lost_key_is_held_when_a_pod_is_older_than_the_change() {
     world.pods(&[990]);
     assert_eq!(world.decide().reason, Reason::Unproven);
     world.pods(&[1200]);
-    assert_adopts(&world.decide(), Reason::Proven);
+    assert_adopts(&world.decide(), Reason::PodsUpToDate);
     world.rollout_history = None;
     world.write_live("C", 30, 1300);
     world.now = 1303;
@@ -895,11 +895,11 @@ fn a_source_that_begins_to_count_is_taken_as_it_is() {
         .sources
         .insert(0, (extra, used, Some(content), Version::new(15), None));
     let plan = world.decide();
-    assert_adopts(&plan, Reason::Reshaped);
+    assert_adopts(&plan, Reason::SourcesChanged);
     world.apply(&plan);
     assert_quiet(&world.decide());
     world.sources.remove(0);
-    assert_adopts(&world.decide(), Reason::Reshaped);
+    assert_adopts(&world.decide(), Reason::SourcesChanged);
 }
 
 /// Found by the tests on a real API server: what began to count was recorded only after pods had
@@ -922,7 +922,7 @@ fn what_begins_to_count_is_recorded_before_anything_is_looked_into() {
     });
     world.now = 1100;
     let plan = world.decide();
-    assert_adopts(&plan, Reason::Reshaped);
+    assert_adopts(&plan, Reason::SourcesChanged);
     world.apply(&plan);
     assert_eq!(
         world.decide().action,

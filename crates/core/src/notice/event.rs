@@ -40,7 +40,7 @@ impl WorkloadEvent {
     /// Whether somebody waits for it: a Warning, a restart, the answer to a person.
     #[must_use]
     pub fn is_urgent(&self) -> bool {
-        self.severity == Severity::Warning || matches!(self.reason, Reason::Restarted | Reason::Answered)
+        self.severity == Severity::Warning || matches!(self.reason, Reason::Restarted | Reason::OverrideHandled)
     }
 
     /// The same for Events that say the same of the same object.

@@ -126,7 +126,7 @@ fn trouble_that_was_told_before_is_over_also_when_the_last_of_it_was_not_told_ye
     let web = workload("shop", "web");
     hold(&mut batcher, &web);
     batcher.take();
-    hold_for(&mut batcher, &web, Reason::Undone);
+    hold_for(&mut batcher, &web, Reason::RolledBack);
     assert_eq!(recover(&mut batcher, &web), BatchResult::Kept);
     assert_eq!(taken(&mut batcher), [NoticeKind::Recovered]);
 }
@@ -135,7 +135,7 @@ fn trouble_that_was_told_before_is_over_also_when_the_last_of_it_was_not_told_ye
 fn one_workload_is_told_once_of_each_occasion() {
     let mut batcher = all();
     let web = workload("shop", "web");
-    for reason in [Reason::SourceMissing, Reason::Undone, Reason::Unproven] {
+    for reason in [Reason::SourceMissing, Reason::RolledBack, Reason::Unproven] {
         assert_eq!(hold_for(&mut batcher, &web, reason), BatchResult::Kept);
     }
     let batch = batcher.take().expect("one is there");
@@ -207,7 +207,7 @@ fn an_id_is_the_same_for_the_same_occasion_only() {
     assert_eq!(first, id(&web, Reason::SourceMissing, "1"));
     for other in [
         id(&workload("shop", "api"), Reason::SourceMissing, "1"),
-        id(&web, Reason::Undone, "1"),
+        id(&web, Reason::RolledBack, "1"),
         id(&web, Reason::SourceMissing, "2"),
     ] {
         assert_ne!(first, other);

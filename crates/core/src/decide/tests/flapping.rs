@@ -78,7 +78,7 @@ fn content_that_is_back_needs_no_restart_and_no_wait() {
     let plan = world.decide();
     assert_eq!(
         (plan.state, plan.reason),
-        (State::Current, Reason::Unaffected),
+        (State::Current, Reason::ChangeReverted),
         "{plan:?}"
     );
 }

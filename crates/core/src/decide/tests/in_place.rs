@@ -149,7 +149,7 @@ fn moving_keys_between_classes_restarts_nothing() {
         world.effective_policy.rules = Arc::new(rules.collect::<RuleSet>());
         sort(&mut world);
         let plan = world.decide();
-        assert_adopts(&plan, Reason::Reshaped);
+        assert_adopts(&plan, Reason::SourcesChanged);
         world.apply(&plan);
         assert_quiet(&world.decide());
     }

@@ -45,7 +45,7 @@ fn a_restart_for_what_was_there_in_between_is_not_made_again_when_it_is_undone()
     world.now = 1120;
     world.pods(&[990, 1105]).revisions = vec![revision(3, 900, None), revision(2, 1112, rolled.as_deref())];
     let plan = world.decide();
-    assert_eq!((plan.state, plan.reason), (State::Held, Reason::Undone), "{plan:?}");
+    assert_eq!((plan.state, plan.reason), (State::Held, Reason::RolledBack), "{plan:?}");
 }
 
 /// Two sources; the first changed at 1100 and waits since, on record. Then the workload is rolled by
@@ -83,5 +83,5 @@ fn waiting(other_written: Option<i64>) -> World {
 fn while_one_source_waits_another_may_go_there_and_back() {
     let plan = waiting(Some(1200)).decide();
     assert!(is_restart(&plan), "{plan:?}");
-    assert_adopts(&waiting(None).decide(), Reason::Absorbed);
+    assert_adopts(&waiting(None).decide(), Reason::CoveredByRollout);
 }

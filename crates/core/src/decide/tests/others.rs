@@ -32,7 +32,7 @@ fn a_cron_job_is_only_talked_about() {
     world.write_live("B", 20, 1100);
     let plan = world.decide();
     assert_eq!((&plan.action, plan.state), (&Action::Nothing, State::Current));
-    assert_eq!(plan.reason, Reason::NextRun);
+    assert_eq!(plan.reason, Reason::DeferredToNextRun);
     assert!(plan.detail.contains("key level"), "{}", plan.detail);
 }
 
@@ -70,7 +70,7 @@ fn the_newest_revision_is_the_present_one_where_the_kind_does_not_say() {
         revision.number += 40;
         revision.newest = Some(at == 0);
     }
-    assert_eq!(world.decide().reason, Reason::Undone);
+    assert_eq!(world.decide().reason, Reason::RolledBack);
 }
 
 // ---- taken back ---------------------------------------------------------------------------------
@@ -97,7 +97,7 @@ fn while_it_is_being_taken_back_nothing_is_done() {
 fn pods_that_are_all_younger_make_it_harmless() {
     let mut world = taken_back(Some("Shop web"), &[1104, 1105]);
     let plan = world.decide();
-    assert_eq!(plan.reason, Reason::Proven);
+    assert_eq!(plan.reason, Reason::PodsUpToDate);
     world.apply(&plan);
     assert_eq!(world.decide().reason, Reason::Unchanged);
 }
@@ -106,10 +106,10 @@ fn pods_that_are_all_younger_make_it_harmless() {
 fn an_undo_by_nobody_who_owns_it_is_held() {
     let mut world = taken_back(None, &[990, 1104]);
     let plan = world.decide();
-    assert_eq!((plan.state, plan.reason), (State::Held, Reason::Undone));
+    assert_eq!((plan.state, plan.reason), (State::Held, Reason::RolledBack));
     world.apply(&plan);
     world.pods(&[990, 1104]);
-    assert_eq!(world.decide().reason, Reason::Undone, "it stays so");
+    assert_eq!(world.decide().reason, Reason::RolledBack, "it stays so");
 }
 
 #[test]
@@ -486,14 +486,14 @@ fn a_source_that_begins_to_count_is_taken_as_it_is_whenever_it_was_written() {
     world.sources.sort_by(|one, other| one.0.cmp(&other.0));
     world.now = 1210;
     world.pods(&[1100]);
-    assert_adopts(&world.decide(), Reason::Reshaped);
+    assert_adopts(&world.decide(), Reason::SourcesChanged);
     // Nor does it matter that it was seen to come.
     world.change = Some(PendingChange {
         first_seen: at(1200),
         since: Second::new(1200),
         keys: vec![(source_ref("begun"), Key::from("level"))],
     });
-    assert_adopts(&world.decide(), Reason::Reshaped);
+    assert_adopts(&world.decide(), Reason::SourcesChanged);
 }
 
 // ---- deadline -----------------------------------------------------------------------------------

@@ -295,7 +295,7 @@ fn resume_goes_on_with_what_was_held() {
     let plan = world.decide();
     world.apply(&plan);
     world.pods(&[990, 1103]);
-    assert_eq!(world.decide().reason, Reason::Undone);
+    assert_eq!(world.decide().reason, Reason::RolledBack);
     pull(&mut world, ManualOverride::Resume, 1125);
     world.now = 1126;
     assert!(is_restart(&world.decide()));
@@ -435,7 +435,7 @@ fn a_lever_that_an_undo_brings_back_is_not_followed_again() {
     world.now = 1200;
     world.pods(&[990, 1112]).revisions = vec![revision(3, 900, None), revision(2, 1111, rolled.as_deref())];
     let plan = world.decide();
-    assert_eq!(plan.reason, Reason::Undone, "{plan:?}");
+    assert_eq!(plan.reason, Reason::RolledBack, "{plan:?}");
     assert!(
         plan.override_note
             .as_deref()

@@ -44,7 +44,7 @@ fn one_that_is_removed_after_a_restart_restarts_once_more() {
     assert!(is_restart(&plan), "{plan:?}");
     // Unless the pods are younger than when it was found.
     world.rolled_by_somebody(1201);
-    assert_adopts(&world.decide(), Reason::Absorbed);
+    assert_adopts(&world.decide(), Reason::CoveredByRollout);
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn a_change_that_removes_nothing_comes_with_a_later_rollout() {
         let mut world = two_keys();
         world.found(data, 30, (1050, 1050), 1200);
         world.rolled_by_somebody(1100);
-        assert_adopts(&world.decide(), Reason::Absorbed);
+        assert_adopts(&world.decide(), Reason::CoveredByRollout);
     }
 }
 

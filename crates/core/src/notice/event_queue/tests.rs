@@ -29,7 +29,7 @@ fn event(namespace: &str, name: &str, reason: Reason, note: &str, at: Timestamp)
 }
 
 fn normal(namespace: &str, name: &str, note: &str, at: Timestamp) -> WorkloadEvent {
-    event(namespace, name, Reason::NextRun, note, at)
+    event(namespace, name, Reason::DeferredToNextRun, note, at)
 }
 
 fn warning(namespace: &str, name: &str, at: Timestamp) -> WorkloadEvent {
