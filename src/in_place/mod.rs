@@ -197,7 +197,7 @@ impl Propagator {
             match file_delivery(&pod, &round.expected) {
                 FileDelivery::Nothing => {}
                 FileDelivery::Never => {
-                    round_result.lacks(&pod, "it has the files through a subPath, which never changes")
+                    round_result.lacks(&pod, "it has the files through a subPath, which never changes");
                 }
                 FileDelivery::Unclear => round_result.lacks(&pod, "its volumes cannot be read"),
                 FileDelivery::Live if !pod.node_ready => round_result.lacks(&pod, "its node is not ready"),

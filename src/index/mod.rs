@@ -126,7 +126,7 @@ pub struct Index {
     delegations: HashMap<WorkloadRef, Box<DelegationEntry>>,
     watches: Vec<WatchState>,
     selected: Option<SelectedNamespaces>,
-    policy_index: PolicyIndex,
+    policies: PolicyIndex,
     /// What holds where no policy says otherwise.
     default_policy: Arc<EffectivePolicy>,
     failures: Vec<RolloutFailure>,
@@ -400,7 +400,7 @@ impl Index {
             return;
         };
         let before = entry.status.replace(status);
-        self.policy_index.news |= before != Some(status) && entry.policy_binding.is_some();
+        self.policies.news |= before != Some(status) && entry.policy_binding.is_some();
         self.recount(before, Some(status), reference);
     }
 

@@ -26,7 +26,7 @@ pub(crate) struct PolicyIndex {
     served: bool,
     /// Something was noted that a status may be about.
     pub(crate) news: bool,
-    policies: Policies,
+    all: Policies,
     /// Those of them that may opt in whom they select.
     opting_in: Policies,
     pub(crate) metadata: HashMap<PolicyRef, PolicyMetadata>,
@@ -49,25 +49,25 @@ pub struct PolicyEffect {
 impl Index {
     /// From now on labels are kept. Gives whether that is news, and everything has to be listed anew.
     pub fn serve_policies(&mut self) -> bool {
-        !std::mem::replace(&mut self.policy_index.served, true)
+        !std::mem::replace(&mut self.policies.served, true)
     }
 
     /// A policy as it is now.
     pub fn apply_policy(&mut self, policy: Policy, about: PolicyMetadata) -> PolicyEffect {
         let reference = policy.reference.clone();
         if let Ok(settings) = &policy.settings {
-            settings.rules.remember_in(&self.policy_index.rule_memo);
+            settings.rules.remember_in(&self.policies.rule_memo);
         }
         let before = self.selected_by(&reference);
         let opts_in = about.selection_known && !policy.is_floor_only();
-        self.policy_index.metadata.insert(reference.clone(), about);
-        self.policy_index.news = true;
+        self.policies.metadata.insert(reference.clone(), about);
+        self.policies.news = true;
         let opts_in_anew = if opts_in {
-            self.policy_index.opting_in.set(policy.clone())
+            self.policies.opting_in.set(policy.clone())
         } else {
-            self.policy_index.opting_in.remove(&reference)
+            self.policies.opting_in.remove(&reference)
         };
-        if !self.policy_index.policies.set(policy) && !opts_in_anew {
+        if !self.policies.all.set(policy) && !opts_in_anew {
             return PolicyEffect::default();
         }
         let after = self.selected_by(&reference);
@@ -78,19 +78,19 @@ impl Index {
     }
 
     fn selected_by(&self, policy: &PolicyRef) -> Option<WorkloadSelector> {
-        self.policy_index.opting_in.get(policy)?.selector.clone()
+        self.policies.opting_in.get(policy)?.selector.clone()
     }
 
     /// Statuses have to be looked at again.
     pub fn note_news(&mut self) {
-        self.policy_index.news = true;
+        self.policies.news = true;
     }
 
     /// A policy is gone.
     pub fn remove_policy(&mut self, reference: &PolicyRef) -> PolicyEffect {
-        self.policy_index.metadata.remove(reference);
-        self.policy_index.opting_in.remove(reference);
-        if !self.policy_index.policies.remove(reference) {
+        self.policies.metadata.remove(reference);
+        self.policies.opting_in.remove(reference);
+        if !self.policies.all.remove(reference) {
             return PolicyEffect::default();
         }
         PolicyEffect {
@@ -102,10 +102,10 @@ impl Index {
     /// The labels of a namespace; `None`: it is gone.
     pub fn set_namespace_labels(&mut self, namespace: &Namespace, labels: Option<Labels>) -> PolicyEffect {
         let before = match labels.clone() {
-            Some(labels) => self.policy_index.namespaces.insert(namespace.clone(), labels),
-            None => self.policy_index.namespaces.remove(namespace),
+            Some(labels) => self.policies.namespaces.insert(namespace.clone(), labels),
+            None => self.policies.namespaces.remove(namespace),
         };
-        let selecting = self.policy_index.policies.iter().any(|policy| {
+        let selecting = self.policies.all.iter().any(|policy| {
             let selects = policy.selector.as_ref();
             selects.is_some_and(|selects| selects.namespaces.is_some())
         });
@@ -120,14 +120,14 @@ impl Index {
 
     /// The policies, and what is known of them besides.
     pub fn policies(&self) -> impl Iterator<Item = (&Arc<Policy>, &PolicyMetadata)> {
-        let policies = self.policy_index.policies.iter();
-        policies.filter_map(|policy| Some((policy, self.policy_index.metadata.get(&policy.reference)?)))
+        let policies = self.policies.all.iter();
+        policies.filter_map(|policy| Some((policy, self.policies.metadata.get(&policy.reference)?)))
     }
 
     /// What the one that changed has a say in.
     fn resolve_selected(&mut self, changed: &PolicyRef) -> Vec<WorkloadRef> {
-        self.policy_index.effective.clear();
-        self.policy_index.news = true;
+        self.policies.effective.clear();
+        self.policies.news = true;
         match changed.namespace.clone() {
             Some(namespace) => self.resolve_namespaces(|it| *it == namespace),
             None => self.resolve_namespaces(|_| true),
@@ -174,7 +174,7 @@ impl Index {
             namespace: &workload.reference.namespace,
             kind: workload.reference.kind,
             labels: workload.labels().unwrap_or(NONE),
-            namespace_labels: self.policy_index.namespaces.get(&workload.reference.namespace),
+            namespace_labels: self.policies.namespaces.get(&workload.reference.namespace),
             named: asked.and_then(|asked| asked.policy.as_deref()),
         }
     }
@@ -182,17 +182,13 @@ impl Index {
     /// Whether a policy opts it in although it asks for nothing.
     fn is_selected(&self, workload: &Workload) -> bool {
         let hands_off = workload.extras.as_ref().is_some_and(|rare| rare.hands_off);
-        let governed = || {
-            self.policy_index
-                .opting_in
-                .match_workload(&self.subject(workload, None))
-        };
+        let governed = || self.policies.opting_in.match_workload(&self.subject(workload, None));
         !hands_off && matches!(governed().governing, GoverningPolicy::Policy(_))
     }
 
     /// Has a policy's selector opt a workload in that asks for nothing. Gives whether it does.
     pub(crate) fn select(&self, workload: &mut Workload) -> bool {
-        if !self.policy_index.served {
+        if !self.policies.served {
             if let Some(rare) = &mut workload.extras {
                 rare.labels = None;
                 rare.opt_in_if_selected = None;
@@ -226,8 +222,8 @@ impl Index {
         selected: bool,
     ) -> ResolvedPolicy {
         let governed = self
-            .policy_index
             .policies
+            .all
             .match_workload(&self.subject(workload, asked.as_deref()));
         if governed == PolicyMatch::default() {
             return ResolvedPolicy {
@@ -236,7 +232,7 @@ impl Index {
             };
         }
         let policy = match &governed.governing {
-            GoverningPolicy::Policy(policy) => self.policy_index.policies.get(policy).cloned(),
+            GoverningPolicy::Policy(policy) => self.policies.all.get(policy).cloned(),
             GoverningPolicy::None | GoverningPolicy::Missing(_) => None,
         };
         let mut opt_in = asked.clone();
@@ -244,14 +240,14 @@ impl Index {
             *opt_in = Arc::new(policy.opt_in(opt_in));
             self.intern_opt_in(opt_in);
         }
-        let known = self.policy_index.effective.get(&governed).cloned();
+        let known = self.policies.effective.get(&governed).cloned();
         let effective_policy = known.unwrap_or_else(|| {
             let effective_policy = Arc::new(
-                self.policy_index
-                    .policies
+                self.policies
+                    .all
                     .effective_policy(&governed, &self.settings.policy_defaults),
             );
-            self.policy_index.effective.insert(governed, effective_policy.clone());
+            self.policies.effective.insert(governed, effective_policy.clone());
             effective_policy
         });
         let binding = PolicyBinding {
@@ -269,6 +265,6 @@ impl Index {
     /// Whether a workload's labels are still to come: then its policies are not known.
     #[must_use]
     pub fn awaits_labels(&self, workload: &Workload) -> bool {
-        self.policy_index.served && workload.labels().is_none()
+        self.policies.served && workload.labels().is_none()
     }
 }

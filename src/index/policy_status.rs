@@ -74,7 +74,7 @@ impl PolicyTally<'_> {
 impl Index {
     /// Whether something was noted since the last call that a status may be about.
     pub fn take_news(&mut self) -> bool {
-        std::mem::take(&mut self.policy_index.news)
+        std::mem::take(&mut self.policies.news)
     }
 
     /// The statuses that are not what stands on the policies.
@@ -115,7 +115,7 @@ impl Index {
 
     /// A status was written: until its event comes it stands for what is there.
     pub fn note_status(&mut self, written: DueStatus) {
-        if let Some(about) = self.policy_index.metadata.get_mut(&written.policy)
+        if let Some(about) = self.policies.metadata.get_mut(&written.policy)
             && about.uid == written.uid
         {
             about.status = written.status;

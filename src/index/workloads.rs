@@ -104,7 +104,7 @@ impl Index {
         self.end_delegation(reference);
         let behind = self.later_waves(reference);
         if let Some(entry) = self.workloads.remove(reference) {
-            self.policy_index.news |= entry.policy_binding.is_some();
+            self.policies.news |= entry.policy_binding.is_some();
             let unlinked = self.unlink(&entry);
             self.drop_unused(&unlinked);
             self.recount(entry.status, None, reference);

@@ -45,7 +45,7 @@ impl Policies {
                         budget(policy, settings);
                     }
                     Some(Err(why)) => {
-                        effective_policy.problem = Some(PolicyProblem::Invalid(policy.clone(), why.clone()))
+                        effective_policy.problem = Some(PolicyProblem::Invalid(policy.clone(), why.clone()));
                     }
                     None => effective_policy.problem = Some(PolicyProblem::Missing(policy.clone())),
                 }

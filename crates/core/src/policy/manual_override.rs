@@ -62,7 +62,7 @@ impl ManualOverrides {
             let time = text.trim().parse::<Timestamp>();
             match time.map(|at| Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at)) {
                 Ok(at) if manual_overrides.newest.is_none_or(|(_, newest)| newest < at) => {
-                    manual_overrides.newest = Some((manual_override, at))
+                    manual_overrides.newest = Some((manual_override, at));
                 }
                 Ok(_) => {}
                 Err(_) => manual_overrides.unreadable = Some(manual_override),

@@ -74,7 +74,7 @@ fn each_term_holds_a_restart_with_its_own_reason() {
         (
             "a policy that does not exist",
             Box::new(|world| {
-                world.effective_policy.problem = Some(PolicyProblem::Missing(policy(Some("shop"), "web")))
+                world.effective_policy.problem = Some(PolicyProblem::Missing(policy(Some("shop"), "web")));
             }),
             State::Held,
             Reason::PolicyMissing,
@@ -82,7 +82,7 @@ fn each_term_holds_a_restart_with_its_own_reason() {
         (
             "a policy that makes no sense",
             Box::new(|world| {
-                world.effective_policy.problem = Some(PolicyProblem::Invalid(policy(None, "all"), "why".into()))
+                world.effective_policy.problem = Some(PolicyProblem::Invalid(policy(None, "all"), "why".into()));
             }),
             State::Held,
             Reason::PolicyInvalid,

@@ -488,6 +488,7 @@ fn the_progress_of_a_rollout() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines)] // A table.
 fn a_described_kind_is_read_by_the_common_conventions() {
     let conditions = |conditions: &[(&str, &str)]| {
         let conditions: Vec<Value> = conditions
