@@ -8,7 +8,7 @@
 //!                                   board ◀── answers ◀── controller, with the token
 //! ```
 //!
-//! Nothing here holds content: a file is hashed while it is read. [`handling`] is the way of one change.
+//! Nothing here holds content: a file is hashed while it is read. `handling` is the way of one change.
 //! It is in every pod, so it is one thread and a few MiB.
 
 pub mod answers;

@@ -2,7 +2,7 @@
 //!
 //! kube's watcher lists, watches, goes on where it was, and opens a watch anew that the server closes. Two things
 //! are left to us. It sends each request as soon as the last one has ended, and waits for answers without limit:
-//! see [`requests`]. And it gives every error and then tries the same again: here it is decided whether that can
+//! see `requests`. And it gives every error and then tries the same again: here it is decided whether that can
 //! help, or whether the list has to be made again, by pages instead of as a stream or the other way round.
 
 use std::fmt::Debug;

@@ -2,7 +2,7 @@
 //!
 //! One request per connection, no body is ever read, each connection has a deadline, and their number is
 //! limited. A new connection is always accepted: when there are too many, an idle one is closed for it
-//! ([`connections`]), so that nobody can keep a probe out. It runs on hyper itself: with a handful of fixed
+//! (`connections`), so that nobody can keep a probe out. It runs on hyper itself: with a handful of fixed
 //! paths a router would only add code, and none of the ready-made servers bounds connections.
 
 use std::convert::Infallible;
