@@ -46,7 +46,16 @@ const IN_CLUSTER: &str = "in_cluster::";
 const SCENARIOS: &[&str] = &["--workspace", "--test", "it"];
 
 /// All other test programs; a test compares with what cargo knows. Examples are only compiled.
-pub const UNIT_TESTS: &[&str] = &["--workspace", "--lib", "--bins", "--examples", "--test", "agent"];
+pub const UNIT_TESTS: &[&str] = &[
+    "--workspace",
+    "--lib",
+    "--bins",
+    "--examples",
+    "--test",
+    "agent",
+    "--test",
+    "architecture",
+];
 
 /// Examples in the documentation.
 const DOCUMENTATION: &[&str] = &["--workspace", "--doc"];
@@ -102,7 +111,10 @@ pub fn run(options: &Options) -> Result<()> {
     if options.arguments.is_empty() {
         suite.run(&mut summary)?;
     } else {
-        if reaches(IN_CLUSTER, &options.arguments)? {
+        let stopwatch = Stopwatch::start();
+        let in_cluster = reaches(IN_CLUSTER, &options.arguments)?;
+        summary.add("Rust tests compiled and listed", stopwatch.took(), true);
+        if in_cluster {
             image::for_tests()?;
         }
         let tests = suite.tests(&["--workspace"], &[], scenarios_at_a_time());

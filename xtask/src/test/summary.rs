@@ -180,7 +180,7 @@ impl Summary {
             println!("  {sign} {}", row(name, took.time, took.cpu));
         }
         let cpu = self.steps.iter().filter_map(|step| step.took.cpu).sum();
-        println!("    {}", row("all, side by side", self.started.elapsed(), Some(cpu)));
+        println!("    {}", row("all", self.started.elapsed(), Some(cpu)));
         let failed = self.steps.iter().filter(|step| !step.passed).count();
         if failed > 0 {
             bail!("{failed} of {} steps failed", self.steps.len());
