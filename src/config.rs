@@ -245,7 +245,10 @@ pub struct LeaderElection {
 /// What the process shows of itself.
 #[derive(Clone, Debug, PartialEq, Args)]
 #[command(next_help_heading = "Observability")]
-#[allow(rustdoc::broken_intra_doc_links, reason = "`--help` shows these texts, with their brackets")]
+#[allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "`--help` shows these texts, with their brackets"
+)]
 pub struct Observability {
     /// Base URL of an OpenTelemetry collector, which receives one trace for each change.
     #[cfg_attr(

@@ -21,7 +21,10 @@ mod tests;
 
 /// How the agent runs: the flags of `windlass agent`, checked.
 #[derive(Clone, Debug, PartialEq, Args)]
-#[allow(rustdoc::broken_intra_doc_links, reason = "`--help` shows these texts, with their brackets")]
+#[allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "`--help` shows these texts, with their brackets"
+)]
 pub struct AgentConfig {
     /// A mounted volume, or another directory or file, to follow; can be repeated.
     ///

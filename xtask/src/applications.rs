@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{machine, say, workspace::scratch};
+use crate::{path::find, say, workspace::scratch};
 
 /// One program that is run in pods.
 struct Application {
@@ -49,9 +49,9 @@ pub const PACKAGES: &str = "nginx prometheus";
 pub fn can_be_had() -> bool {
     let is_there = |it: &Application| {
         let fetched = scratch().is_ok_and(|scratch| scratch.join("applications").join(it.program).is_file());
-        fetched || machine::find(it.program).is_some()
+        fetched || find(it.program).is_some()
     };
-    let unpacks = machine::find("apt-get").is_some() && machine::find("dpkg-deb").is_some();
+    let unpacks = find("apt-get").is_some() && find("dpkg-deb").is_some();
     unpacks || APPLICATIONS.iter().all(is_there)
 }
 
@@ -72,7 +72,7 @@ pub fn fetch() -> Result<()> {
     }
     let mut packages = Vec::new();
     for application in &missing {
-        match machine::find(application.program) {
+        match find(application.program) {
             Some(installed) => put(&folder, application, |target| Ok(symlink(&installed, target)?))?,
             None => packages.push(application.package),
         }

@@ -9,7 +9,7 @@ use crate::{
     helm::{self, Programs},
     machine::{self, Tool},
     say,
-    test::{Stopwatch, Summary},
+    test::summary::{Stopwatch, Summary},
     workspace::{self, root},
 };
 

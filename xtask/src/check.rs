@@ -6,7 +6,10 @@ use crate::{
     lint,
     machine::{self, Tool},
     say,
-    test::{Stopwatch, Summary, UNIT_TESTS, ours},
+    test::{
+        UNIT_TESTS, ours,
+        summary::{Stopwatch, Summary},
+    },
     workspace,
 };
 

@@ -7,7 +7,10 @@ use anyhow::{Context, Result};
 use crate::{
     machine::{self, Tool},
     say,
-    test::{Stopwatch, Summary, go},
+    test::{
+        go,
+        summary::{Stopwatch, Summary},
+    },
     tools,
     workspace::{self, root},
 };

@@ -2,15 +2,15 @@
 //! nobody installs one thing to be told about the next ten minutes later.
 
 use std::{
-    env, fs,
+    fs,
     os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
 };
 
 use anyhow::{Context, Result, bail};
 
-use crate::{applications, workspace};
+use crate::{applications, path::find, workspace};
 
 /// A program that a command needs.
 #[derive(Clone, Copy)]
@@ -109,15 +109,6 @@ fn node_complaint() -> Option<String> {
     }
     let is_root = fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
     (!is_root).then(|| "the real node of the tests makes namespaces and mounts: run this as root".to_owned())
-}
-
-/// On the PATH, or where the PATH of some users does not lead.
-pub fn find(program: &str) -> Option<PathBuf> {
-    let folders = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&folders)
-        .chain(["/usr/sbin", "/sbin", "/usr/local/sbin"].map(PathBuf::from))
-        .map(|folder| folder.join(program))
-        .find(|path| path.is_file())
 }
 
 /// The version that the module of the embedded cluster asks for.

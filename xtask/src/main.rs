@@ -16,6 +16,7 @@ mod image;
 mod kinds;
 mod lint;
 mod machine;
+mod path;
 mod process;
 mod say;
 mod test;

@@ -12,7 +12,7 @@
 mod attempt;
 mod rust;
 mod slowest;
-mod summary;
+pub mod summary;
 #[cfg(test)]
 mod tests;
 
@@ -25,7 +25,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use self::rust::{RustTests, scenarios_at_a_time};
-pub use self::summary::{Stopwatch, Summary};
+use self::summary::{Stopwatch, Summary};
 use crate::{
     applications, chart, devcluster, helm, image,
     machine::{self, Tool},

@@ -40,7 +40,10 @@ const BATCHES_QUEUED: usize = 4;
 /// Where to send notifications, and which: one field a flag.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
 #[command(next_help_heading = "Notifications")]
-#[allow(rustdoc::broken_intra_doc_links, reason = "`--help` shows these texts, with their brackets")]
+#[allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "`--help` shows these texts, with their brackets"
+)]
 pub struct Notifications {
     /// Send CloudEvents about restarts and problems to this URL. Keep it secret: prefer the variable.
     ///

@@ -2,10 +2,7 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use super::{
-    NAMESPACE,
-    sets::{Set, Sizes},
-};
+use super::{NAMESPACE, set::Set, sizes::Sizes};
 use crate::kinds::{Kind, WorkloadRef};
 
 /// What the name of a ConfigMap that feeds an environment has more than its workload's.
@@ -191,7 +188,7 @@ mod tests {
     use clap::{Args, FromArgMatches};
 
     use super::{Layout, Subject};
-    use crate::bench::{Options, sets::Sizes};
+    use crate::bench::{Options, sizes::Sizes};
 
     fn layout(set: &str) -> Layout {
         let command = Options::augment_args(clap::Command::new("bench").no_binary_name(true));

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     layout::{Placed, SecretUse, Subject, USED_KEY, Uses},
-    sets::WIDE_KEYS,
+    sizes::WIDE_KEYS,
 };
 use crate::kinds::Kind;
 

@@ -3,7 +3,7 @@
 //! | file | step |
 //! |---|---|
 //! | [`options`] | what the command line may say |
-//! | [`sets`] | what is in the cluster and how much is done to it |
+//! | [`set`], [`sizes`] | what is in the cluster and how much is done to it |
 //! | [`layout`] | names, and who uses what |
 //! | [`manifests`] | the objects |
 //! | [`seed`] | fills the cluster |
@@ -33,7 +33,8 @@ mod report;
 mod rounds;
 mod rows;
 mod seed;
-mod sets;
+mod set;
+mod sizes;
 mod start;
 mod statistics;
 mod table;
@@ -44,7 +45,8 @@ use std::{fs, os::unix::process::CommandExt, path::Path};
 use anyhow::{Context, Result, anyhow, bail};
 pub use floor::Options as FloorOptions;
 pub use options::Options;
-use sets::{Set, Sizes};
+use set::Set;
+use sizes::Sizes;
 use start::Site;
 
 use crate::{
@@ -119,7 +121,8 @@ async fn measure_all(sizes: &Sizes, windlass: &Path, devcluster: &Path) -> Resul
     let folder = scratch()?.join("bench");
     fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
     if sizes.set == Set::InPlace {
-        return in_place::measure(sizes, windlass, devcluster, &folder).await;
+        let measured = in_place::measure(sizes, windlass, devcluster, &folder).await?;
+        return Ok(report::Report::in_place(sizes, measured));
     }
     let log = |name: &str| folder.join(name);
 

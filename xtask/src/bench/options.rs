@@ -1,10 +1,10 @@
-//! What the command line may say, as it was said; [`Sizes`](super::sets::Sizes) is what follows from it.
+//! What the command line may say, as it was said; [`Sizes`](super::sizes::Sizes) is what follows from it.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-use super::sets::Set;
+use super::set::Set;
 
 /// Sizes and places.
 #[derive(Args, Clone)]

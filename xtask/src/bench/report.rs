@@ -9,7 +9,8 @@ use super::{
     figures::{Course, Figures, Pair, Round},
     in_place,
     rows::rows,
-    sets::{Set, Sizes},
+    set::Set,
+    sizes::Sizes,
     statistics::{ms, percentile},
     table::{self, Row},
 };
@@ -101,13 +102,14 @@ impl Report {
     }
 
     /// Of the set in which pods run.
-    pub fn in_place(sizes: &Sizes, kubernetes: &str, rows: Vec<Row>, all: &[in_place::Figures]) -> Self {
+    pub fn in_place(sizes: &Sizes, measured: in_place::Measured) -> Self {
+        let in_place::Measured { kubernetes, rows, all } = measured;
         let requests = all
             .iter()
             .map(|figures| (figures.detection.word(), figures.requests.clone()));
         let requests = requests.collect();
         let rounds = all.iter().map(RoundReport::in_place).collect();
-        Self::concluded(sizes, kubernetes, rows, rounds, requests)
+        Self::concluded(sizes, &kubernetes, rows, rounds, requests)
     }
 
     fn concluded(

@@ -10,7 +10,7 @@ use super::{
     figures::{CRON_JOBS, Course, Figures, Pair, QUIET, Round, START, SecretTimes, Singles, WHOLE},
     layout::{Source, Subject},
     phases::{Bench, order},
-    sets::Sizes,
+    sizes::{Sizes, WARM_UP},
     start::{Running, Site},
     statistics::percentile,
 };
@@ -19,10 +19,6 @@ use crate::{
     workloads::{Observer, Workloads},
 };
 
-/// Changes of each before anything counts, per kind of source: connections are made, caches are warm.
-pub const WARM_UP: usize = 10;
-/// Changes of Windlass beside warm-up and rounds: after CronJobs, after the quiet, after the restart.
-pub const SINGLE_CHANGES: usize = 3;
 /// CronJobs whose ConfigMap is changed.
 const CRON_JOB_CHANGES: usize = 50;
 /// After a series of single changes, and after a burst: what follows from them has ended by then.

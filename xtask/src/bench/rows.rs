@@ -10,7 +10,8 @@ use std::{collections::BTreeMap, time::Duration};
 use super::{
     audit::Requests,
     figures::{CHANGES, Course, Figures, Pair, Phases, QUIET, Round, START, SecretTimes, Singles, WHOLE},
-    sets::{Set, Sizes},
+    set::Set,
+    sizes::Sizes,
     statistics::{median, mib, ms, percentile},
     table::{Comparison, Row},
 };

@@ -11,7 +11,7 @@ use super::{
     NAMESPACE, SYSTEM_NAMESPACE,
     layout::{Layout, Source},
     manifests,
-    sets::Sizes,
+    sizes::Sizes,
 };
 use crate::say;
 

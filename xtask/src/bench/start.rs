@@ -15,7 +15,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{NAMESPACE, SYSTEM_NAMESPACE, figures::Pair, layout::Subject, sets::Sizes};
+use super::{NAMESPACE, SYSTEM_NAMESPACE, figures::Pair, layout::Subject, sizes::Sizes};
 use crate::{
     controller::Controller,
     devcluster::Info,

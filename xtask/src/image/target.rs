@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 
-use crate::{machine, say, workspace};
+use crate::{path, say, workspace};
 
 /// The processor, as registries call it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -81,7 +81,7 @@ pub fn choose(arch: Arch, only_musl: bool) -> Result<Target> {
             "Rust's standard library for {triple} (`rustup target add {triple}`)"
         ));
     }
-    if machine::find(&c_compiler).is_none() {
+    if path::find(&c_compiler).is_none() {
         let hint = if native {
             "Debian: apt-get install -y musl-tools"
         } else {

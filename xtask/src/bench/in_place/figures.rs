@@ -16,7 +16,7 @@ use super::{
 use crate::{
     bench::{
         audit::{self, Requests, Window},
-        sets::Sizes,
+        sizes::Sizes,
     },
     say,
 };

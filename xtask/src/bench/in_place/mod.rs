@@ -24,7 +24,7 @@ use std::{fmt, fs, path::Path};
 use anyhow::{Context, Result};
 pub use figures::{Figures, Series};
 
-use super::{report::Report, sets::Sizes};
+use super::{sizes::Sizes, table::Row};
 
 /// How the kubelet notices that a ConfigMap changed; the words of its configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,8 +82,15 @@ impl Who {
     }
 }
 
+/// What was measured.
+pub struct Measured {
+    pub kubernetes: String,
+    pub rows: Vec<Row>,
+    pub all: Vec<Figures>,
+}
+
 /// Measures with one cluster after the other.
-pub async fn measure(sizes: &Sizes, windlass: &Path, devcluster: &Path, folder: &Path) -> Result<Report> {
+pub async fn measure(sizes: &Sizes, windlass: &Path, devcluster: &Path, folder: &Path) -> Result<Measured> {
     let mut all = Vec::new();
     let mut kubernetes = String::new();
     for detection in Detection::ALL {
@@ -95,5 +102,9 @@ pub async fn measure(sizes: &Sizes, windlass: &Path, devcluster: &Path, folder: 
         site.stop().await?;
         all.push(outcome?);
     }
-    Ok(Report::in_place(sizes, &kubernetes, rows::rows(&all), &all))
+    Ok(Measured {
+        kubernetes,
+        rows: rows::rows(&all),
+        all,
+    })
 }

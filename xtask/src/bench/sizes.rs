@@ -1,99 +1,22 @@
-//! The sets: what is in the cluster and how much is done to it, checked once.
+//! How much of everything there is, and how much is done to it, checked once.
 
 use anyhow::{Result, bail, ensure};
-use clap::ValueEnum;
 use serde::Serialize;
 
-use super::{Options, rounds};
+use super::{options::Options, set::Set};
 use crate::kinds::Kind;
 
 /// A workload that restarts more often within ten minutes is taken for one that flaps, and held.
 const CHANGES_PER_WORKLOAD: usize = 5;
 
+/// Changes of each before anything counts, per kind of source: connections are made, caches are warm.
+pub const WARM_UP: usize = 10;
+
+/// Changes of Windlass beside warm-up and rounds: after CronJobs, after the quiet, after the restart.
+const SINGLE_CHANGES: usize = 3;
+
 /// As many as fit into one object.
 pub const WIDE_KEYS: usize = 75_000;
-
-/// What is in the cluster, and what is measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Set {
-    /// Deployments with two ConfigMaps of their own each.
-    Default,
-    /// Deployments, StatefulSets, DaemonSets and CronJobs with ConfigMaps and Secrets.
-    Mixed,
-    /// One ConfigMap that all Deployments use.
-    FanOut,
-    /// Mounted ConfigMaps of pods that run, on a real kubelet; needs root.
-    InPlace,
-}
-
-impl Set {
-    /// As it is said on the command line.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Default => "default",
-            Self::Mixed => "mixed",
-            Self::FanOut => "fan-out",
-            Self::InPlace => "in-place",
-        }
-    }
-
-    /// The sizes that nobody asked to be different; 0 is what does not exist in the set.
-    fn sizes(self) -> Sizes {
-        let default = Sizes {
-            set: self,
-            configmaps: 10_000,
-            wide_configmaps: 0,
-            secrets: 0,
-            deployments: 5_000,
-            statefulsets: 0,
-            daemonsets: 0,
-            cronjobs: 0,
-            floor_deployments: 500,
-            rounds: 5,
-            burst: 200,
-            one_at_a_time: 100,
-            without_nudge: 0,
-            idle_seconds: 5,
-            quiet_seconds: 100,
-            rollouts: false,
-        };
-        match self {
-            Self::Default => default,
-            Self::Mixed => Sizes {
-                configmaps: 5_000,
-                secrets: 5_000,
-                deployments: 2_000,
-                statefulsets: 1_000,
-                daemonsets: 500,
-                cronjobs: 500,
-                ..default
-            },
-            Self::FanOut => Sizes {
-                configmaps: 0,
-                deployments: 1_000,
-                floor_deployments: 0,
-                burst: 0,
-                one_at_a_time: 0,
-                idle_seconds: 0,
-                quiet_seconds: 0,
-                ..default
-            },
-            Self::InPlace => Sizes {
-                configmaps: 0,
-                deployments: 0,
-                floor_deployments: 0,
-                rounds: 0,
-                burst: 0,
-                one_at_a_time: 50,
-                without_nudge: 3,
-                idle_seconds: 0,
-                quiet_seconds: 0,
-                ..default
-            },
-        }
-    }
-}
 
 /// How much there is of everything; part of the JSON file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -133,10 +56,66 @@ pub struct Sizes {
 }
 
 impl Sizes {
+    /// The sizes that nobody asked to be different; 0 is what does not exist in the set.
+    fn of(set: Set) -> Self {
+        let default = Self {
+            set,
+            configmaps: 10_000,
+            wide_configmaps: 0,
+            secrets: 0,
+            deployments: 5_000,
+            statefulsets: 0,
+            daemonsets: 0,
+            cronjobs: 0,
+            floor_deployments: 500,
+            rounds: 5,
+            burst: 200,
+            one_at_a_time: 100,
+            without_nudge: 0,
+            idle_seconds: 5,
+            quiet_seconds: 100,
+            rollouts: false,
+        };
+        match set {
+            Set::Default => default,
+            Set::Mixed => Self {
+                configmaps: 5_000,
+                secrets: 5_000,
+                deployments: 2_000,
+                statefulsets: 1_000,
+                daemonsets: 500,
+                cronjobs: 500,
+                ..default
+            },
+            Set::FanOut => Self {
+                configmaps: 0,
+                deployments: 1_000,
+                floor_deployments: 0,
+                burst: 0,
+                one_at_a_time: 0,
+                idle_seconds: 0,
+                quiet_seconds: 0,
+                ..default
+            },
+            Set::InPlace => Self {
+                configmaps: 0,
+                deployments: 0,
+                floor_deployments: 0,
+                rounds: 0,
+                burst: 0,
+                one_at_a_time: 50,
+                without_nudge: 3,
+                idle_seconds: 0,
+                quiet_seconds: 0,
+                ..default
+            },
+        }
+    }
+
     /// Fails on what cannot be measured, and on options that would be ignored.
     pub fn new(options: &Options) -> Result<Self> {
         let set = options.set;
-        let defaults = set.sizes();
+        let defaults = Self::of(set);
         let size = |name: &str, given: Option<usize>, default: usize| match given {
             Some(_) if default == 0 => bail!("--{name} has no meaning with --set {}", set.word()),
             Some(0) => bail!("--{name} must be at least 1"),
@@ -307,8 +286,8 @@ impl Sizes {
     /// How many changes Windlass acts on in the whole run.
     fn changes(&self) -> usize {
         let sources = if self.has_secrets() { 2 } else { 1 };
-        let series = rounds::WARM_UP + self.rounds * (self.one_at_a_time + self.burst);
-        sources * series + self.rounds + rounds::SINGLE_CHANGES
+        let series = WARM_UP + self.rounds * (self.one_at_a_time + self.burst);
+        sources * series + self.rounds + SINGLE_CHANGES
     }
 }
 
