@@ -110,8 +110,8 @@ fn find_failed(context: &Context) {
         let last = entry.restarted_at();
         last.is_some_and(|last| now.as_second() >= last.saturating_add(deadline))
     };
-    let failed = |entry: &WorkloadEntry| match entry.workload.rollout_status.progress {
-        _ if entry.workload.cause().is_none() => false,
+    let failed = |entry: &WorkloadEntry| match entry.workload().rollout_status.progress {
+        _ if entry.workload().cause().is_none() => false,
         RolloutProgress::Failed => entry.has_failed(),
         RolloutProgress::Progressing => late(entry, index.effective_policy(entry)),
         RolloutProgress::Complete | RolloutProgress::Waiting(_) => false,

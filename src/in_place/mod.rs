@@ -4,7 +4,6 @@
 //! A workload's files are brought up to date in rounds. What comes of a round goes into the index, and
 //! the workload is decided again: what follows from it is [`windlass_core::decide`]'s to say.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +21,7 @@ use windlass_core::workload::key_strategy::KeyStrategy;
 use super::queue::Queue;
 use crate::config::ControllerConfig;
 use crate::context::Context;
-use crate::index::PropagationState;
+use crate::index::entry::WorkloadEntry;
 use crate::k8s::error::ApiError;
 use crate::k8s::pod_history::running;
 use crate::ops::Metrics;
@@ -85,35 +84,11 @@ impl Propagator {
         let Some(entry) = index.workload_mut(workload) else {
             return;
         };
-        let mut sources = files.sources.clone();
-        if let Some(known) = &entry.propagation {
-            let same = known.files.since == files.since && (files.since.is_some() || known.version == version);
-            if same {
-                return;
-            }
-            // What was not finished is not forgotten for what came on top of it.
-            sources.extend(
-                known
-                    .files
-                    .sources
-                    .iter()
-                    .filter(|it| !files.sources.contains(it))
-                    .cloned(),
-            );
-        }
-        entry.propagation = Some(Box::new(PropagationState {
-            files: PodFiles {
-                since: files.since,
-                sources,
-            },
-            progress: None,
-            version,
-            begun: now,
-            rounds: 0,
-            done: HashSet::new(),
-        }));
+        let begins = entry.begin_propagation(files, version, now);
         drop(index);
-        self.due.push(workload.clone());
+        if begins {
+            self.due.push(workload.clone());
+        }
     }
 
     /// Starts the workers.
@@ -158,27 +133,29 @@ impl Propagator {
     fn begin(&self, workload: &WorkloadRef) -> Option<Round> {
         let index = self.context.index();
         let entry = index.workload(workload)?;
-        let job = entry.propagation.as_ref()?;
+        let job = entry.propagation()?;
         let counted = index.counted_sources(entry);
         if counted.excess.is_some() {
             return None;
         }
-        let views = index.views(&counted, entry.verified);
+        let views = index.views(&counted, entry.verified_version());
         let wanted = views
             .iter()
-            .filter(|view| view.used.key_strategy == KeyStrategy::InPlace && job.files.sources.contains(view.reference))
+            .filter(|view| {
+                view.used.key_strategy == KeyStrategy::InPlace && job.files().sources.contains(view.reference)
+            })
             .map(|view| ExpectedSource {
                 used: view.used.clone(),
                 contents: view.source.map(|source| source.contents.clone()),
             })
             .collect();
-        let (template, template_uid) = index.runs_pods_of(workload, &entry.workload.uid);
+        let (template, template_uid) = index.runs_pods_of(workload, &entry.workload().uid);
         Some(Round {
-            since: job.files.since,
-            version: job.version,
-            begun: job.begun,
-            number: job.rounds,
-            done: job.done.clone(),
+            since: job.files().since,
+            version: job.version(),
+            begun: job.begun(),
+            number: job.rounds(),
+            done: job.done().clone(),
             in_place: index.effective_policy(entry).in_place.clone(),
             expected: wanted,
             template,
@@ -349,17 +326,13 @@ impl Propagator {
         problems.dedup_by(|one, other| one.pod == other.pod);
         let complete = trouble.is_none() && problems.is_empty() && done.len() >= pods && round.says_enough();
         let mut index = self.context.index();
-        let Some(job) = index
-            .workload_mut(workload)
-            .and_then(|entry| entry.propagation.as_mut())
-        else {
+        let Some(job) = index.workload_mut(workload).and_then(WorkloadEntry::propagation_mut) else {
             return;
         };
         // Another change came meanwhile, and its rounds with it.
-        if job.files.since != round.since || job.version != round.version {
+        if job.files().since != round.since || job.version() != round.version {
             return;
         }
-        job.rounds += 1;
         let progress = round.since.map(|since| PropagationProgress {
             since,
             pods,
@@ -368,11 +341,9 @@ impl Propagator {
             problems,
             complete,
         });
-        job.done = done;
-        let news = job.progress != progress;
-        job.progress = progress;
+        let news = job.end_round(done, progress);
         let next = round.next(&self.context);
-        let over = complete || (round.since.is_none() && job.rounds >= round.nudges());
+        let over = complete || (round.since.is_none() && job.rounds() >= round.nudges());
         if news {
             index.note_news();
         }

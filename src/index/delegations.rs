@@ -33,9 +33,7 @@ impl Index {
             .insert(target.clone(), Box::new(DelegationEntry { delegation, generation }));
         match self.workloads.get_mut(&target) {
             Some(entry) if asked_before || !asks => {
-                let consequence = entry.workload.rollout_status != rollout_status || entry.expected.is_some();
-                entry.workload.rollout_status = rollout_status;
-                entry.workload.extras.get_or_insert_default().delegate = Some(by);
+                let consequence = entry.note_delegate(by, rollout_status);
                 consequence.then_some(target)
             }
             Some(_) | None => {
@@ -71,7 +69,7 @@ impl Index {
     #[must_use]
     pub fn runs_pods_of(&self, workload: &WorkloadRef, uid: &Uid) -> (WorkloadRef, Uid) {
         let entry = self.workload(workload);
-        match entry.and_then(|entry| entry.workload.delegate()) {
+        match entry.and_then(|entry| entry.workload().delegate()) {
             Some(by) => (by.reference.clone(), by.uid.clone()),
             None => (workload.clone(), uid.clone()),
         }

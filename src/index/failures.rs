@@ -34,7 +34,7 @@ impl Index {
             }
         }
         let halted = |workload: &&WorkloadRef| {
-            let status = self.workload(workload).and_then(|entry| entry.status);
+            let status = self.workload(workload).and_then(|entry| entry.status());
             status.is_some_and(|(_, reason)| reason == Reason::Halted)
         };
         let waiting = over.iter().flat_map(|failure| self.users(&failure.source));
@@ -45,7 +45,7 @@ impl Index {
         let Some(entry) = self.workload(reference).filter(|entry| !is_over(entry)) else {
             return Vec::new();
         };
-        let baseline = entry.workload.observed.as_deref().map(Baseline::parse);
+        let baseline = entry.workload().observed.as_deref().map(Baseline::parse);
         let baseline = baseline.and_then(Result::ok);
         if baseline.as_ref().is_some_and(|baseline| baseline.excused) {
             return Vec::new();
@@ -63,8 +63,8 @@ impl Index {
             from.map(|caused| failure(caused, &baseline.key, true))
         });
         // One that waits for something else by now has failed all the same.
-        let failed = entry.status == Some((State::Failed, Reason::RolloutFailed)) || entry.has_failed();
-        let cause = entry.workload.cause();
+        let failed = entry.status() == Some((State::Failed, Reason::RolloutFailed)) || entry.has_failed();
+        let cause = entry.workload().cause();
         let named = cause.filter(|_| failed).into_iter().flat_map(|cause| {
             let sources = cause.sources.iter().cloned();
             sources.map(|caused| failure(caused, &cause.key, false))
@@ -101,7 +101,7 @@ impl Index {
 
 /// Whether it runs what it should, or is none of our business any more.
 fn is_over(entry: &WorkloadEntry) -> bool {
-    match entry.status {
+    match entry.status() {
         Some((State::Current | State::Propagating | State::Observed, _)) => true,
         Some((State::Held, reason)) => matches!(reason, Reason::Ignored | Reason::OtherInstallation),
         _ => false,

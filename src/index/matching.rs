@@ -18,7 +18,7 @@ impl Index {
         referenced: bool,
         marked: bool,
     ) -> Option<SourceScope> {
-        let selection = entry.opt_in.as_ref()?.selection(source.kind);
+        let selection = entry.opt_in()?.selection(source.kind);
         selection.scope_for(self.pattern_match(entry, source)?, referenced, marked)
     }
 
@@ -28,13 +28,13 @@ impl Index {
     }
 
     fn pattern_match(&self, entry: &WorkloadEntry, source: &SourceRef) -> Option<PatternMatch> {
-        let selection = entry.opt_in.as_ref()?.selection(source.kind);
+        let selection = entry.opt_in()?.selection(source.kind);
         let compare = || {
-            let (pattern_match, steps) = selection.pattern_match(&entry.workload.reference.namespace, source);
+            let (pattern_match, steps) = selection.pattern_match(&entry.workload().reference.namespace, source);
             self.numbers.add_steps(steps);
             pattern_match
         };
-        let Some(pattern_cache) = entry.pattern_cache.as_ref().filter(|it| it.remembers(source.kind)) else {
+        let Some(pattern_cache) = entry.pattern_cache().filter(|it| it.remembers(source.kind)) else {
             return Some(compare());
         };
         let number = self.numbers.number(source, self.sources.len());
@@ -51,7 +51,7 @@ impl Index {
     /// # Errors
     /// When something is left to compare: how many slices have been done in a row.
     pub fn match_sources(&self, entry: &WorkloadEntry) -> Result<(), u32> {
-        let Some(pattern_cache) = &entry.pattern_cache else {
+        let Some(pattern_cache) = entry.pattern_cache() else {
             return Ok(());
         };
         if self.match_slice(entry) {
@@ -68,8 +68,8 @@ impl Index {
             let _ = self.pattern_match(entry, source);
             self.numbers.steps().saturating_sub(begun) > SLICE
         };
-        let own = &entry.workload.reference.namespace;
-        if entry.uses.iter().any(|used| is_over(&used.source(own))) {
+        let own = &entry.workload().reference.namespace;
+        if entry.uses().iter().any(|used| is_over(&used.source(own))) {
             return false;
         }
         let places = entry.pattern_places();

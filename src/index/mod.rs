@@ -248,13 +248,13 @@ impl Index {
     /// What counts for a workload now: patterns spelled out, marks looked at.
     #[must_use]
     pub fn counted_sources(&self, entry: &WorkloadEntry) -> CountedSources {
-        let Some(opt_in) = &entry.opt_in else {
+        let Some(opt_in) = entry.opt_in() else {
             return CountedSources::default();
         };
-        let own = &entry.workload.reference.namespace;
+        let own = &entry.workload().reference.namespace;
         let mut found = CountedSources::default();
         let mut uses = Uses::default();
-        for used in &*entry.uses {
+        for used in entry.uses() {
             let source = used.source(own);
             let known = self.sources.get(&source);
             let marked = known.is_some_and(|known| known.source.is_matched());
@@ -315,7 +315,7 @@ impl Index {
 
     /// What is beyond [`MOST_RULE_STEPS`], in words.
     fn rule_excess(&self, entry: &WorkloadEntry, effective_policy: &EffectivePolicy, uses: &[Use]) -> Option<String> {
-        let own = &entry.workload.reference.namespace;
+        let own = &entry.workload().reference.namespace;
         let keys: usize = uses
             .iter()
             .map(|used| match &used.consumed {
@@ -399,8 +399,8 @@ impl Index {
         let Some(entry) = self.workloads.get_mut(reference) else {
             return;
         };
-        let before = entry.status.replace(status);
-        self.policies.news |= before != Some(status) && entry.policy_binding.is_some();
+        let before = entry.set_status(status);
+        self.policies.news |= before != Some(status) && entry.is_governed();
         self.recount(before, Some(status), reference);
     }
 

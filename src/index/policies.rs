@@ -147,18 +147,17 @@ impl Index {
             let Some(mut entry) = self.workloads.remove(&reference) else {
                 continue;
             };
-            let selected = entry.policy_binding.as_ref().is_some_and(|binding| binding.selected);
-            if selected && !self.is_selected(&entry.workload) {
+            let selected = entry.is_selected();
+            if selected && !self.is_selected(entry.workload()) {
                 self.workloads.insert(reference.clone(), entry);
                 self.forget(&reference);
                 continue;
             }
-            let governing = self.resolve_policy(&entry.workload, entry.own_opt_in().cloned(), selected);
+            let governing = self.resolve_policy(entry.workload(), entry.own_opt_in().cloned(), selected);
             let mut unlinked = Vec::new();
             if !entry.has_policy(&governing) {
                 unlinked = self.unlink(&entry);
                 entry.set_policy(governing, self.settings);
-                entry.generation = entry.generation.wrapping_add(1);
                 self.link(&reference, &entry);
                 effect.push(reference.clone());
             }
@@ -250,12 +249,7 @@ impl Index {
             self.policies.effective.insert(governed, effective_policy.clone());
             effective_policy
         });
-        let binding = PolicyBinding {
-            own_opt_in: asked,
-            policy: effective_policy,
-            selected,
-            baseline_before: None,
-        };
+        let binding = PolicyBinding::new(asked, effective_policy, selected);
         ResolvedPolicy {
             opt_in,
             binding: Some(Box::new(binding)),

@@ -87,8 +87,8 @@ impl Index {
             };
             if let Some(policy) = &effective_policy.policy {
                 let tally = tallies.entry(policy).or_default();
-                tally.count(entry.status);
-                if entry.status.is_some_and(|(_, reason)| reason == Reason::Halted) {
+                tally.count(entry.status());
+                if entry.status().is_some_and(|(_, reason)| reason == Reason::Halted) {
                     tally.halted.push(reference);
                 }
                 tally.in_place.extend(in_place(reference, entry, policy));
@@ -191,7 +191,7 @@ fn status(policy: &Policy, about: &PolicyMetadata, tally: &PolicyTally<'_>, now:
 
 /// How far a change in place is. What applications say is for those who may read their namespace.
 fn in_place(reference: &WorkloadRef, entry: &WorkloadEntry, policy: &PolicyRef) -> Option<String> {
-    let progress = entry.propagation.as_ref()?.progress.as_ref()?;
+    let progress = entry.propagation_progress()?;
     let name = format!("{} {}", reference.kind.row().kind, reference.name);
     if progress.complete {
         None

@@ -521,8 +521,8 @@ impl Index {
             let Some(entry) = self.workloads.get(workload) else {
                 continue;
             };
-            let own = &entry.workload.reference.namespace;
-            let used = entry.uses.iter().find(|used| used.is_of(own, reference)).cloned();
+            let own = &entry.workload().reference.namespace;
+            let used = entry.uses().iter().find(|used| used.is_of(own, reference)).cloned();
             // One that uses it directly comes once, by that.
             if !is_direct && used.is_some() {
                 continue;
@@ -550,7 +550,7 @@ impl Index {
                 Arrival::New | Arrival::Changed => false,
             };
             if let Some(entry) = self.workloads.get_mut(workload) {
-                entry.generation = entry.generation.wrapping_add(1);
+                entry.request_decision();
                 if harmless {
                     continue;
                 }

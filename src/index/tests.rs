@@ -113,7 +113,7 @@ impl Fed {
     }
 
     fn change_keys(&self, name: &str) -> Vec<String> {
-        let change = self.entry(name).change.as_ref();
+        let change = self.entry(name).pending_change();
         change
             .map(|change| change.keys.iter().map(|(_, key)| key.to_string()).collect())
             .unwrap_or_default()
@@ -199,7 +199,7 @@ fn only_those_who_consume_a_changed_key_are_concerned() {
         ["uses-a"]
     );
     assert_eq!(fed.change_keys("uses-a"), ["a"]);
-    assert!(fed.entry("uses-b").change.is_none());
+    assert!(fed.entry("uses-b").pending_change().is_none());
 }
 
 #[test]
@@ -218,7 +218,7 @@ fn an_older_version_never_replaces_a_newer_one() {
     assert!(fed.see(config_map("web", "u", 5, &[("a", "1")])).is_empty());
     assert!(fed.list_sources(&[config_map("web", "u", 5, &[("a", "1")])]).is_empty());
     assert!(!fed.workload(deployment("web", "1", 4, Value::Null, env("other", "a"))));
-    assert_eq!(fed.entry("web").workload.version, Version::new(6));
+    assert_eq!(fed.entry("web").workload().version, Version::new(6));
 }
 
 #[test]
@@ -244,7 +244,10 @@ fn what_was_written_unwatched_and_reads_the_same_is_looked_into() {
     fed.see(config_map("web", "u", 5, &[("a", "1")]));
     fed.workload(deployment("web", "1", 6, Value::Null, env("web", "a")));
     assert_eq!(fed.list_sources(&[config_map("web", "u", 9, &[("a", "1")])]), ["web"]);
-    assert!(fed.entry("web").change.is_none(), "nothing is known to have changed");
+    assert!(
+        fed.entry("web").pending_change().is_none(),
+        "nothing is known to have changed"
+    );
     let uses = fed.index.counted_sources(fed.entry("web"));
     let unseen = |verified| {
         fed.index
@@ -281,7 +284,7 @@ fn a_required_source_that_goes_and_comes_back_the_same_is_no_change() {
     assert_eq!(fed.lose("web", 7), ["web"]);
     assert_eq!(fed.index.source_count(SourceKind::ConfigMap), 0);
     assert_eq!(fed.see(config_map("web", "u2", 8, &[("a", "1")])), ["web"]);
-    assert!(fed.entry("web").change.is_none());
+    assert!(fed.entry("web").pending_change().is_none());
     fed.lose("web", 9);
     fed.see(config_map("web", "u3", 10, &[("a", "2")]));
     assert_eq!(fed.change_keys("web"), ["a"]);
@@ -293,7 +296,7 @@ fn an_optional_source_that_goes_is_a_change() {
     fed.see(config_map("web", "u", 5, &[("a", "1")]));
     fed.workload(deployment("web", "1", 6, Value::Null, env_from("web", true)));
     assert_eq!(fed.lose("web", 7), ["web"]);
-    assert!(fed.entry("web").change.is_some());
+    assert!(fed.entry("web").pending_change().is_some());
 }
 
 #[test]
@@ -362,9 +365,9 @@ fn a_change_of_an_ignored_source_is_none_and_neither_is_its_coming_back() {
     fed.workload(deployment("web", "1", 6, Value::Null, env("web", "a")));
     assert!(fed.see(version(7, "2", true)).is_empty());
     assert_eq!(fed.see(version(8, "3", false)), ["web"]);
-    assert!(fed.entry("web").change.is_none());
+    assert!(fed.entry("web").pending_change().is_none());
     assert_eq!(fed.see(version(9, "4", false)), ["web"]);
-    assert!(fed.entry("web").change.is_some());
+    assert!(fed.entry("web").pending_change().is_some());
 }
 
 #[test]
@@ -399,8 +402,8 @@ fn a_bad_annotation_leaves_the_last_good_word() {
         env("web", "a")
     )));
     let entry = fed.entry("web");
-    assert!(entry.workload.opt_in.is_err());
-    assert!(entry.opt_in.as_ref().is_some_and(|opt_in| {
+    assert!(entry.workload().opt_in.is_err());
+    assert!(entry.opt_in().is_some_and(|opt_in| {
         opt_in
             .configmaps
             .excludes(&Namespace::from("shop"), &config_map("x", "u", 1, &[]).reference)
@@ -414,11 +417,11 @@ fn another_object_of_the_same_name_inherits_nothing() {
     fed.workload(deployment("web", "1", 6, Value::Null, env("web", "a")));
     fed.see(config_map("web", "u", 7, &[("a", "2")]));
     if let Some(entry) = fed.index.workload_mut(&reference("web")) {
-        entry.last_baseline = Some("{}".into());
+        entry.record_revisions(Some("{}".into()));
     }
     fed.workload(deployment("web", "2", 8, Value::Null, env("web", "a")));
     let entry = fed.entry("web");
-    assert!(entry.last_baseline.is_none() && entry.change.is_none());
+    assert!(entry.last_baseline().is_none() && entry.pending_change().is_none());
 }
 
 #[test]
@@ -427,14 +430,14 @@ fn a_foreign_template_change_is_dated_when_it_was_watched() {
     fed.workload(deployment("web", "1", 6, Value::Null, env("web", "a")));
     fed.workload(deployment("web", "1", 9, Value::Null, env("web", "b")));
     assert_eq!(
-        fed.entry("web").foreign_change.as_ref().map(|foreign| foreign.version),
+        fed.entry("web").foreign_change().map(|foreign| foreign.version),
         Some(Version::new(9))
     );
     let later = deployment("web", "1", 12, Value::Null, env("web", "c"));
     fed.index
         .apply_workload(fed.workloads, later, Observation::Listed, now());
     assert_eq!(
-        fed.entry("web").foreign_change,
+        fed.entry("web").foreign_change(),
         None,
         "in a list it may be older than its version"
     );
@@ -449,7 +452,7 @@ fn a_change_that_was_taken_and_put_back_is_merged_with_what_came_meanwhile() {
     let taken = fed
         .index
         .workload_mut(&reference("web"))
-        .and_then(|entry| entry.change.take());
+        .and_then(WorkloadEntry::take_change);
     fed.see(config_map("web", "u", 8, &[("a", "2"), ("b", "2")]));
     if let Some(entry) = fed.index.workload_mut(&reference("web")) {
         entry.put_back(taken);

@@ -201,7 +201,7 @@ impl Index {
         let gone: Vec<WorkloadRef> = self
             .workloads
             .iter()
-            .map(|(workload, entry)| (workload, entry.list_generation))
+            .map(|(workload, entry)| (workload, entry.list_generation()))
             .chain(
                 self.delegations
                     .values()

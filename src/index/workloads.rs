@@ -32,33 +32,32 @@ impl Index {
             return self.insert_new(workload, selected, generation);
         };
         workload.reference.clone_from(&reference);
-        if entry.workload.uid != workload.uid {
+        if entry.workload().uid != workload.uid {
             // Another object of the same name: nothing of the old one holds for it.
             let unlinked = self.unlink(&entry);
-            self.recount(entry.status, None, &reference);
+            self.recount(entry.status(), None, &reference);
             let new = self.insert_new(workload, selected, generation);
             self.drop_unused(&unlinked);
             return new;
         }
-        entry.list_generation = generation;
-        if entry.workload.version > workload.version {
+        entry.note_listed(generation);
+        if entry.workload().version > workload.version {
             self.workloads.insert(reference, entry);
             return false;
         }
         let asked = workload.opt_in.as_ref().ok().cloned().flatten();
         let governing = self.resolve_policy(&workload, asked.or_else(|| entry.own_opt_in().cloned()), selected);
-        let observe = governing.binding.as_ref().is_some_and(|binding| binding.policy.observe);
-        if self.settings.observe_only || observe {
-            workload.observed.clone_from(&entry.last_baseline);
+        if self.settings.observe_only || governing.observes() {
+            workload.observed = entry.last_baseline().cloned();
         }
         // Most events leave the uses as they are, and a source may have a thousand users.
-        let same_uses = entry.workload.uses == workload.uses;
+        let same_uses = entry.workload().uses == workload.uses;
         if same_uses {
-            workload.uses.clone_from(&entry.workload.uses);
+            workload.uses.clone_from(&entry.workload().uses);
         } else {
             self.share_texts_of_uses(&reference.namespace, &mut workload.uses);
         }
-        let same_links = same_uses && entry.opt_in == governing.opt_in;
+        let same_links = same_uses && entry.opt_in() == governing.opt_in.as_ref();
         let unlinked = if same_links { Vec::new() } else { self.unlink(&entry) };
         let consequence = entry.update(workload, governing, how, self.settings, now);
         if !same_links {
@@ -86,16 +85,16 @@ impl Index {
         let Some(entry) = self.workloads.get_mut(reference) else {
             return;
         };
-        let baseline = entry.workload.observed.as_deref().map(Baseline::parse);
-        let (Some(Ok(baseline)), Some(change)) = (baseline, &entry.change) else {
+        let baseline = entry.workload().observed.as_deref().map(Baseline::parse);
+        let (Some(Ok(baseline)), Some(change)) = (baseline, entry.pending_change()) else {
             return;
         };
         let covered = change.keys.iter().all(|(source, _)| {
             let source = self.sources.get(source);
             source.is_some_and(|it| !it.gone && it.content_version <= baseline.horizon)
         });
-        if covered && baseline.stale.is_none() && baseline.uid == entry.workload.uid {
-            entry.change = None;
+        if covered && baseline.stale.is_none() && baseline.uid == entry.workload().uid {
+            entry.settle_change();
         }
     }
 
@@ -104,10 +103,10 @@ impl Index {
         self.end_delegation(reference);
         let behind = self.later_waves(reference);
         if let Some(entry) = self.workloads.remove(reference) {
-            self.policies.news |= entry.policy_binding.is_some();
+            self.policies.news |= entry.is_governed();
             let unlinked = self.unlink(&entry);
             self.drop_unused(&unlinked);
-            self.recount(entry.status, None, reference);
+            self.recount(entry.status(), None, reference);
             // Whoever waits for it would wait for ever.
             let held = self.note_failure(reference);
             self.called.extend(behind.into_iter().chain(held));
@@ -119,14 +118,14 @@ impl Index {
         if self
             .workloads
             .get(reference)
-            .is_some_and(|entry| entry.workload.uid == *uid)
+            .is_some_and(|entry| entry.workload().uid == *uid)
         {
             self.forget(reference);
         }
     }
 
     pub(crate) fn link(&mut self, reference: &WorkloadRef, entry: &WorkloadEntry) {
-        for used in &*entry.uses {
+        for used in entry.uses() {
             let source = used.source(&reference.namespace);
             if self.sources.get(&source).is_some_and(|known| known.is_unread()) {
                 self.wanted.push(FetchRequest::Source(source.clone()));
@@ -152,9 +151,9 @@ impl Index {
 
     /// Gives the sources that it ceases to use, unless it is linked to them again.
     pub(crate) fn unlink(&mut self, entry: &WorkloadEntry) -> Vec<SourceRef> {
-        let reference = &entry.workload.reference;
+        let reference = &entry.workload().reference;
         let mut unlinked = Vec::new();
-        for used in &*entry.uses {
+        for used in entry.uses() {
             let source = used.source(&reference.namespace);
             if let Some(users) = self.used_by.get_mut(&source) {
                 users.retain(|user| user != reference);

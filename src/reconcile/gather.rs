@@ -67,11 +67,11 @@ pub fn decide_now(
     let now = reader.clock.now();
     let index = reader.index();
     let entry = index.workload(reference).ok_or(NotReady::Gone)?;
-    if index.awaits_labels(&entry.workload) || entry.expected.as_ref().is_some_and(|expected| now < expected.1) {
+    if index.awaits_labels(entry.workload()) || entry.is_stale_read(now) {
         return Err(NotReady::OutOfDate);
     }
-    let uid = entry.workload.uid.clone();
-    let version = entry.workload.version;
+    let uid = entry.workload().uid.clone();
+    let version = entry.workload().version;
     let held = |reason, detail| Decision {
         plan: Plan {
             action: Action::Hold,
@@ -85,13 +85,13 @@ pub fn decide_now(
         uid: uid.clone(),
         version,
         horizon: Version::default(),
-        generation: entry.generation,
+        generation: entry.generation(),
         warnings: Vec::new(),
         budgets: Box::default(),
         observed: false,
     };
-    let invalid = entry.workload.opt_in.as_ref().err().map(ToString::to_string);
-    let Some(opt_in) = &entry.opt_in else {
+    let invalid = entry.workload().opt_in.as_ref().err().map(ToString::to_string);
+    let Some(opt_in) = entry.opt_in() else {
         return Ok(held(Reason::InvalidAnnotation, invalid.unwrap_or_default()));
     };
     if let Some(excess) = entry.excess() {
@@ -111,19 +111,19 @@ pub fn decide_now(
         return Err(NotReady::Unread(counted.unread));
     }
     let terms = index.effective_policy(entry);
-    let views = index.views(&counted, entry.verified);
+    let views = index.views(&counted, entry.verified_version());
     let plan = decide(&Input {
-        workload: &entry.workload,
+        workload: entry.workload(),
         opt_in,
         sources: &views,
-        remembered: entry.last_baseline.as_deref(),
-        searched: entry.revisions_searched,
-        change: entry.change.as_deref(),
-        foreign_change: entry.foreign_change.as_deref().copied(),
-        last_current: entry.last_current,
+        remembered: entry.last_baseline().map(|text| &**text),
+        searched: entry.revisions_searched(),
+        change: entry.pending_change(),
+        foreign_change: entry.foreign_change(),
+        last_current: entry.last_current(),
         competing_controller: entry.competing_controller(now),
         rollout_history,
-        propagation: entry.propagation.as_ref().and_then(|it| it.progress.as_ref()),
+        propagation: entry.propagation_progress(),
         policy: terms,
         failures: &index.failures_for(&reference.namespace),
         earlier_wave: index.earlier_wave(entry, &counted),
@@ -145,7 +145,7 @@ pub fn decide_now(
         uid,
         version,
         horizon: newest(&views),
-        generation: entry.generation,
+        generation: entry.generation(),
         warnings,
     })
 }
@@ -157,7 +157,7 @@ fn warnings(
     counted: &CountedSources,
     invalid: Option<String>,
 ) -> Vec<(Reason, String)> {
-    let own = &entry.workload.reference.namespace;
+    let own = &entry.workload().reference.namespace;
     let invalid = invalid.map(|invalid| (Reason::InvalidAnnotation, format!("{invalid}; it goes on as before")));
     let left_out = opt_in
         .left_out
@@ -172,7 +172,7 @@ fn warnings(
         .iter()
         .map(|unsupported| (Reason::NotInPlace, unsupported.clone()));
     let unreadable = entry
-        .workload
+        .workload()
         .manual_overrides()
         .and_then(|manual_overrides| manual_overrides.unreadable)
         .map(|manual_override| {
@@ -212,10 +212,7 @@ pub async fn read_history(
             let (whose, uid) = reader.index().runs_pods_of(reference, uid);
             let history = pod_history::history(&reader.client, &whose, &uid, reference, reader.timeout).await?;
             if let Some(entry) = reader.index().workload_mut(reference) {
-                entry.revisions_searched = true;
-                if entry.last_baseline.is_none() {
-                    entry.last_baseline = history.last_observed().map(Arc::from);
-                }
+                entry.record_revisions(history.last_observed().map(Arc::from));
             }
             Ok(None)
         }
@@ -224,7 +221,7 @@ pub async fn read_history(
             let rollout_history =
                 pod_history::rollout_history(&reader.client, &whose, &uid, reference, reader.timeout).await?;
             if let Some(entry) = reader.index().workload_mut(reference) {
-                entry.history_read_at = Some(reader.clock.now());
+                entry.note_pods_read(reader.clock.now());
             }
             Ok(Some(rollout_history))
         }

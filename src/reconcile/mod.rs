@@ -15,13 +15,12 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tracing::warn;
 use windlass_core::content::baseline::Baseline;
-use windlass_core::content::digest::digest_prefix;
-use windlass_core::decide::{Action, LastCurrent, Plan};
+use windlass_core::decide::{Action, Plan};
 use windlass_core::reason::{Reason, State};
 use windlass_core::rollout_slots::AcquireOutcome;
 use windlass_core::types::name::{SourceRef, WorkloadRef};
-use windlass_core::workload::kind::RolloutProgress;
 
+use super::index::entry::WorkloadEntry;
 use super::index::{FetchRequest, is_done};
 use super::queue::Queue;
 use crate::backoff::{backoff, jittered};
@@ -171,11 +170,9 @@ impl Reconciler {
     fn return_without_event(&self, workload: &WorkloadRef) {
         let until = {
             let index = self.context.index();
-            index
-                .workload(workload)
-                .and_then(|entry| entry.expected.as_deref().copied())
+            index.workload(workload).and_then(WorkloadEntry::own_event_until)
         };
-        if let Some((_, until)) = until {
+        if let Some(until) = until {
             let wait = until.duration_since(self.context.clock.now()).max(SignedDuration::ZERO);
             self.queue.push_after(workload.clone(), wait.unsigned_abs());
         }
@@ -201,8 +198,7 @@ impl Reconciler {
             let Some(entry) = index.workload_mut(workload) else {
                 return;
             };
-            entry.failures = entry.failures.saturating_add(1);
-            entry.failures
+            entry.note_failed_request()
         };
         let pause = jittered(backoff(failures, MIN_BACKOFF, MAX_BACKOFF), workload, failures);
         self.queue.push_after(workload.clone(), pause);
@@ -210,7 +206,7 @@ impl Reconciler {
     }
 
     fn too_soon(&self, workload: &WorkloadRef) -> Option<Duration> {
-        let proved = self.context.index().workload(workload)?.history_read_at?;
+        let proved = self.context.index().workload(workload)?.pods_read_at()?;
         let since = self.context.clock.now().duration_since(proved).unsigned_abs();
         PROOF_INTERVAL.checked_sub(since).filter(|wait| !wait.is_zero())
     }
@@ -259,7 +255,7 @@ impl Reconciler {
             .context
             .index()
             .workload_mut(workload)
-            .and_then(|entry| entry.change.take());
+            .and_then(WorkloadEntry::take_change);
         let waits = matches!(decided.plan.state, State::Held | State::Pending | State::Settling);
         let Context { reader, write_gate, .. } = &*self.context;
         let Reader { client, timeout, .. } = &**reader;
@@ -316,19 +312,16 @@ impl Reconciler {
     /// Whether what it was decided on has changed since.
     fn is_outdated(&self, workload: &WorkloadRef, decided: &Decision) -> bool {
         let index = self.context.index();
-        index.workload(workload).is_none_or(|entry| {
-            entry.workload.uid != decided.uid
-                || entry.workload.version != decided.version
-                || entry.generation != decided.generation
-        })
+        let entry = index.workload(workload);
+        !entry.is_some_and(|entry| entry.is_unchanged(&decided.uid, decided.version, decided.generation))
     }
 
     /// Whether this very write was refused a moment ago, by a right or a rule.
     fn was_refused(&self, workload: &WorkloadRef, plan: &Plan) -> bool {
         let now = self.context.clock.now();
         let index = self.context.index();
-        let refused = index.workload(workload).and_then(|entry| entry.refused.as_deref());
-        refused.is_some_and(|(what, until)| *what == identity(plan) && now < *until)
+        let entry = index.workload(workload);
+        entry.is_some_and(|entry| entry.is_rejected(&identity(plan), now))
     }
 
     /// Notes the outcome, says it, and arranges for what comes next.
@@ -361,7 +354,7 @@ impl Reconciler {
             Some(files) if stays => propagator.ensure(workload, files, decided.horizon),
             Some(_) | None => {
                 if let Some(entry) = self.context.index().workload_mut(workload) {
-                    entry.propagation = None;
+                    entry.end_propagation();
                 }
             }
         }
@@ -371,7 +364,7 @@ impl Reconciler {
     fn status(&self, workload: &WorkloadRef) -> (Option<(State, Reason)>, bool) {
         let index = self.context.index();
         let entry = index.workload(workload);
-        (entry.and_then(|entry| entry.status), entry.is_some_and(is_done))
+        (entry.and_then(WorkloadEntry::status), entry.is_some_and(is_done))
     }
 
     /// Those that waited for this one, be it for its recovery or for its wave.
@@ -397,70 +390,42 @@ impl Reconciler {
         let Some(entry) = index.workload_mut(workload) else {
             return;
         };
-        if entry.workload.uid != decided.uid {
+        if entry.workload().uid != decided.uid {
             return;
         }
         if !matches!(outcome, Outcome::Failed(_)) {
-            entry.observed_generation = decided.generation;
+            entry.note_decided(decided.generation);
         }
         if matches!(
             outcome,
             Outcome::Nothing | Outcome::Waiting { .. } | Outcome::Observed(_)
         ) {
-            entry.failures = 0;
+            entry.note_success();
         }
         match outcome {
             Outcome::Nothing if decided.plan.state == State::Current => {
-                entry.change = None;
-                entry.verified = entry.verified.max(decided.horizon);
-                let (rollout_status, template_digest) =
-                    (entry.workload.rollout_status, entry.workload.template_digest.as_deref());
-                // What was complete once stays so while it is scaled.
-                let was = entry.last_current.and_then(|last_current| last_current.template_digest);
-                let complete =
-                    |mark: &[u8; 6]| rollout_status.progress == RolloutProgress::Complete || was == Some(*mark);
-                entry.last_current = Some(LastCurrent {
-                    version: entry.workload.version,
-                    revision: rollout_status.revision,
-                    // Nor does it matter who takes our digest off the template afterwards.
-                    template_digest: template_digest
-                        .and_then(digest_prefix)
-                        .map_or(was, |mark| Some(mark).filter(complete)),
-                });
+                entry.mark_current(decided.horizon);
             }
             Outcome::Written { version, .. } => {
-                entry.failures = 0;
-                entry.refused = None;
-                entry.verified = entry.verified.max(decided.horizon);
-                if entry.workload.version < *version {
-                    entry.expected = Some(Box::new((*version, now + OWN_EVENT)));
-                }
-                entry.last_baseline = match &decided.plan.action {
+                let baseline = match &decided.plan.action {
                     Action::Adopt(observed) => Some(observed.as_str().into()),
                     Action::Restart(restart) => Some(restart.observed.as_str().into()),
-                    Action::Nothing | Action::Hold | Action::Read(_) | Action::Resume => entry.last_baseline.take(),
+                    Action::Nothing | Action::Hold | Action::Read(_) | Action::Resume => None,
                 };
+                entry.record_write(*version, now + OWN_EVENT, baseline, decided.horizon);
             }
-            Outcome::Observed(observed) => {
-                if let (Action::Restart(_), Some(under)) = (&decided.plan.action, &mut entry.policy_binding) {
-                    under
-                        .baseline_before
-                        .get_or_insert_with(|| entry.workload.observed.clone());
-                }
-                entry.change = None;
-                entry.verified = entry.verified.max(decided.horizon);
-                entry.workload.observed = Some(observed.as_str().into());
-                entry.last_baseline.clone_from(&entry.workload.observed);
+            Outcome::Observed(baseline) => {
+                let restart = matches!(decided.plan.action, Action::Restart(_));
+                entry.record_report(baseline, decided.horizon, restart);
             }
             Outcome::Failed(ApiError::Rejected(_) | ApiError::Forbidden(_)) => {
-                let pause = backoff(entry.failures, REFUSED_PAUSE, self.resync);
-                entry.failures = entry.failures.saturating_add(1);
-                entry.refused = Some(Box::new((identity(&decided.plan), now + pause)));
+                let pause = backoff(entry.failures(), REFUSED_PAUSE, self.resync);
+                entry.note_rejection(identity(&decided.plan), now + pause);
             }
             Outcome::Failed(error) => {
-                entry.failures = entry.failures.saturating_add(1);
-                if entry.failures >= FAILURES_LOGGED && entry.failures.is_power_of_two() {
-                    warn!(workload = %DisplayWorkload(workload), failures = entry.failures, %error, "requests keep failing");
+                let failures = entry.note_failed_request();
+                if failures >= FAILURES_LOGGED && failures.is_power_of_two() {
+                    warn!(workload = %DisplayWorkload(workload), failures, %error, "requests keep failing");
                 }
             }
             Outcome::Nothing
@@ -490,22 +455,22 @@ impl Reconciler {
             Outcome::Failed(error) => {
                 let index = self.context.index();
                 let Some(entry) = index.workload(workload) else { return };
-                match (error, entry.refused.as_deref()) {
-                    (ApiError::Rejected(_) | ApiError::Forbidden(_), Some((_, until))) => {
+                match (error, entry.rejected_until()) {
+                    (ApiError::Rejected(_) | ApiError::Forbidden(_), Some(until)) => {
                         until.duration_since(now).unsigned_abs()
                     }
                     // The newer version may be in the index by now.
-                    (ApiError::Conflict, _) if entry.workload.version > decided.version => Duration::ZERO,
+                    (ApiError::Conflict, _) if entry.workload().version > decided.version => Duration::ZERO,
                     _ => jittered(
-                        backoff(entry.failures, MIN_BACKOFF, MAX_BACKOFF),
+                        backoff(entry.failures(), MIN_BACKOFF, MAX_BACKOFF),
                         workload,
-                        entry.failures,
+                        entry.failures(),
                     ),
                 }
             }
             Outcome::Refused => {
                 let index = self.context.index();
-                let Some((_, until)) = index.workload(workload).and_then(|entry| entry.refused.as_deref()) else {
+                let Some(until) = index.workload(workload).and_then(WorkloadEntry::rejected_until) else {
                     return;
                 };
                 until.duration_since(now).unsigned_abs()

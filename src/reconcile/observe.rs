@@ -129,12 +129,12 @@ impl Observer {
         let Some(entry) = index.workload_mut(workload) else {
             return;
         };
-        let before = entry.status;
+        let before = entry.status();
         if restart && matches!(outcome, Outcome::Observed(_)) {
-            entry.would_restart = Some(entry.workload.rollout_status.revision);
+            entry.note_reported_restart();
         }
         // What would have been restarted stays in sight until somebody rolls it.
-        let still = entry.would_restart == Some(entry.workload.rollout_status.revision);
+        let still = entry.has_reported_restart();
         let (state, reason) = match state {
             State::Current if still => (State::Observed, Reason::Restarted),
             _ => (state, reason),
@@ -148,7 +148,7 @@ impl Observer {
             self.metrics.change_to_patch(since(change.first_seen, now));
         }
         if state == State::Current {
-            if let Some(stale) = entry.stale_since.take()
+            if let Some(stale) = entry.end_stale()
                 && (matches!(before, Some((State::Rolling, _))) || reason == Reason::Verified)
             {
                 self.metrics.change_to_current(since(stale, now));
@@ -158,22 +158,17 @@ impl Observer {
             // Held for its policy alone it may well be current.
             let idle = plan.action == Action::Hold && matches!(reason, Reason::PolicyMissing | Reason::PolicyInvalid);
             if !idle {
-                entry.stale_since.get_or_insert(from);
+                entry.note_stale(from);
             }
         }
-        let complaint = warnings.iter().map(|(_, text)| crate::index::entry::text_hash(text));
-        let complained = complaint.fold(0, |all, one| all ^ one.rotate_left(1));
-        let new_complaints = std::mem::replace(&mut entry.last_warning_hash, complained) != complained;
-        let said = (reason, crate::index::entry::text_hash(&detail));
+        let new_complaints = entry.note_warnings(warnings.iter().map(|(_, text)| &**text));
+        let is_other = entry.note_event(reason, &detail);
         // A write is always said; a state once, until it is another one.
         let news =
             // Nothing marks that a CronJob's change was dealt with but that it is said, each time.
             matches!(outcome, Outcome::Written { .. } | Outcome::Observed(_))
                 || reason == Reason::DeferredToNextRun
-                || entry.last_event.as_ref() != Some(&said);
-        if news {
-            entry.last_event = Some(said);
-        }
+                || is_other;
         // It reads the baseline: not with each event of a workload that is as it was.
         let mark = (news && self.notifier.is_some()).then(|| mark(entry, restart, outcome, now));
         self.traces.status_changed(workload, outcome, state, reason, now);
@@ -350,7 +345,7 @@ fn mark(entry: &WorkloadEntry, restart: bool, outcome: &Outcome, now: Timestamp)
     {
         return version.to_string();
     }
-    let recorded = entry.last_baseline.as_deref().or(entry.workload.observed.as_deref());
+    let recorded = entry.recorded_baseline();
     let baseline = recorded.and_then(|text| Baseline::parse(text).ok());
     let since = baseline.and_then(|baseline| baseline.stale);
     since.unwrap_or(now).to_string()
@@ -362,7 +357,7 @@ fn began(entry: &WorkloadEntry, outcome: &Outcome) -> Option<Timestamp> {
         Outcome::Written {
             change: Some(change), ..
         } => Some(change.first_seen),
-        _ => entry.change.as_ref().map(|change| change.first_seen),
+        _ => entry.pending_change().map(|change| change.first_seen),
     }
 }
 

@@ -29,7 +29,8 @@ impl Reconciler {
         let rolls = {
             let index = self.context.index();
             index.workload(workload).is_some_and(|entry| {
-                entry.expected.is_some() || entry.rolls_until(index.effective_policy(entry).deadline, now).is_some()
+                entry.own_event_until().is_some()
+                    || entry.rolls_until(index.effective_policy(entry).deadline, now).is_some()
             })
         };
         if rolls {

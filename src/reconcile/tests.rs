@@ -68,7 +68,7 @@ impl Bench {
         bench.config("A");
         // That it comes is nothing that anybody waits for here.
         if let Some(entry) = bench.reconciler.context.index().workload_mut(&web()) {
-            entry.change = None;
+            entry.settle_change();
         }
         bench
     }
@@ -130,7 +130,7 @@ impl Bench {
         let index = self.reconciler.context.index();
         index
             .workload(&web())?
-            .status
+            .status()
             .map(|(state, reason)| (state, reason.as_str()))
     }
 
@@ -195,7 +195,7 @@ async fn until_the_event_of_its_own_write_is_there_nothing_is_decided() {
     );
     let observed = {
         let index = bench.reconciler.context.index();
-        index.workload(&web()).and_then(|entry| entry.last_baseline.clone())
+        index.workload(&web()).and_then(|entry| entry.last_baseline().cloned())
     };
     bench.observed = observed.as_deref().map(str::to_owned);
     bench.deployment();
@@ -224,7 +224,7 @@ async fn a_conflict_is_decided_again_and_loses_no_change() {
         .context
         .index()
         .workload(&web())
-        .and_then(|entry| entry.last_baseline.clone());
+        .and_then(|entry| entry.last_baseline().cloned());
     bench.see(&json!({ "metadata": { "annotations": { "windlass.dev/observed": observed.as_deref() } } }));
     bench.config("B");
     bench.reconcile().await;
@@ -234,7 +234,7 @@ async fn a_conflict_is_decided_again_and_loses_no_change() {
             .context
             .index()
             .workload(&web())
-            .is_some_and(|entry| entry.change.is_some())
+            .is_some_and(|entry| entry.pending_change().is_some())
     );
     bench.deployment();
     bench.reconcile().await;
@@ -251,7 +251,7 @@ async fn that_a_change_waits_is_recorded_and_the_change_itself_not_forgotten() {
     bench.reconcile().await;
     let remembered = |bench: &Bench| {
         let index = bench.reconciler.context.index();
-        index.workload(&web()).and_then(|entry| entry.last_baseline.clone())
+        index.workload(&web()).and_then(|entry| entry.last_baseline().cloned())
     };
     bench.observed = remembered(&bench).as_deref().map(str::to_owned);
     bench.paused = true;
@@ -262,7 +262,7 @@ async fn that_a_change_waits_is_recorded_and_the_change_itself_not_forgotten() {
     {
         let index = bench.reconciler.context.index();
         let entry = index.workload(&web()).expect("it is known");
-        let change = entry.change.as_ref().expect("it waits");
+        let change = entry.pending_change().expect("it waits");
         assert!(change.keys.iter().any(|(_, key)| key.as_str() == "level"), "{change:?}");
     }
     drop(bench);
@@ -332,7 +332,7 @@ async fn one_who_only_observes_sends_nothing_and_keeps_what_would_restart_in_sig
 fn that_has_to_be_read(bench: &Bench) {
     let mut index = bench.reconciler.context.index();
     let entry = index.workload_mut(&web()).expect("it is known");
-    entry.workload.rollout_status.revision = Some(1);
+    entry.set_revision(1);
 }
 
 const GET: &str = "GET /apis/apps/v1/namespaces/shop/deployments/web";
@@ -378,7 +378,7 @@ async fn a_decision_that_does_not_finish_is_made_again_and_counted() {
     bench.reconciler.give_up(&web(), decided);
     let failures = {
         let index = bench.reconciler.context.index();
-        index.workload(&web()).map(|entry| entry.failures)
+        index.workload(&web()).map(WorkloadEntry::failures)
     };
     assert_eq!(failures, Some(1));
     let again = tokio::time::timeout(Duration::from_secs(5), bench.reconciler.queue.pop()).await;

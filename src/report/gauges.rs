@@ -33,7 +33,7 @@ pub fn update_ages(metrics: &Metrics, index: &Index, now: Timestamp) {
     let mut by_reason: HashMap<Reason, Timestamp> = HashMap::new();
     for (since, status) in index
         .workloads()
-        .filter_map(|(_, entry)| Some((entry.stale_since?, entry.status)))
+        .filter_map(|(_, entry)| Some((entry.stale_since()?, entry.status())))
     {
         if let Some((state, reason)) = status
             && state != State::Observed

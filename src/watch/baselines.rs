@@ -25,7 +25,7 @@ pub async fn recover(reader: &Reader, namespaces: &[Namespace]) {
     let lacking: HashSet<RevisionHistory> = reader
         .index()
         .workloads()
-        .filter(|(_, entry)| entry.last_baseline.is_none() && entry.workload.rollout_status.revision.is_some())
+        .filter(|(_, entry)| entry.may_have_lost_baseline())
         .map(|(reference, _)| list_of(reference.kind.row().history))
         .filter(|history| *history != RevisionHistory::Nowhere)
         .collect();
@@ -44,17 +44,15 @@ pub async fn recover(reader: &Reader, namespaces: &[Namespace]) {
                 Ok(mut found) => {
                     let mut index = reader.index();
                     for entry in index.workloads_mut() {
-                        let reference = &entry.workload.reference;
+                        let reference = &entry.workload().reference;
                         if list_of(reference.kind.row().history) != history
                             || scope.is_some_and(|scope| scope != reference.namespace.as_str())
                         {
                             continue;
                         }
-                        entry.revisions_searched = true;
-                        let uid: &Uid = &entry.workload.uid;
-                        if entry.last_baseline.is_none() {
-                            entry.last_baseline = found.remove(uid).map(Into::into);
-                        }
+                        let uid: &Uid = &entry.workload().uid;
+                        let kept = found.remove(uid).map(Into::into);
+                        entry.record_revisions(kept);
                     }
                     break;
                 }

@@ -11,6 +11,7 @@ use windlass_core::types::name::WorkloadRef;
 use super::checks::is_current;
 use super::process::Process;
 use super::world::World;
+use crate::index::entry::WorkloadEntry;
 use crate::reconcile::gather::decide_now;
 
 pub async fn check(world: &Arc<World>, process: &Process) {
@@ -33,7 +34,7 @@ fn stand(world: &World, process: &Process) {
     world.look(|state| {
         let cluster = &state.cluster;
         for (reference, known) in &cluster.deployments {
-            let status = index.workload(reference).and_then(|entry| entry.status);
+            let status = index.workload(reference).and_then(WorkloadEntry::status);
             let current = is_current(cluster, known);
             let fine = match status {
                 // By times of two clocks that are hours apart it cannot be told what was there and back
@@ -60,7 +61,7 @@ fn stand(world: &World, process: &Process) {
 async fn decide_again(world: &World, process: &Process) {
     let standing = |index: &super::super::index::Index| {
         let all = index.workloads();
-        let states = all.map(|(it, entry)| (it.clone(), entry.status.map(|(state, _)| state)));
+        let states = all.map(|(it, entry)| (it.clone(), entry.status().map(|(state, _)| state)));
         states.collect::<Vec<(WorkloadRef, Option<State>)>>()
     };
     let all = standing(&process.context.index());

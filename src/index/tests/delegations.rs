@@ -56,8 +56,8 @@ fn the_one_with_the_template_is_asked_for_and_stands_for_both() {
     );
     assert!(fed.workload(template("base", json!({}))), "the Rollout asks for it");
     let entry = fed.entry("base");
-    assert_eq!(entry.workload.rollout_status.progress, RolloutProgress::Complete);
-    assert_eq!(entry.workload.delegate().map(|it| it.reference.clone()), Some(by()));
+    assert_eq!(entry.workload().rollout_status.progress, RolloutProgress::Complete);
+    assert_eq!(entry.workload().delegate().map(|it| it.reference.clone()), Some(by()));
     assert_eq!(fed.index.workloads().count(), 1);
 }
 
@@ -71,7 +71,7 @@ fn how_far_it_has_come_is_what_the_rollout_says() {
     let effect = fed.rollout(rollout(8, false, "base", "Degraded"));
     assert_eq!(effect, Some(reference("base")));
     assert_eq!(
-        fed.entry("base").workload.rollout_status.progress,
+        fed.entry("base").workload().rollout_status.progress,
         RolloutProgress::Failed
     );
     let (whose, uid) = fed.index.runs_pods_of(&reference("base"), &Uid::from("d"));

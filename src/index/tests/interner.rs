@@ -22,11 +22,11 @@ fn a_sources_name_is_that_of_its_users() {
     for _ in 0..2 {
         for (user, used) in [("web", "first"), ("api", "second")] {
             let name = source(&fed, used).reference.name.as_str();
-            is_one(name, fed.entry(user).uses[0].name.as_str());
-            is_one(name, fed.entry(user).workload.uses[0].name.as_str());
+            is_one(name, fed.entry(user).uses()[0].name.as_str());
+            is_one(name, fed.entry(user).workload().uses[0].name.as_str());
         }
         is_one(
-            fed.entry("web").workload.reference.namespace.as_str(),
+            fed.entry("web").workload().reference.namespace.as_str(),
             source(&fed, "second").reference.namespace.as_str(),
         );
         fed.see(config_map("first", "u", 15, &[("a", "2")]));
@@ -40,7 +40,7 @@ fn a_workloads_name_is_that_of_its_place() {
     for version in [6, 7] {
         fed.workload(deployment("web", "1", version, Value::Null, env("first", "a")));
         let (place, entry) = fed.index.workloads().next().expect("one");
-        is_one(place.name.as_str(), entry.workload.reference.name.as_str());
+        is_one(place.name.as_str(), entry.workload().reference.name.as_str());
     }
 }
 
@@ -71,7 +71,7 @@ fn what_many_ask_for_is_kept_once_whatever_others_asked_for_before() {
     fed.workload(asking("api", "Ignore", ""));
     let asked = |name: &str| {
         fed.entry(name)
-            .workload
+            .workload()
             .opt_in
             .clone()
             .expect("valid")

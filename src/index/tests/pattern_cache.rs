@@ -42,7 +42,7 @@ fn a_pattern_is_compared_with_a_name_once_and_a_slice_at_a_time() {
     let asking = asking_for(&patterns("b"), &patterns("c"), 2000);
     fed.index
         .apply_workload(fed.workloads, asking, Observation::Watched, now());
-    let cost = fed.entry("web").opt_in.as_ref().expect("it asks").configmaps.cost();
+    let cost = fed.entry("web").opt_in().expect("it asks").configmaps.cost();
     assert!(cost <= 2 * WILDCARD_BYTES + 128, "{cost}");
 
     let mut slices = 0;
@@ -80,7 +80,7 @@ fn what_is_remembered_holds_until_the_workload_asks_for_something_else() {
     let (some, none) = (format!("{},web-?", patterns("b")), patterns("c"));
     let some = some.split_once(',').expect("a list").1;
     fed.workload(asking_for(some, &none, 10));
-    assert!(fed.entry("web").pattern_cache.is_some(), "it is remembered");
+    assert!(fed.entry("web").pattern_cache().is_some(), "it is remembered");
     for _ in 0..2 {
         assert_eq!(counted(&fed), ["web-a", "web-b"]);
     }
@@ -96,7 +96,7 @@ fn what_is_remembered_holds_until_the_workload_asks_for_something_else() {
     assert_eq!(counted(&fed), ["web-a"]);
     assert!(fed.see(config_map("web-c", "u", 16, &[("a", "3")])).is_empty());
     fed.workload(asking_for("api", "", 17));
-    assert!(fed.entry("web").pattern_cache.is_none(), "plain names cost nothing");
+    assert!(fed.entry("web").pattern_cache().is_none(), "plain names cost nothing");
     assert_eq!(counted(&fed), ["api"]);
 }
 

@@ -55,11 +55,7 @@ fn stands(fed: &Fed, name: &str) -> Stands {
     let Some(entry) = fed.index.workload(&reference(name)) else {
         return Stands::NotOptedIn;
     };
-    match entry
-        .policy_binding
-        .as_ref()
-        .and_then(|binding| binding.policy.problem.as_ref())
-    {
+    match entry.effective_policy().and_then(|policy| policy.problem.as_ref()) {
         None => Stands::Free,
         Some(PolicyProblem::Missing(policy) | PolicyProblem::Invalid(policy, _)) => Stands::HeldBy(policy.to_string()),
     }

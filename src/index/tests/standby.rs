@@ -48,7 +48,7 @@ fn changed_then(annotations: Value) -> Fed {
 
 #[test]
 fn a_change_that_the_leader_has_dealt_with_is_let_go() {
-    assert!(changed_then(baseline(9, None)).entry("web").change.is_none());
+    assert!(changed_then(baseline(9, None)).entry("web").pending_change().is_none());
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn whoever_begins_to_use_it_waits_until_it_is_read_once() {
     assert_eq!(names(&fed.index.apply_read(read, now())), ["web"]);
     assert!(fed.index.counted_sources(fed.entry("web")).unread.is_empty());
     assert!(!fed.index.needs_reading(&reference));
-    assert!(fed.entry("web").change.is_none(), "it was there all the time");
+    assert!(fed.entry("web").pending_change().is_none(), "it was there all the time");
     assert_eq!(fed.see(config_map("web", "u", 9, &[("a", "2")])), ["web"]);
     assert_eq!(fed.change_keys("web"), ["a"]);
     assert_eq!(fed.index.take_fetch_requests(), [], "the watch brings it whole");
@@ -99,7 +99,10 @@ fn what_was_not_used_until_now_was_not_watched_until_now() {
         let unseen_since = |verified| fed.index.views(&counted, Version::new(verified))[0].unseen_since;
         assert_eq!(unseen_since(0), Some(Second::new(0)));
         assert_eq!(unseen_since(9), None, "it was looked into");
-        assert!(fed.entry("web").change.is_none(), "nothing is known to have changed");
+        assert!(
+            fed.entry("web").pending_change().is_none(),
+            "nothing is known to have changed"
+        );
     }
 }
 

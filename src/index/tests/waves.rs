@@ -46,9 +46,9 @@ fn with_annotations(name: &str, container: Value, annotations: Value) -> Workloa
 fn stand(fed: &mut Fed, name: &str, status: (State, Reason)) {
     let reference = reference(name);
     let entry = fed.index.workload_mut(&reference).expect("it is known");
-    entry.observed_generation = entry.generation;
+    entry.note_decided(entry.generation());
     if status.0 == State::Current {
-        entry.change = None;
+        entry.settle_change();
     }
     fed.index.set_status(&reference, status);
 }

@@ -32,7 +32,7 @@ fn reader(api: &Api) -> Reader {
 
 fn revisions_searched(reader: &Reader) -> bool {
     let index = reader.index();
-    index.workloads().all(|(_, entry)| entry.revisions_searched)
+    index.workloads().all(|(_, entry)| entry.revisions_searched())
 }
 
 #[tokio::test(start_paused = true)]
