@@ -8,7 +8,7 @@
 //! |---|---|
 //! | [`watches`] | which watches feed it, and what their lists leave out |
 //! | [`namespaces`] | which namespaces belong to it at all |
-//! | [`seen`] | what is known of one source |
+//! | [`source_entry`] | what is known of one source |
 //! | [`sources`] | sources coming, changing, going |
 //! | [`workloads`] | workloads the same, and who uses what |
 //! | [`failures`] | who failed, for the sake of those who wait for the same change |
@@ -48,7 +48,7 @@ mod pattern_cache;
 mod policies;
 mod policy_status;
 mod propagating;
-mod seen;
+mod source_entry;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -65,7 +65,7 @@ pub use self::policies::PolicyEffect;
 use self::policies::PolicyIndex;
 pub use self::policy_status::DueStatus;
 pub use self::propagating::PropagationState;
-use self::seen::{ContentState, SourceEntry};
+use self::source_entry::{ContentState, SourceEntry};
 use self::watches::WatchState;
 pub use self::watches::{WatchId, WatchedKind};
 pub use self::waves::is_done;
@@ -238,7 +238,7 @@ impl Index {
     fn is_shared_with(&self, own: &Namespace, source: &SourceRef) -> bool {
         // One that is not there is missing in its own namespace, and nobody's elsewhere.
         let known = self.sources.get(source);
-        *own == source.namespace || known.is_some_and(|known| self.may_use(own, &known.source))
+        *own == source.namespace || known.is_some_and(|known| self.may_use(own, known.source()))
     }
 
     fn may_use(&self, own: &Namespace, source: &Source) -> bool {
@@ -257,7 +257,7 @@ impl Index {
         for used in entry.uses() {
             let source = used.source(own);
             let known = self.sources.get(&source);
-            let marked = known.is_some_and(|known| known.source.is_matched());
+            let marked = known.is_some_and(|known| known.source().is_matched());
             if !self.is_shared_with(own, &source) {
                 found.not_shared.push(source);
             } else if self.source_scope(entry, &source, true, marked).is_some() {
@@ -267,7 +267,7 @@ impl Index {
         if entry.has_patterns() {
             for (kind, namespace) in entry.pattern_places() {
                 for (source, known) in self.sources_of(kind, &namespace) {
-                    if !known.gone && self.names_by_pattern(entry, source) && self.is_shared_with(own, source) {
+                    if !known.is_gone() && self.names_by_pattern(entry, source) && self.is_shared_with(own, source) {
                         let elsewhere = (*own != source.namespace).then(|| source.namespace.clone());
                         uses.name_whole(elsewhere, kind, source.name.clone());
                     }
@@ -279,9 +279,9 @@ impl Index {
             let source = used.source(own);
             // What went before anybody read it is missing, and nobody has to wait for it.
             let known = self.sources.get(&source).filter(|known| !known.is_over());
-            match known.map(|known| &known.content) {
+            match known.map(|known| known.content()) {
                 Some(ContentState::Unread) => found.unread.push(source.clone()),
-                Some(ContentState::Unreadable(why)) => found.unreadable.push((source.clone(), why.clone())),
+                Some(ContentState::Unreadable(why)) => found.unreadable.push((source.clone(), why.into())),
                 Some(ContentState::Read) | None => {}
             }
             found.uses.push((source, used));
@@ -322,7 +322,7 @@ impl Index {
                 ConsumedKeys::Keys(keys) => keys.len(),
                 ConsumedKeys::Whole => {
                     let known = self.sources.get(&used.source(own));
-                    known.map_or(0, |known| known.source.contents.iter().len())
+                    known.map_or(0, |known| known.source().contents.iter().len())
                 }
             })
             .sum();
@@ -372,7 +372,7 @@ impl Index {
             .iter()
             .filter_map(|(reference, used)| {
                 let entry = self.sources.get(reference);
-                let source = entry.filter(|entry| !entry.gone).map(|entry| &entry.source);
+                let source = entry.filter(|entry| !entry.is_gone()).map(|entry| entry.source());
                 match source {
                     Some(source) if self.is_ignored(source) => return None,
                     None if self.settings.selected_sources => return None,
@@ -382,11 +382,8 @@ impl Index {
                     reference,
                     used,
                     source,
-                    content_version: entry.map(|entry| entry.content_version).unwrap_or_default(),
-                    unseen_since: entry
-                        .and_then(|entry| entry.unseen)
-                        .filter(|unseen| unseen.version > verified)
-                        .map(|unseen| unseen.since),
+                    content_version: entry.map(|entry| entry.content_version()).unwrap_or_default(),
+                    unseen_since: entry.and_then(|entry| entry.unseen_since(verified)),
                 })
             })
             .collect()

@@ -7,7 +7,7 @@ use windlass_core::types::name::{Key, SourceKind, SourceRef, Version, WorkloadRe
 use windlass_core::types::time::Second;
 use windlass_core::workload::Source;
 
-use super::seen::{ContentState, LastObservation, NEVER_SEEN, SourceEntry, UnseenVersion};
+use super::source_entry::{ContentState, LastObservation, NEVER_SEEN, SourceEntry};
 use super::{FetchRequest, Index, Observation, WatchId, WatchedKind};
 
 /// How a source came to be what it is.
@@ -58,7 +58,7 @@ impl Index {
         match source.reference.kind {
             SourceKind::ConfigMap => {
                 let known = self.sources.get(&source.reference);
-                let unread = known.is_some_and(|entry| entry.content != ContentState::Read);
+                let unread = known.is_some_and(|entry| !entry.is_read());
                 // What it held before is not known: it is as if it had come in a list.
                 let (how, unseen_since) = if unread {
                     (Observation::Listed, NEVER_SEEN)
@@ -80,10 +80,7 @@ impl Index {
         if how == Observation::Watched {
             return None;
         }
-        let known = self
-            .sources
-            .get(source)
-            .is_some_and(|entry| entry.content == ContentState::Read);
+        let known = self.is_read(source);
         // What a list shows for the first time later on was not watched at all until now.
         let last = self.watch(watch).and_then(|state| state.last);
         last.filter(|_| known || !self.started()).or(NEVER_SEEN)
@@ -99,11 +96,11 @@ impl Index {
             return Vec::new();
         };
         // An answer from before it went.
-        if entry.gone && source.version < entry.seen_version() {
+        if entry.is_gone() && source.version < entry.seen_version() {
             return Vec::new();
         }
         // The watch brought it meanwhile, and brings what comes later.
-        let brought = entry.content == ContentState::Read || source.version < entry.seen_version();
+        let brought = entry.is_read() || source.version < entry.seen_version();
         if kind == SourceKind::ConfigMap && brought {
             return Vec::new();
         }
@@ -112,7 +109,7 @@ impl Index {
             return self.apply_unused(source, last.watch, now);
         }
         // What is read is newer than what was told: that was never read.
-        let told = (source.version > last.version && last.version > entry.source.version).then_some(last);
+        let told = (source.version > last.version && last.version > entry.source().version).then_some(last);
         let seen = LastObservation {
             version: source.version,
             skipped: told.map(|told| told.skipped_since(now)).or(last.skipped),
@@ -126,11 +123,9 @@ impl Index {
         let Some(entry) = self.sources.get_mut(source) else {
             return Vec::new();
         };
-        // What is known of an older version stays good for deciding until it can be read again.
-        if entry.content == ContentState::Read {
+        if !entry.note_unreadable(why) {
             return Vec::new();
         }
-        entry.content = ContentState::Unreadable(why.into());
         self.users(source).cloned().collect()
     }
 
@@ -138,16 +133,14 @@ impl Index {
     #[must_use]
     pub fn needs_reading(&self, source: &SourceRef) -> bool {
         self.sources.get(source).is_some_and(|entry| {
-            (!entry.gone && entry.content != ContentState::Read && self.is_needed(&entry.source))
-                || entry.source.version < entry.seen_version()
+            (!entry.is_gone() && !entry.is_read() && self.is_needed(entry.source())) || entry.is_behind()
         })
     }
 
     /// Whether any content of a source is known.
     #[must_use]
     pub fn is_read(&self, source: &SourceRef) -> bool {
-        let known = self.sources.get(source);
-        known.is_some_and(|entry| entry.content == ContentState::Read)
+        self.sources.get(source).is_some_and(|entry| entry.is_read())
     }
 
     /// What nobody asks for is not kept, and what others have as well is theirs.
@@ -174,24 +167,11 @@ impl Index {
             self.wanted.push(FetchRequest::Source(reference));
             return Vec::new();
         };
-        entry.generation = generation;
-        if !entry.gone && entry.source.uid == source.uid && source.version <= entry.seen_version() {
+        entry.note_listed(generation);
+        if entry.is_same_object(&source) && source.version <= entry.seen_version() {
             return Vec::new();
         }
-        // What was seen first decides how the content that is read next came about.
-        let pending = entry.content != ContentState::Read && !entry.gone;
-        let first = if pending { entry.last_seen(seen.watch) } else { seen };
-        let unread = entry
-            .seen
-            .as_deref()
-            .filter(|last| !pending && last.version > entry.source.version);
-        let skipped = unread.map(|last| last.skipped_since(now));
-        entry.seen = Some(Box::new(LastObservation {
-            how: first.how,
-            unseen_since: first.unseen_since.or(seen.unseen_since),
-            skipped,
-            ..seen
-        }));
+        entry.note_version(seen, now);
         self.wanted.push(FetchRequest::Source(reference));
         Vec::new()
     }
@@ -205,20 +185,17 @@ impl Index {
         self.keep_little(&mut source);
         let generation = self.generation_of(watch);
         let reference = source.reference.clone();
-        let known = self.sources.get(&reference).map(|entry| &entry.source);
+        let known = self.sources.get(&reference).map(|entry| entry.source());
         let withdrawn = known.is_some_and(|known| !known.has_annotations_of(&source) && self.is_needed(known));
         let Some(entry) = self.sources.get_mut(&reference) else {
             self.insert_unread(source, None, generation);
             return Vec::new();
         };
-        entry.generation = generation;
-        if !entry.gone && entry.source.uid == source.uid && source.version < entry.seen_version() {
+        entry.note_listed(generation);
+        if entry.is_same_object(&source) && source.version < entry.seen_version() {
             return Vec::new();
         }
-        entry.content = ContentState::Unread;
-        entry.seen = None;
-        entry.source = source;
-        if std::mem::replace(&mut entry.gone, false) {
+        if entry.note_unused(source) {
             *self.present_sources.entry(reference.kind).or_default() += 1;
         }
         if withdrawn {
@@ -230,15 +207,7 @@ impl Index {
 
     fn insert_unread(&mut self, source: Source, seen: Option<LastObservation>, generation: u32) {
         let reference = source.reference.clone();
-        let entry = SourceEntry {
-            source,
-            gone: false,
-            content: ContentState::Unread,
-            seen: seen.map(Box::new),
-            content_version: Version::default(),
-            unseen: None,
-            generation,
-        };
+        let entry = SourceEntry::unread(source, seen, generation);
         *self.present_sources.entry(reference.kind).or_default() += 1;
         self.sources.insert(reference, Box::new(entry));
     }
@@ -260,14 +229,12 @@ impl Index {
                 continue;
             }
             // Should its content be on its way, it is dropped when it comes.
-            let is_due = known.seen_version() > known.source.version;
-            if known.gone || known.content == ContentState::Unread || is_due || self.is_needed(&known.source) {
+            let is_unread = known.content() == ContentState::Unread;
+            if known.is_gone() || is_unread || known.is_behind() || self.is_needed(known.source()) {
                 continue;
             }
             if let Some(entry) = self.sources.get_mut(reference) {
-                entry.source.contents = Contents::default();
-                entry.content = ContentState::Unread;
-                entry.seen = None;
+                entry.drop_content();
             }
         }
     }
@@ -282,8 +249,7 @@ impl Index {
         let reference = source.reference.clone();
         let version = source.version;
         let by = Second::from(now);
-        let unseen = seen.unseen_since.into_iter().chain(seen.skipped).min();
-        let unseen = unseen.map(|since| UnseenVersion { since, version });
+        let unseen_since = seen.unseen_since.into_iter().chain(seen.skipped).min();
         let recorded = source.written.at().unwrap_or(by);
         let skipped_since = |since: Second| seen.skipped.map_or(since, |skipped| skipped.min(since));
         let Some(entry) = self.sources.get_mut(&reference) else {
@@ -292,32 +258,16 @@ impl Index {
             } else {
                 source.written.found(by)
             };
-            let entry = SourceEntry {
-                source,
-                gone: false,
-                content: ContentState::Read,
-                seen: None,
-                content_version: version,
-                unseen,
-                generation,
-            };
+            let entry = SourceEntry::read(source, unseen_since, generation);
             return self.first_see(reference, entry, how, skipped_since(recorded), now);
         };
-        entry.generation = generation;
-        let first_read = entry.content != ContentState::Read;
-        if !first_read && !entry.gone && entry.source.uid == source.uid && version <= entry.source.version {
+        entry.note_listed(generation);
+        let first_read = !entry.is_read();
+        if !first_read && entry.is_same_object(&source) && version <= entry.source().version {
             return Vec::new();
         }
-        source.follow(&entry.source, Second::from(now));
-        let before = std::mem::replace(&mut entry.source, source);
-        entry.content = ContentState::Read;
-        let came_back = std::mem::replace(&mut entry.gone, false);
-        if let Some(last) = entry.seen.as_deref_mut()
-            && last.version <= version
-        {
-            *last = seen;
-        }
-        let source = &entry.source;
+        let (before, came_back) = entry.note_content(source, seen, now);
+        let source = entry.source();
         let same = before.contents == source.contents && before.is_ignored(false) == source.is_ignored(false);
         // Of what nobody knew no key is known to have changed.
         let compared =
@@ -337,13 +287,8 @@ impl Index {
             before.written.at().max(seen.last_event).unwrap_or(by).min(by)
         };
         let since = skipped_since(since);
-        entry.source.written = written;
-        if !same || how == Observation::Listed || first_read || skipped {
-            entry.content_version = version;
-        }
-        if let Some(unseen) = unseen {
-            entry.unseen = Some(unseen);
-        }
+        let is_new = !same || how == Observation::Listed || first_read || skipped;
+        entry.date_content(written, is_new, unseen_since);
         if came_back {
             *self.present_sources.entry(reference.kind).or_default() += 1;
         }
@@ -359,7 +304,7 @@ impl Index {
         let counted = self
             .sources
             .get(&reference)
-            .is_some_and(|entry| !self.is_ignored(&entry.source) && !self.is_ignored(&before));
+            .is_some_and(|entry| !self.is_ignored(entry.source()) && !self.is_ignored(&before));
         if !counted || (toggled && same) {
             return if toggled {
                 self.touch(&reference, &keys, since, now, Arrival::UnseenVersion)
@@ -388,7 +333,7 @@ impl Index {
     ) -> Vec<WorkloadRef> {
         // Nothing is decided before the first list is complete, and then everything is.
         let told = how == Observation::Watched || self.started();
-        let keys = entry.source.contents.iter().filter(|_| told);
+        let keys = entry.source().contents.iter().filter(|_| told);
         let keys: Vec<Key> = keys.map(|(key, _)| Key::from(key)).collect();
         self.sources.insert(reference.clone(), Box::new(entry));
         *self.present_sources.entry(reference.kind).or_default() += 1;
@@ -419,28 +364,15 @@ impl Index {
         let Some(entry) = self.sources.get_mut(reference) else {
             return Vec::new();
         };
-        if entry.gone || version.is_some_and(|version| version < entry.seen_version()) {
+        if entry.is_gone() || version.is_some_and(|version| version < entry.seen_version()) {
             return Vec::new();
         }
-        entry.gone = true;
-        if version.is_none()
-            && let Some(last) = &mut entry.seen
-        {
-            // What was told of it will not be read any more.
-            last.version = entry.source.version;
-        }
-        if let Some(version) = version {
-            entry.source.version = version;
-            entry.content_version = version;
-            if let Some(last) = &mut entry.seen {
-                last.version = version;
-            }
-        }
+        entry.note_gone(version);
         self.note_absent(reference.kind);
         let keys: Vec<Key> = self
             .sources
             .get(reference)
-            .map(|entry| entry.source.contents.iter().map(|(key, _)| Key::from(key)).collect())
+            .map(|entry| entry.source().contents.iter().map(|(key, _)| Key::from(key)).collect())
             .unwrap_or_default();
         // It may only have lost the label that it is watched by.
         let arrival = if selected {
@@ -457,7 +389,7 @@ impl Index {
 
     /// Forgets a source that does not belong to the index any more.
     pub(crate) fn drop_source(&mut self, reference: &SourceRef) {
-        if self.sources.remove(reference).is_some_and(|entry| !entry.gone) {
+        if self.sources.remove(reference).is_some_and(|entry| !entry.is_gone()) {
             self.note_absent(reference.kind);
         }
     }
@@ -493,7 +425,7 @@ impl Index {
             let alike = |user: &&WorkloadRef| user.namespace == workload.namespace && user.kind == workload.kind;
             let entry = self.sources.get(source)?;
             self.users(source).filter(alike).nth(1)?;
-            Some((source.clone(), entry.content_version))
+            Some((source.clone(), entry.content_version()))
         })
     }
 
@@ -509,7 +441,7 @@ impl Index {
         let marked = self
             .sources
             .get(reference)
-            .is_some_and(|entry| entry.source.is_matched());
+            .is_some_and(|entry| entry.source().is_matched());
         let direct = self.used_by.get(reference).map_or(&[][..], Vec::as_slice);
         let by_pattern = self.by_pattern.get(&reference.namespace).map_or(&[][..], Vec::as_slice);
         let mut effect = Vec::with_capacity(direct.len());

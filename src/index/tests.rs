@@ -176,7 +176,7 @@ fn one_that_is_created_again_with_the_same_content_came_then() {
     fed.workload(deployment("web", "w", 6, Value::Null, reads));
     let reference = config_map("web", "u", 7, &[]).reference;
     fed.see(config_map("web", "u", 7, &[("a", "1")]));
-    let written = |fed: &Fed| fed.index.sources[&reference].source.written;
+    let written = |fed: &Fed| fed.index.sources[&reference].source().written;
     let before = written(&fed);
     fed.index
         .remove_source(fed.sources, &reference, Some(Version::new(8)), now());

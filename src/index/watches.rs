@@ -176,8 +176,8 @@ impl Index {
                     .iter()
                     .filter(|(source, entry)| {
                         source.kind == kind
-                            && !entry.gone
-                            && entry.generation != generation
+                            && !entry.is_gone()
+                            && !entry.is_listed(generation)
                             && in_scope(scope.as_ref(), &source.namespace)
                     })
                     .map(|(source, _)| source.clone())

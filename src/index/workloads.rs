@@ -91,7 +91,7 @@ impl Index {
         };
         let covered = change.keys.iter().all(|(source, _)| {
             let source = self.sources.get(source);
-            source.is_some_and(|it| !it.gone && it.content_version <= baseline.horizon)
+            source.is_some_and(|it| !it.is_gone() && it.content_version() <= baseline.horizon)
         });
         if covered && baseline.stale.is_none() && baseline.uid == entry.workload().uid {
             entry.settle_change();

@@ -80,7 +80,7 @@ fn without_the_flag_consent_is_not_even_kept() {
             let source = shared(allowed.len() as u64, "A", Some(allowed));
             let reference = source.reference.clone();
             fed.see(source);
-            assert_eq!(fed.index.sources[&reference].source.annotations.is_some(), kept);
+            assert_eq!(fed.index.sources[&reference].source().annotations.is_some(), kept);
         }
     }
 }

@@ -9,7 +9,7 @@ fn is_one(this: &str, other: &str) {
 
 fn source<'a>(fed: &'a Fed, name: &str) -> &'a Source {
     let reference = config_map(name, "u", 1, &[]).reference;
-    &fed.index.sources.get(&reference).expect("it is known").source
+    fed.index.sources.get(&reference).expect("it is known").source()
 }
 
 #[test]

@@ -156,7 +156,7 @@ fn what_was_skipped_is_not_older_than_the_event_before_it() {
     fed.index.apply_source(watch, seen(12), Observation::Watched, now());
     fed.index.apply_read(read(12), now());
     let entry = &fed.index.sources[&seen(5).reference];
-    let since = entry.unseen.map(|unseen| unseen.since);
+    let since = entry.unseen_since(Version::default());
     assert_eq!(since, Some(Second::from(now())));
 }
 

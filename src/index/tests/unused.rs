@@ -5,7 +5,7 @@ use super::*;
 fn is_kept(fed: &Fed, name: &str) -> bool {
     let reference = config_map(name, "u", 1, &[]).reference;
     let entry = fed.index.sources.get(&reference).expect("it is known");
-    entry.source.contents.iter().len() > 0
+    entry.source().contents.iter().len() > 0
 }
 
 fn begin_to_use(fed: &mut Fed) -> Vec<FetchRequest> {
