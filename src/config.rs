@@ -45,6 +45,16 @@ static KINDS: LazyLock<String> = LazyLock::new(|| {
     kinds.collect::<Vec<_>>().join(",")
 });
 
+/// The long help of `--workload-kinds`: a doc comment cannot take the kinds from the table.
+static KINDS_HELP: LazyLock<String> = LazyLock::new(|| {
+    let (others, last) = KINDS.rsplit_once(',').unwrap_or_default();
+    let others = others.replace(',', ", ");
+    format!(
+        "Kinds of workloads to roll out. Rollout is the kind of Argo Rollouts, which may be installed later.\n\n\
+         Accepts some of {others} and {last}, separated by commas."
+    )
+});
+
 /// How the controller runs: the flags of `windlass controller`, checked.
 #[derive(Clone, Debug, PartialEq, Args)]
 pub struct ControllerConfig {
@@ -114,9 +124,7 @@ pub struct Watch {
     #[arg(long, env = "WINDLASS_SOURCE_SELECTOR", value_name = "SELECTOR", default_value = "", value_parser = optional(selector::parse))]
     pub source_selector: Optional<Selector>,
     /// Kinds of workloads to roll out. Rollout is the kind of Argo Rollouts, which may be installed later.
-    ///
-    /// Accepts some of Deployment, StatefulSet, DaemonSet, CronJob and Rollout, separated by commas.
-    #[arg(long, env = "WINDLASS_WORKLOAD_KINDS", value_name = "KIND,...", default_value = KINDS.as_str(), value_parser = list(KindId::named))]
+    #[arg(long, long_help = KINDS_HELP.as_str(), env = "WINDLASS_WORKLOAD_KINDS", value_name = "KIND,...", default_value = KINDS.as_str(), value_parser = list(KindId::named))]
     pub workload_kinds: List<KindId>,
     /// Another kind of workloads, and the path of its pod template; can be repeated.
     ///

@@ -16,6 +16,7 @@ use kube::client::{Body, ClientBuilder, ConfigExt as _};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use tower::{BoxError, Service, ServiceBuilder, ServiceExt as _};
+use windlass_core::workload::kind::KindId;
 
 use super::watch_activity::{ActivityBody, WatchActivity};
 
@@ -282,14 +283,9 @@ impl Drop for CallTimer {
     }
 }
 
-/// The resources that we ever ask for: labels of metrics must be bounded.
-pub const RESOURCES: &[&str] = &[
+/// The resources that we ever ask for besides workloads: labels of metrics must be bounded.
+const RESOURCES: &[&str] = &[
     "configmaps",
-    "deployments",
-    "statefulsets",
-    "daemonsets",
-    "cronjobs",
-    "rollouts",
     "replicasets",
     "controllerrevisions",
     "namespaces",
@@ -300,8 +296,12 @@ pub const RESOURCES: &[&str] = &[
     "leases",
     "rolloutpolicies",
     "clusterrolloutpolicies",
-    "other",
 ];
+
+fn resources() -> impl Iterator<Item = &'static str> {
+    let workloads = KindId::built_in().map(|kind| kind.row().plural);
+    RESOURCES.iter().copied().chain(workloads)
+}
 
 /// The RBAC verb and the resource of a request.
 fn classify(method: &http::Method, uri: &Uri) -> (&'static str, &'static str) {
@@ -314,11 +314,7 @@ fn classify(method: &http::Method, uri: &Uri) -> (&'static str, &'static str) {
         plural = rest.next();
     }
     let named = rest.next().is_some();
-    let resource = RESOURCES
-        .iter()
-        .find(|known| Some(**known) == plural)
-        .copied()
-        .unwrap_or("other");
+    let resource = resources().find(|known| Some(*known) == plural).unwrap_or("other");
     let query = uri.query().unwrap_or_default();
     let verb = match method.as_str() {
         "GET" if query.contains("watch=true") => "watch",

@@ -14,7 +14,7 @@ use serde_json::Value;
 use windlass_core::annotation;
 use windlass_core::types::name::{Namespace, Uid, WorkloadRef};
 use windlass_core::types::time::Second;
-use windlass_core::workload::kind::RevisionHistory;
+use windlass_core::workload::kind::{APPS, RevisionHistory};
 use windlass_core::workload::rollout_history::{Pod, Revision, RolloutHistory};
 
 use crate::k8s::error::{ApiError, send};
@@ -235,13 +235,8 @@ fn selector_of(workload: &WorkloadRef, object: &Value) -> Option<String> {
 }
 
 fn kept_as(history: RevisionHistory) -> Option<ApiResource> {
-    match history {
-        RevisionHistory::ReplicaSets(_) => Some(resource("apps", "v1", "ReplicaSet", "replicasets")),
-        RevisionHistory::ControllerRevisions => {
-            Some(resource("apps", "v1", "ControllerRevision", "controllerrevisions"))
-        }
-        RevisionHistory::Nowhere => None,
-    }
+    let (kind, plural) = history.objects()?;
+    Some(resource(APPS, "v1", kind, plural))
 }
 
 /// The revisions of one workload.

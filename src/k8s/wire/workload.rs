@@ -128,7 +128,10 @@ impl WatchedWorkload {
     #[must_use]
     pub fn role(&self, kind: KindId, reading: AnnotationOptions) -> Role {
         let row = kind.row();
-        let named = row.delegate.map(|path| self.field(path)).filter(|it| it.is_object());
+        let named = row
+            .delegate
+            .map(|reference| self.field(reference.path))
+            .filter(|it| it.is_object());
         match named.and_then(|named| self.delegation(kind, named, reading)) {
             Some(delegation) => Role::Delegation(Box::new(delegation)),
             None => Role::Workload(Box::new(self.workload(kind, reading))),

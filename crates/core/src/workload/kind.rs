@@ -1,7 +1,8 @@
 //! The table of workload kinds: where the pod template is, and how a rollout shows its progress.
 //!
-//! A kind is a row here and nothing else anywhere. Rows of kinds that an operator names by flag are
-//! made while the process runs, once what the API server calls them is known.
+//! What else has to know the kinds is made from the rows: help, labels of metrics, and, by `cargo xtask generate`, the
+//! chart's rights and values. Rows of kinds that an operator names by flag are made while the process runs, once what
+//! the API server calls them is known.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -36,7 +37,7 @@ pub struct Kind {
     /// When pods get a changed template.
     pub pods: PodReplacement,
     /// Where it may name another object that has the template in its stead.
-    pub delegate: Option<&'static [&'static str]>,
+    pub delegate: Option<TemplateReference>,
     /// Whether patches know lists of named items, which those of custom resources do not.
     pub strategic_patch: bool,
     /// Reads the kind's own evidence.
@@ -64,6 +65,27 @@ pub enum RevisionHistory {
     Nowhere,
 }
 
+impl RevisionHistory {
+    /// The objects of [`APPS`] that keep it: Kubernetes' word for them, and their name in URLs and RBAC rules.
+    #[must_use]
+    pub fn objects(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::ReplicaSets(_) => Some(("ReplicaSet", "replicasets")),
+            Self::ControllerRevisions => Some(("ControllerRevision", "controllerrevisions")),
+            Self::Nowhere => None,
+        }
+    }
+}
+
+/// How an object names another one that has the pod template in its stead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TemplateReference {
+    /// Field names from the object's root down to the reference.
+    pub path: &'static [&'static str],
+    /// The built-in kind that it names.
+    pub target: &'static str,
+}
+
 /// When pods get a changed template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PodReplacement {
@@ -72,6 +94,9 @@ pub enum PodReplacement {
     /// Those that run end by themselves, and the next ones start with what is there then.
     NextRun,
 }
+
+/// The group of most kinds, and of what keeps their revisions.
+pub const APPS: &str = "apps";
 
 const DEPLOYMENT_REVISION: &str = "deployment.kubernetes.io/revision";
 const ROLLOUT_REVISION: &str = "rollout.argoproj.io/revision";
@@ -86,7 +111,7 @@ pub const DEPLOYMENT: KindId = KindId(&KINDS[0]);
 /// All kinds that are served without being described.
 pub static KINDS: [Kind; 5] = [
     Kind {
-        group: "apps",
+        group: APPS,
         version: "v1",
         kind: "Deployment",
         plural: "deployments",
@@ -99,7 +124,7 @@ pub static KINDS: [Kind; 5] = [
         rollout_status: rollout_status::deployment,
     },
     Kind {
-        group: "apps",
+        group: APPS,
         version: "v1",
         kind: "StatefulSet",
         plural: "statefulsets",
@@ -112,7 +137,7 @@ pub static KINDS: [Kind; 5] = [
         rollout_status: rollout_status::stateful_set,
     },
     Kind {
-        group: "apps",
+        group: APPS,
         version: "v1",
         kind: "DaemonSet",
         plural: "daemonsets",
@@ -146,7 +171,10 @@ pub static KINDS: [Kind; 5] = [
         revision: RevisionSource::Annotation(ROLLOUT_REVISION),
         history: RevisionHistory::ReplicaSets(ROLLOUT_REVISION),
         pods: PodReplacement::Replaced,
-        delegate: Some(&["spec", "workloadRef"]),
+        delegate: Some(TemplateReference {
+            path: &["spec", "workloadRef"],
+            target: "Deployment",
+        }),
         strategic_patch: false,
         rollout_status: rollout_status::rollout,
     },
