@@ -1,5 +1,7 @@
 //! `cargo xtask generate`: files that follow from the code, written here and checked in.
 
+mod kinds;
+
 use std::{
     fmt::Write as _,
     fs,
@@ -35,6 +37,10 @@ struct Generated {
 /// Written by people, but for what is between the marks.
 const METRICS: &str = "docs/metrics.md";
 
+/// Written by people, but for the kinds of workloads.
+const VALUES: &str = "charts/windlass/values.yaml";
+const SCHEMA: &str = "charts/windlass/values.schema.json";
+
 const FILES: &[Generated] = &[
     Generated {
         path: "docs/reference/cli.md",
@@ -60,6 +66,18 @@ const FILES: &[Generated] = &[
     Generated {
         path: "charts/windlass/files/crds/clusterrolloutpolicies.windlass.dev.yaml",
         content: |windlass| definition(windlass, "clusterrolloutpolicies.windlass.dev"),
+    },
+    Generated {
+        path: "charts/windlass/files/kinds.yaml",
+        content: |_| Ok(kinds::table()),
+    },
+    Generated {
+        path: VALUES,
+        content: |_| values(),
+    },
+    Generated {
+        path: SCHEMA,
+        content: |_| kinds::schema(&read(SCHEMA)?),
     },
     Generated {
         path: "charts/windlass/README.md",
@@ -116,10 +134,17 @@ fn section(page: &mut String, title: &str, text: &str) -> Result<()> {
     Ok(())
 }
 
+fn values() -> Result<String> {
+    kinds::values(&read(VALUES)?)
+}
+
+fn read(path: &str) -> Result<String> {
+    fs::read_to_string(root().join(path)).with_context(|| format!("read {path}"))
+}
+
 /// What the chart's values are, by the comments in `values.yaml`.
 fn chart_readme() -> Result<String> {
-    let path = root().join("charts/windlass/values.yaml");
-    let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+    let text = values()?;
     Ok(format!(
         "<!-- Written by `cargo xtask generate` from values.yaml; edit that file, not this one. -->\n{}{}",
         include_str!("chart_readme.md"),
@@ -142,7 +167,7 @@ fn commands(help: &str) -> Vec<&str> {
 
 /// The reference of the metrics as it is, with its generated sections as they should be.
 fn metrics(windlass: &Path) -> Result<String> {
-    let page = fs::read_to_string(root().join(METRICS)).with_context(|| format!("read {METRICS}"))?;
+    let page = read(METRICS)?;
     filled(&page, &output(windlass, &["metrics-reference"])?)
 }
 

@@ -23,7 +23,8 @@ has to look at another value. `tests/it/chart/limits.rs` asks both, the program 
 {{- fail (printf "%s: %q is no label selector, such as team=web or env in (dev,test)" $name $selector) -}}
 {{- end -}}
 {{- end -}}
-{{- $groups := dict "Deployment" "apps" "StatefulSet" "apps" "DaemonSet" "apps" "CronJob" "batch" "Rollout" "argoproj.io" -}}
+{{- $groups := dict -}}
+{{- range include "windlass.kinds" . | fromYamlArray -}}{{- $_ := set $groups .kind .group -}}{{- end -}}
 {{- range $v.customKinds -}}
 {{- if eq .group (get $groups .kind) -}}
 {{- fail (printf "customKinds: %s of %s is built in: name it in workloadKinds" .kind .group) -}}

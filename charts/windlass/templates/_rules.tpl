@@ -5,15 +5,23 @@ that Windlass is for has to stop working: what is not needed is not here.
 Call with a dict: root, settings.
 */}}
 
+{{/* The kinds of workloads, as YAML: rows of crates/core/src/workload/kind.rs. */}}
+{{- define "windlass.kinds" -}}
+{{- .Files.Get "files/kinds.yaml" -}}
+{{- end -}}
+
 {{/* In every namespace that is worked in. */}}
 {{- define "windlass.rules.work" -}}
 {{- $v := .root.Values -}}
 {{- $s := .settings -}}
 {{- $patch := ternary "" ", patch" $v.observeOnly -}}
-{{- $all := dict "Deployment" "deployments" "StatefulSet" "statefulsets" "DaemonSet" "daemonsets" -}}
-{{- $apps := list -}}
-{{- range $kind := list "Deployment" "StatefulSet" "DaemonSet" -}}
-{{- if has $kind $s.workloadKinds -}}{{- $apps = append $apps (get $all $kind) -}}{{- end -}}
+{{- $kinds := list -}}
+{{- $groups := list -}}
+{{- range include "windlass.kinds" .root | fromYamlArray -}}
+{{- if has .kind $s.workloadKinds -}}
+{{- $kinds = append $kinds . -}}
+{{- $groups = append $groups .group | uniq -}}
+{{- end -}}
 {{- end -}}
 {{- if has "configmaps" $s.sources }}
 # The content that workloads use, digested on arrival. get: once, when a workload begins to use one that nobody
@@ -35,30 +43,36 @@ Call with a dict: root, settings.
   resourceNames: {{ toJson $v.inPlace.agentTokenSecrets }}
   verbs: [get]
 {{- end }}
-{{- if $apps }}
+{{- range $group := $groups }}
+{{- $restarted := list -}}
+{{- $nextRun := list -}}
+{{- range $kinds -}}
+{{- if ne .group $group -}}
+{{- else if .restarted -}}{{- $restarted = append $restarted .resource -}}
+{{- else -}}{{- $nextRun = append $nextRun .resource -}}
+{{- end -}}
+{{- end -}}
+{{- if $restarted }}
 # Which workloads opt in, and what they use. get: again, where a decision needs pods or revisions as well.
 {{- if not $v.observeOnly }}
 # patch: to restart them, and to record the baseline.
 {{- end }}
-- apiGroups: [apps]
-  resources: [{{ join ", " $apps }}]
+- apiGroups: [{{ $group }}]
+  resources: [{{ join ", " $restarted }}]
   verbs: [get, list, watch{{ $patch }}]
 {{- end }}
-{{- if has "CronJob" $s.workloadKinds }}
-# Nothing is ever written to a CronJob: its next run reads what is there then.
-- apiGroups: [batch]
-  resources: [cronjobs]
+{{- if $nextRun }}
+# Nothing is ever written to {{ join ", " $nextRun }}: their next run reads what is there then.
+- apiGroups: [{{ $group }}]
+  resources: [{{ join ", " $nextRun }}]
   verbs: [list, watch]
 {{- end }}
-{{- if has "Rollout" $s.workloadKinds }}
-# Of Argo, where it is installed.
-- apiGroups: [argoproj.io]
-  resources: [rollouts]
-  verbs: [get, list, watch{{ $patch }}]
-{{- if not (has "Deployment" $s.workloadKinds) }}
-# Where a Rollout has its pod template by workloadRef.
-- apiGroups: [apps]
-  resources: [deployments]
+{{- end }}
+{{- range $kinds }}
+{{- if and .template (not (has .template.kind $s.workloadKinds)) }}
+# Where a {{ .kind }} names a {{ .template.kind }} that has its pod template.
+- apiGroups: [{{ .template.group }}]
+  resources: [{{ .template.resource }}]
   verbs: [get]
 {{- end }}
 {{- end }}
@@ -69,8 +83,9 @@ Call with a dict: root, settings.
   verbs: [get, list, watch{{ $patch }}]
 {{- end }}
 {{- $revisions := list -}}
-{{- if or (has "Deployment" $s.workloadKinds) (has "Rollout" $s.workloadKinds) -}}{{- $revisions = append $revisions "replicasets" -}}{{- end -}}
-{{- if or (has "StatefulSet" $s.workloadKinds) (has "DaemonSet" $s.workloadKinds) -}}{{- $revisions = append $revisions "controllerrevisions" -}}{{- end -}}
+{{- range $kinds -}}
+{{- with .revisions -}}{{- $revisions = append $revisions . | uniq -}}{{- end -}}
+{{- end -}}
 {{- if $revisions }}
 # Which templates were rolled out before; read only where a workload's state alone cannot decide.
 - apiGroups: [apps]
