@@ -23,7 +23,7 @@ use crate::support::{
     by,
     controller::Controller,
     from,
-    kinds::{Kind, cron_job, daemon_set, rollout, stateful_set},
+    kinds::{self, Kind},
     policies, value,
 };
 
@@ -274,20 +274,17 @@ impl<'t> Scene<'t> {
             json!({"metadata": {"name": "windlass-agent"}, "stringData": {"token": "of-the-agents-of-this-namespace"}});
         scene.apply("v1", "Secret", token).await;
         let by_name = |name: &str| deployment(name).labelled("tier", "web").uses(volume("web"));
-        scene
-            .workload(
-                "apps/v1",
-                "Deployment",
-                &by_name("deployment").uses(env("web", "password").of_secret()),
-                None,
-            )
-            .await;
-        for kind in [stateful_set(), daemon_set(), cron_job(), rollout(), custom()] {
-            let resource = kind.resource.clone();
-            let name = resource.kind.to_lowercase();
-            scene
-                .workload(&resource.api_version, &resource.kind, &by_name(&name), Some(&kind))
-                .await;
+        for kind in kinds::all().chain([custom()]) {
+            let ApiResource {
+                api_version,
+                kind: word,
+                ..
+            } = &kind.resource;
+            let mut workload = by_name(&word.to_lowercase());
+            if word == "Deployment" {
+                workload = workload.uses(env("web", "password").of_secret());
+            }
+            scene.workload(api_version, word, &workload, Some(&kind)).await;
         }
         scene.policies().await;
         scene
@@ -351,6 +348,7 @@ impl<'t> Scene<'t> {
 /// Defines what a scene is made of.
 pub async fn define(t: &Test) {
     policies::install(t).await;
-    rollout().define(t).await;
-    custom().define(t).await;
+    for kind in kinds::all().filter(Kind::is_custom).chain([custom()]) {
+        kind.define(t).await;
+    }
 }

@@ -8,8 +8,9 @@ use kube::{
     api::{ApiResource, DynamicObject, GroupVersionKind},
 };
 use serde_json::{Value, json};
+use windlass_core::workload::kind::KindId;
 
-use super::{Test, Workload, unique};
+use super::{Test, Workload, build, unique};
 
 /// A kind of workloads.
 #[derive(Clone, Debug)]
@@ -22,63 +23,106 @@ pub struct Kind {
     pub(super) complete: fn(&Value, &Value) -> Result<()>,
     /// The annotation in which its own controller counts the templates that it has rolled out, from 1.
     pub(super) revision: Option<&'static str>,
+    adapt: fn(&mut Value, &mut Value),
 }
 
-const TEMPLATE: &[&str] = &["spec", "template"];
+/// What a test has to know of a built-in kind besides its row.
+struct BuiltIn {
+    kind: &'static str,
+    complete: fn(&Value, &Value) -> Result<()>,
+    revision: Option<&'static str>,
+    /// Makes the `spec` and the pod template of a Deployment those of this kind.
+    adapt: fn(&mut Value, &mut Value),
+}
+
+const BUILT_IN: &[BuiltIn] = &[
+    BuiltIn {
+        kind: "Deployment",
+        complete: |spec, status| {
+            let wanted = spec["replicas"].as_i64().unwrap_or(1);
+            counts(status, &["replicas", "updatedReplicas", "availableReplicas"], wanted)
+        },
+        revision: Some("deployment.kubernetes.io/revision"),
+        adapt: |_, _| {},
+    },
+    BuiltIn {
+        kind: "StatefulSet",
+        complete: |spec, status| {
+            let wanted = spec["replicas"].as_i64().unwrap_or(1);
+            counts(status, &["replicas", "updatedReplicas", "availableReplicas"], wanted)?;
+            // With OnDelete its controller never moves the first of the two.
+            let [current, updated] = ["currentRevision", "updateRevision"].map(|field| &status[field]);
+            ensure!(
+                spec["updateStrategy"]["type"] == "OnDelete" || current == updated,
+                "{current} is not {updated}"
+            );
+            Ok(())
+        },
+        revision: None,
+        adapt: |spec, _| spec["serviceName"] = json!("none"),
+    },
+    BuiltIn {
+        kind: "DaemonSet",
+        complete: |_, status| {
+            let wanted = status["desiredNumberScheduled"].as_i64().unwrap_or(0);
+            ensure!(wanted > 0, "no node is to have it");
+            let all = ["currentNumberScheduled", "updatedNumberScheduled", "numberAvailable"];
+            counts(status, &all, wanted)
+        },
+        revision: None,
+        adapt: |spec, _| drop(spec.as_object_mut().and_then(|fields| fields.remove("replicas"))),
+    },
+    BuiltIn {
+        kind: "CronJob",
+        complete: |_, _| Ok(()),
+        revision: None,
+        adapt: |spec, template| {
+            template["spec"]["restartPolicy"] = json!("Never");
+            // A time that does not come while the test runs.
+            *spec = json!({"schedule": "0 0 29 2 *"});
+        },
+    },
+    // The test is its controller.
+    BuiltIn {
+        kind: "Rollout",
+        complete: |_, _| Ok(()),
+        revision: None,
+        adapt: |_, _| {},
+    },
+];
+
+/// All kinds that Windlass knows by itself.
+pub fn all() -> impl Iterator<Item = Kind> {
+    KindId::built_in().map(Kind::built_in)
+}
+
+fn named(kind: &str) -> Kind {
+    Kind::built_in(KindId::named(kind).expect("a kind of the table"))
+}
 
 /// `apps/v1` Deployment.
 pub fn deployment() -> Kind {
-    let kind = Kind::new("apps", "v1", "Deployment", "deployments", TEMPLATE, |spec, status| {
-        let wanted = spec["replicas"].as_i64().unwrap_or(1);
-        counts(status, &["replicas", "updatedReplicas", "availableReplicas"], wanted)
-    });
-    Kind {
-        revision: Some("deployment.kubernetes.io/revision"),
-        ..kind
-    }
+    named("Deployment")
 }
 
 /// `apps/v1` StatefulSet.
 pub fn stateful_set() -> Kind {
-    Kind::new("apps", "v1", "StatefulSet", "statefulsets", TEMPLATE, |spec, status| {
-        let wanted = spec["replicas"].as_i64().unwrap_or(1);
-        counts(status, &["replicas", "updatedReplicas", "availableReplicas"], wanted)?;
-        // With OnDelete its controller never moves the first of the two.
-        let [current, updated] = ["currentRevision", "updateRevision"].map(|field| &status[field]);
-        ensure!(
-            spec["updateStrategy"]["type"] == "OnDelete" || current == updated,
-            "{current} is not {updated}"
-        );
-        Ok(())
-    })
+    named("StatefulSet")
 }
 
 /// `apps/v1` DaemonSet.
 pub fn daemon_set() -> Kind {
-    Kind::new("apps", "v1", "DaemonSet", "daemonsets", TEMPLATE, |_, status| {
-        let wanted = status["desiredNumberScheduled"].as_i64().unwrap_or(0);
-        ensure!(wanted > 0, "no node is to have it");
-        let all = ["currentNumberScheduled", "updatedNumberScheduled", "numberAvailable"];
-        counts(status, &all, wanted)
-    })
+    named("DaemonSet")
 }
 
 /// `batch/v1` CronJob.
 pub fn cron_job() -> Kind {
-    let template = &["spec", "jobTemplate", "spec", "template"];
-    Kind::new("batch", "v1", "CronJob", "cronjobs", template, |_, _| Ok(()))
+    named("CronJob")
 }
 
-/// `argoproj.io/v1alpha1` Rollout. The test is its controller.
+/// `argoproj.io/v1alpha1` Rollout.
 pub fn rollout() -> Kind {
-    Kind::new(
-        "argoproj.io",
-        "v1alpha1",
-        "Rollout",
-        "rollouts",
-        TEMPLATE,
-        |_, _| Ok(()),
-    )
+    named("Rollout")
 }
 
 fn counts(status: &Value, fields: &[&str], wanted: i64) -> Result<()> {
@@ -90,27 +134,30 @@ fn counts(status: &Value, fields: &[&str], wanted: i64) -> Result<()> {
 }
 
 impl Kind {
-    fn new(
-        group: &str,
-        version: &str,
-        kind: &str,
-        plural: &str,
-        template: &'static [&'static str],
-        complete: fn(&Value, &Value) -> Result<()>,
-    ) -> Self {
-        let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural);
+    fn built_in(id: KindId) -> Self {
+        let row = id.row();
+        let known = BUILT_IN.iter().find(|known| known.kind == row.kind);
+        let known = known.unwrap_or_else(|| panic!("tests/it/support/kinds/mod.rs has no row for {id:?}"));
+        let gvk = GroupVersionKind::gvk(row.group, row.version, row.kind);
         Self {
-            resource,
-            template,
-            complete,
-            revision: None,
+            resource: ApiResource::from_gvk_with_plural(&gvk, row.plural),
+            template: row.template,
+            complete: known.complete,
+            revision: known.revision,
+            adapt: known.adapt,
         }
     }
 
     /// A kind of the test's own, with the pod template at `template`.
     pub fn custom(group: &str, kind: &str, template: &'static [&'static str]) -> Self {
         let plural = format!("{}s", kind.to_lowercase());
-        Self::new(group, "v1", kind, &plural, template, |_, _| Ok(()))
+        Self {
+            resource: ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, "v1", kind), &plural),
+            template,
+            complete: |_, _| Ok(()),
+            revision: None,
+            adapt: |_, _| {},
+        }
     }
 
     /// What a Deployment is as a workload of this kind.
@@ -120,16 +167,7 @@ impl Kind {
         let mut template = spec["template"].take();
         let fields = spec.as_object_mut().expect("the builder made an object");
         fields.remove("template");
-        match &*self.resource.kind {
-            "DaemonSet" => drop(fields.remove("replicas")),
-            "StatefulSet" => drop(fields.insert("serviceName".into(), json!("none"))),
-            "CronJob" => {
-                template["spec"]["restartPolicy"] = json!("Never");
-                // A time that does not come while the test runs.
-                spec = json!({"schedule": "0 0 29 2 *"});
-            }
-            _ => {}
-        }
+        (self.adapt)(&mut spec, &mut template);
         let mut manifest = json!({"metadata": deployment["metadata"], "spec": spec});
         self.put_template(&mut manifest, template);
         manifest
@@ -144,9 +182,9 @@ impl Kind {
         self.template.iter().fold(&object.data, |at, field| &at[*field]).clone()
     }
 
-    /// Whether it is of Kubernetes itself, whose API server knows how lists are merged.
-    pub(super) fn is_built_in(&self) -> bool {
-        ["apps", "batch"].contains(&&*self.resource.group)
+    /// Whether it is defined by a custom resource. Of others the API server knows how lists are merged.
+    pub fn is_custom(&self) -> bool {
+        self.resource.group.contains('.')
     }
 
     /// Whether its own controller says which generation it has seen.
@@ -190,4 +228,14 @@ pub(crate) use tests_of_kinds;
 /// A name that no other test has.
 pub fn unique_group() -> String {
     format!("{}.windlass.test", unique("it"))
+}
+
+#[test]
+fn every_built_in_kind_has_a_manifest() {
+    for kind in all() {
+        let web = build::deployment("web");
+        let manifest = kind.manifest(&web);
+        let template = kind.template.iter().fold(&manifest, |at, field| &at[*field]);
+        assert!(template["spec"]["containers"].is_array(), "{manifest}");
+    }
 }

@@ -83,10 +83,10 @@ impl Workloads<'_> {
 
     /// Patches the workload as somebody who is not Windlass.
     pub async fn patch(&self, name: &str, patch: Value) {
-        let patch = if self.kind.is_built_in() {
-            Patch::Strategic(patch)
-        } else {
+        let patch = if self.kind.is_custom() {
             Patch::Merge(patch)
+        } else {
+            Patch::Strategic(patch)
         };
         let patched = self.api.patch(name, &by("somebody").patch(), &patch).await;
         patched.expect("the API server accepts the patch");
