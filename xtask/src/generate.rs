@@ -1,5 +1,6 @@
 //! `cargo xtask generate`: files that follow from the code, written here and checked in.
 
+mod annotations;
 mod kinds;
 
 use std::{
@@ -36,6 +37,7 @@ struct Generated {
 
 /// Written by people, but for what is between the marks.
 const METRICS: &str = "docs/metrics.md";
+const ANNOTATIONS: &str = "docs/annotations.md";
 
 /// Written by people, but for the kinds of workloads.
 const VALUES: &str = "charts/windlass/values.yaml";
@@ -49,6 +51,10 @@ const FILES: &[Generated] = &[
     Generated {
         path: METRICS,
         content: metrics,
+    },
+    Generated {
+        path: ANNOTATIONS,
+        content: |_| filled(&read(ANNOTATIONS)?, &annotations::sections()),
     },
     Generated {
         path: "crds/rolloutpolicies.windlass.dev.yaml",

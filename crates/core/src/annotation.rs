@@ -1,43 +1,158 @@
-//! The annotation keys, read and written. Manifests rely on them: a name here never changes.
+//! The annotations, read and written. Manifests rely on the keys: none is renamed or reused.
+//!
+//! Ours are rows of one table, from which `cargo xtask generate` writes the tables of `docs/annotations.md`.
 
-/// On a workload: `"true"` opts it in, `"false"` keeps Windlass off it.
-pub const ENABLED: &str = "windlass.dev/enabled";
-/// On a workload: the policy that governs it, by name.
-pub const POLICY: &str = "windlass.dev/policy";
-/// On a workload: what a change does to it, past any policy.
-pub const STRATEGY: &str = "windlass.dev/strategy";
-/// On a workload: `ConfigMap`s that count although the pod template does not name them.
-pub const CONFIGMAPS: &str = "windlass.dev/configmaps";
-/// On a workload: Secrets that count although the pod template does not name them.
-pub const SECRETS: &str = "windlass.dev/secrets";
-/// On a workload: `ConfigMap`s that do not count although the pod template names them.
-pub const EXCLUDE_CONFIGMAPS: &str = "windlass.dev/exclude-configmaps";
-/// On a workload: Secrets that do not count although the pod template names them.
-pub const EXCLUDE_SECRETS: &str = "windlass.dev/exclude-secrets";
-/// On a source: `"true"` means that its changes never count.
-pub const IGNORE: &str = "windlass.dev/ignore";
-/// On a source: the other namespaces whose workloads may name it.
-pub const ALLOW_FROM: &str = "windlass.dev/allow-from";
+#[cfg(test)]
+mod tests;
 
-/// On a workload, a time: whatever holds a restart back, go on.
-pub const RESUME: &str = "windlass.dev/resume";
-/// On a workload, a time: take the present content as what its pods run.
-pub const SKIP: &str = "windlass.dev/skip";
-/// On a workload, a time: do not wait for windows and intervals.
-pub const RESTART_NOW: &str = "windlass.dev/restart-now";
+/// What an annotation is for, which says where it may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnnotationRole {
+    /// On a workload: whether it is managed.
+    OptIn,
+    /// On a workload that opts in or that a policy selects: how it is managed.
+    Setting,
+    /// On a workload: what a person wants once.
+    ManualOverride,
+    /// On a source.
+    Source,
+    /// Written by Windlass, on this.
+    Written(&'static str),
+}
 
-/// Written on a workload's metadata: the baseline.
-pub const OBSERVED: &str = "windlass.dev/observed";
-/// Written on a pod template with each restart: the digest of what the workload consumes.
-pub const CONFIG_DIGEST: &str = "windlass.dev/config-digest";
-/// Written on a pod template with each restart: when and because of what.
-pub const CAUSE: &str = "windlass.dev/cause";
+/// A row of the table: what people have to know of an annotation.
+#[derive(Clone, Copy, Debug)]
+pub struct AnnotationRow {
+    /// Its key.
+    pub key: &'static str,
+    /// What it is for.
+    pub role: AnnotationRole,
+    /// The values that it accepts, in words that errors say as well.
+    pub value: &'static str,
+    /// What holds without it.
+    pub default: &'static str,
+    /// What it does, as a cell of a table in Markdown.
+    pub help: &'static str,
+}
 
-/// Written on a pod: makes its kubelet look at it, and at its volumes, at once.
-pub const NUDGE: &str = "windlass.dev/nudge";
+macro_rules! annotations {
+    ($($(#[$doc:meta])* $name:ident $constant:ident $key:literal $role:expr, $value:literal, $default:literal, $help:literal;)*) => {
+        /// Our own annotations. The parsers match on this, so that the compiler asks for what a new one does.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Annotation { $($(#[$doc])* $name,)* }
 
-/// What a workload may say that a policy selects without its asking.
-pub const FOR_SELECTED: [&str; 5] = [STRATEGY, CONFIGMAPS, SECRETS, EXCLUDE_CONFIGMAPS, EXCLUDE_SECRETS];
+        $($(#[$doc])* pub const $constant: &str = $key;)*
+
+        impl Annotation {
+            /// All of them, in the order of the documentation.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The row.
+            #[must_use]
+            pub const fn row(self) -> AnnotationRow {
+                match self {
+                    $(Self::$name => AnnotationRow { key: $key, role: $role, value: $value, default: $default, help: $help },)*
+                }
+            }
+        }
+    };
+}
+
+annotations! {
+    /// On a workload: `"true"` opts it in, `"false"` keeps Windlass off it.
+    Enabled ENABLED "windlass.dev/enabled" AnnotationRole::OptIn,
+        "\"true\", \"false\"",
+        "managed if `windlass.dev/policy` is set or a [policy](policy.md#which-policy-governs) selects it",
+        "whether the workload is managed; `\"false\"`: not, whatever else selects it";
+    /// On a workload: the policy that governs it, by name.
+    Policy POLICY "windlass.dev/policy" AnnotationRole::OptIn,
+        "the name of a RolloutPolicy of this namespace",
+        "see [policy.md](policy.md#which-policy-governs)",
+        "that [policy](policy.md) governs. Opts in. Held if it does not exist (`PolicyMissing`). A ClusterRolloutPolicy \
+         cannot be named";
+    /// On a workload: what a change does to it, past any policy.
+    Strategy STRATEGY "windlass.dev/strategy" AnnotationRole::Setting,
+        "Restart, InPlace, Auto, Ignore",
+        "as the policy says, else Restart",
+        "meaning and precedence: [policy.md](policy.md#strategy)";
+    /// On a workload: `ConfigMap`s that count although the pod template does not name them.
+    ConfigMaps CONFIGMAPS "windlass.dev/configmaps" AnnotationRole::Setting,
+        "a list",
+        "none",
+        "ConfigMaps that count although the pod template does not name them, such as those read through the API. All \
+         keys count; the ConfigMap may be missing";
+    /// On a workload: Secrets that count although the pod template does not name them.
+    Secrets SECRETS "windlass.dev/secrets" AnnotationRole::Setting,
+        "a list",
+        "none",
+        "the same for Secrets";
+    /// On a workload: `ConfigMap`s that do not count although the pod template names them.
+    ExcludeConfigMaps EXCLUDE_CONFIGMAPS "windlass.dev/exclude-configmaps" AnnotationRole::Setting,
+        "a list",
+        "none",
+        "ConfigMaps that do not count, whatever names them";
+    /// On a workload: Secrets that do not count although the pod template names them.
+    ExcludeSecrets EXCLUDE_SECRETS "windlass.dev/exclude-secrets" AnnotationRole::Setting,
+        "a list",
+        "none",
+        "the same for Secrets";
+    /// On a workload, a time: whatever holds a restart back, go on.
+    Resume RESUME "windlass.dev/resume" AnnotationRole::ManualOverride,
+        "the present time",
+        "none",
+        "a [manual override](policy.md#manual-overrides): whatever holds a restart back, go on";
+    /// On a workload, a time: take the present content as what its pods run.
+    Skip SKIP "windlass.dev/skip" AnnotationRole::ManualOverride,
+        "the present time",
+        "none",
+        "a manual override: take the present content as what the pods run";
+    /// On a workload, a time: do not wait for windows and intervals.
+    RestartNow RESTART_NOW "windlass.dev/restart-now" AnnotationRole::ManualOverride,
+        "the present time",
+        "none",
+        "a manual override: do not wait for windows and intervals";
+    /// On a source: `"true"` means that its changes never count.
+    Ignore IGNORE "windlass.dev/ignore" AnnotationRole::Source,
+        "\"true\"; anything else is as if it were absent",
+        "changes count",
+        "changes of this object never count";
+    /// On a source: the other namespaces whose workloads may name it.
+    AllowFrom ALLOW_FROM "windlass.dev/allow-from" AnnotationRole::Source,
+        "a comma-separated list of namespaces",
+        "none",
+        "other namespaces whose workloads may name this object. A change restarts nothing. A list over 256 entries or \
+         16 KiB, and impossible names such as `*`, allow nobody";
+    /// Written on a workload's metadata: the baseline.
+    Observed OBSERVED "windlass.dev/observed" AnnotationRole::Written("workload metadata"),
+        "JSON", "",
+        "first sight, each restart, and when the baseline changes";
+    /// Written on a pod template with each restart: the digest of what the workload consumes.
+    ConfigDigest CONFIG_DIGEST "windlass.dev/config-digest" AnnotationRole::Written("pod template"),
+        "KEY.DIGEST", "",
+        "to restart: `KEY.DIGEST`, one keyed digest over all used content";
+    /// Written on a pod template with each restart: when and because of what.
+    Cause CAUSE "windlass.dev/cause" AnnotationRole::Written("pod template"),
+        "JSON", "",
+        "in the same patch";
+    /// Written on a pod: makes its kubelet look at it, and at its volumes, at once.
+    Nudge NUDGE "windlass.dev/nudge" AnnotationRole::Written("pod metadata"),
+        "a time", "",
+        "for a change in place";
+}
+
+impl Annotation {
+    /// What a workload may say that a policy selects without its asking.
+    pub fn settings() -> impl Iterator<Item = Self> {
+        let all = Self::ALL.iter().copied();
+        all.filter(|annotation| annotation.row().role == AnnotationRole::Setting)
+    }
+
+    /// The key.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        self.row().key
+    }
+}
 
 /// What all of ours begin with.
 pub const PREFIX: &str = "windlass.dev/";

@@ -8,7 +8,7 @@ use kube::core::ObjectMeta;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
-use windlass_core::annotation;
+use windlass_core::annotation::{self, Annotation};
 use windlass_core::compat::marks::{ControllerMarks, NamedSources};
 use windlass_core::content::baseline;
 use windlass_core::content::cause;
@@ -183,9 +183,7 @@ impl WatchedWorkload {
     }
 
     fn if_selected(&self, template: &Value, reading: AnnotationOptions) -> Option<Box<OptInIfSelected>> {
-        let says_something = annotation::FOR_SELECTED
-            .iter()
-            .any(|name| self.wire.annotation(name).is_some());
+        let says_something = Annotation::settings().any(|setting| self.wire.annotation(setting.key()).is_some());
         let annotations = Annotations {
             workload: &|name| self.wire.annotation(name),
             template: &|name| template_annotation(template, name),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 
 use super::pattern::Pattern;
-use crate::annotation;
+use crate::annotation::{self, Annotation};
 use crate::types::glob::{Candidate, is_pattern};
 use crate::types::name::{Namespace, SourceKind, SourceRef};
 
@@ -226,6 +226,12 @@ impl InvalidAnnotation {
         Self::beyond(annotation, &format!("the value {value:?}"), accepted)
     }
 
+    /// A value of one of ours that is not among those of its row.
+    fn of(annotation: Annotation, value: &str) -> Self {
+        let row = annotation.row();
+        Self::new(row.key, value, row.value)
+    }
+
     /// More than may be.
     pub(crate) fn beyond(annotation: &str, given: &str, accepted: &'static str) -> Self {
         Self {
@@ -284,11 +290,7 @@ pub(super) fn own(
         Some("true") => {}
         Some("false") => return Ok(OwnAnnotations::HandsOff),
         Some(other) => {
-            return Err(InvalidAnnotation::new(
-                annotation::ENABLED,
-                other,
-                "\"true\", \"false\"",
-            ));
+            return Err(InvalidAnnotation::of(Annotation::Enabled, other));
         }
         // Whoever names a policy wants it.
         None if get(annotation::POLICY).is_some() => {}
@@ -314,40 +316,38 @@ fn own_words(
     namespace: &Namespace,
     reading: AnnotationOptions,
 ) -> Result<OptIn, InvalidAnnotation> {
-    let get = annotations.workload;
-    let policy = get(annotation::POLICY);
-    if let Some(name) = policy.filter(|name| !is_subdomain(name)) {
-        return Err(InvalidAnnotation::new(
-            annotation::POLICY,
-            name,
-            "the name of a RolloutPolicy of this namespace",
-        ));
+    let mut opt_in = OptIn::default();
+    for &annotation in Annotation::ALL {
+        let key = annotation.key();
+        let Some(value) = (annotations.workload)(key) else {
+            continue;
+        };
+        let invalid = || InvalidAnnotation::of(annotation, value);
+        let list = || names(key, Some(value), namespace, reading.cross_namespace);
+        match annotation {
+            Annotation::Policy if !is_subdomain(value) => return Err(invalid()),
+            Annotation::Policy => opt_in.policy = Some(value.into()),
+            Annotation::Strategy => opt_in.strategy = Some(Strategy::named(value).ok_or_else(invalid)?),
+            Annotation::ConfigMaps => opt_in.configmaps.named = list()?,
+            Annotation::Secrets => opt_in.secrets.named = list()?,
+            Annotation::ExcludeConfigMaps => opt_in.configmaps.excluded = list()?,
+            Annotation::ExcludeSecrets => opt_in.secrets.excluded = list()?,
+            // `own` reads the first, ManualOverrides::from_annotations the next three, and the adapter those of
+            // sources. What Windlass writes asks for nothing.
+            Annotation::Enabled
+            | Annotation::Resume
+            | Annotation::Skip
+            | Annotation::RestartNow
+            | Annotation::Ignore
+            | Annotation::AllowFrom
+            | Annotation::Observed
+            | Annotation::ConfigDigest
+            | Annotation::Cause
+            | Annotation::Nudge => {}
+        }
     }
-    let strategy = get(annotation::STRATEGY);
-    let strategy = strategy
-        .map(|text| {
-            Strategy::named(text).ok_or_else(|| InvalidAnnotation::new(annotation::STRATEGY, text, STRATEGY_WORDS))
-        })
-        .transpose()?;
-    let list = |annotation| names(annotation, get(annotation), namespace, reading.cross_namespace);
-    let selection = |named, excluded| {
-        Ok(Selection {
-            referenced: ReferenceFilter::All,
-            included: None,
-            named: list(named)?,
-            excluded: list(excluded)?,
-        })
-    };
-    Ok(OptIn {
-        policy: policy.map(Into::into),
-        strategy,
-        configmaps: selection(annotation::CONFIGMAPS, annotation::EXCLUDE_CONFIGMAPS)?,
-        secrets: selection(annotation::SECRETS, annotation::EXCLUDE_SECRETS)?,
-        ..OptIn::default()
-    })
+    Ok(opt_in)
 }
-
-const STRATEGY_WORDS: &str = "Restart, InPlace, Auto, Ignore";
 
 impl Strategy {
     /// The word that manifests say it by.
