@@ -50,7 +50,7 @@ static KINDS_HELP: LazyLock<String> = LazyLock::new(|| {
     let (others, last) = KINDS.rsplit_once(',').unwrap_or_default();
     let others = others.replace(',', ", ");
     format!(
-        "Kinds of workloads to roll out. Rollout is the kind of Argo Rollouts, which may be installed later.\n\n\
+        "Kinds of workloads to roll out. Rollout is Argo Rollouts; it may be installed later.\n\n\
          Accepts some of {others} and {last}, separated by commas."
     )
 });
@@ -123,7 +123,7 @@ pub struct Watch {
     /// Accepts a label selector, such as team=web or env in (dev,test).
     #[arg(long, env = "WINDLASS_SOURCE_SELECTOR", value_name = "SELECTOR", default_value = "", value_parser = optional(selector::parse))]
     pub source_selector: Optional<Selector>,
-    /// Kinds of workloads to roll out. Rollout is the kind of Argo Rollouts, which may be installed later.
+    /// Kinds of workloads to roll out. Rollout is Argo Rollouts; it may be installed later.
     #[arg(long, long_help = KINDS_HELP.as_str(), env = "WINDLASS_WORKLOAD_KINDS", value_name = "KIND,...", default_value = KINDS.as_str(), value_parser = list(KindId::named))]
     pub workload_kinds: List<KindId>,
     /// Another kind of workloads, and the path of its pod template; can be repeated.
