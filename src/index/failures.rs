@@ -34,7 +34,7 @@ impl Index {
             }
         }
         let halted = |workload: &&WorkloadRef| {
-            let status = self.workload(workload).and_then(|entry| entry.status());
+            let status = self.workload(workload).and_then(WorkloadEntry::status);
             status.is_some_and(|(_, reason)| reason == Reason::Halted)
         };
         let waiting = over.iter().flat_map(|failure| self.users(&failure.source));
