@@ -12,13 +12,15 @@
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use windlass_core::types::name;
+use windlass_core::policy::{PolicySettings, WorkloadSelector};
 
-use super::Duration;
+use super::in_place::InPlace;
 use super::restart::Restart;
-use super::schema::{KEY_PATTERN, NAME_PATTERN, PATH, SUBDOMAIN, between, rule, rules};
+use super::schema::rules;
 use super::selector::LabelSelector;
+use super::sources::{Rule, Sources, Strategy, compile_rules};
 use super::status::PolicyStatus;
+use super::validate::Invalid;
 
 /// Which workloads, which of their sources, and what a change of those leads to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, CustomResource, JsonSchema)]
@@ -142,209 +144,6 @@ pub struct PolicySpec {
     pub suspend: bool,
 }
 
-/// Which sources count. All names with wildcards together have at most 4 KiB.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-validations" = rule(
-    &(["include", "exclude", "extra"]
-        .map(|list| format!(
-            "(has(self.{list}) ? self.{list}.filter(it, it.name.contains('*') || it.name.contains('?'))\
-             .map(it, size(it.name)).sum() : 0)"
-        ))
-        .join(" + ")
-        + " <= 4096"),
-    "sources must have at most 4096 bytes of names with wildcards",
-)))]
-pub struct Sources {
-    /// Of those that the pod template refers to, only these count; at most 64. Empty: all of them.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64))]
-    pub include: Vec<SourcePattern>,
-    /// These do not count, whatever else names them; at most 64.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64))]
-    pub exclude: Vec<SourcePattern>,
-    /// These count as well, though the pod template does not refer to them; at most 64.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64))]
-    pub extra: Vec<SourcePattern>,
-}
-
-/// Sources of the workload's namespace.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct SourcePattern {
-    /// ConfigMap or Secret.
-    pub kind: SourceKind,
-    /// Name of the object, where * stands for any text and ? for one character.
-    #[schemars(length(min = 1, max = 253), regex(pattern = NAME_PATTERN))]
-    pub name: String,
-}
-
-/// What kind of object a source is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[schemars(description = "")]
-pub enum SourceKind {
-    /// `v1/ConfigMap`.
-    ConfigMap,
-    /// `v1/Secret`.
-    Secret,
-}
-
-impl From<SourceKind> for name::SourceKind {
-    fn from(kind: SourceKind) -> Self {
-        match kind {
-            SourceKind::ConfigMap => Self::ConfigMap,
-            SourceKind::Secret => Self::Secret,
-        }
-    }
-}
-
-/// What a change leads to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[schemars(description = "")]
-pub enum Strategy {
-    /// In place where the pod can take it, otherwise a restart.
-    Auto,
-    /// A rollout.
-    Restart,
-    /// New files in the running pods.
-    InPlace,
-    /// Nothing.
-    Ignore,
-}
-
-/// What a change of some keys leads to.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Rule {
-    /// ConfigMap or Secret; unset: both.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kind: Option<SourceKind>,
-    /// Name of the object, where * stands for any text and ? for one character; default *.
-    #[serde(default = "every_name")]
-    #[schemars(length(min = 1, max = 253), regex(pattern = NAME_PATTERN))]
-    pub name: String,
-    /// Keys of the object, where * stands for any text and ? for one character; from 1 to 64.
-    #[schemars(length(min = 1, max = 64), inner(length(min = 1, max = 253), regex(pattern = KEY_PATTERN)))]
-    pub keys: Vec<String>,
-    /// What a change of these keys leads to: Auto, Restart, InPlace or Ignore.
-    pub strategy: Strategy,
-}
-
-fn every_name() -> String {
-    "*".to_owned()
-}
-
-/// How changes reach running pods.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-validations" = rule(
-    "!(has(self.agent) && has(self.notifyHttp))",
-    "inPlace has either agent or notifyHttp: where there is an agent, it tells the application",
-)))]
-pub struct InPlace {
-    /// Whether pods are touched, so that the kubelet writes their files at once and not within a minute
-    /// or two; default true.
-    #[serde(default = "yes")]
-    pub nudge: bool,
-    /// The agent in each pod that proves what the pod's files hold. Unset: nothing is proven.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub agent: Option<Agent>,
-    /// What to call in each pod some time after it was touched, where it has no agent. Nothing proves
-    /// then that its files are there. Unset: nothing is called.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub notify_http: Option<NotifyHttp>,
-    /// How long the pods have to take a change. From 1s to 1h; unset: 60s.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-kubernetes-validations" = between("timeout", "1s", "1h")))]
-    pub timeout: Option<Duration>,
-    /// What happens when they have not taken it by then: Report says so, Restart rolls the workload out
-    /// as well. Unset: Report.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub on_timeout: Option<OnTimeout>,
-}
-
-fn yes() -> bool {
-    true
-}
-
-impl Default for InPlace {
-    fn default() -> Self {
-        Self {
-            nudge: yes(),
-            agent: None,
-            notify_http: None,
-            timeout: None,
-            on_timeout: None,
-        }
-    }
-}
-
-/// Where the agent of a pod answers.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Agent {
-    /// Port of the pod that it listens on. From 1 to 65535.
-    #[schemars(range(min = 1))]
-    pub port: u16,
-    /// Secret of the workload's namespace with the token that it asks for.
-    pub token_secret_ref: SecretName,
-}
-
-/// A request that makes an application read its files again.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct NotifyHttp {
-    /// Port of the pod. From 1 to 65535. Pods on their node's network are not called.
-    #[schemars(range(min = 1))]
-    pub port: u16,
-    /// Path, with a query if need be, such as /-/reload.
-    #[schemars(length(min = 1, max = 256), regex(pattern = PATH))]
-    pub path: String,
-    /// How to call it: POST, PUT or GET; default POST.
-    #[serde(default)]
-    pub method: HttpMethod,
-    /// How long after the pod was touched. From 0s to 10m; unset: 2s with nudge, and without, when the
-    /// timeout is over.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-kubernetes-validations" = between("delay", "0s", "10m")))]
-    pub delay: Option<Duration>,
-}
-
-/// A method of HTTP.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[schemars(description = "")]
-#[serde(rename_all = "UPPERCASE")]
-pub enum HttpMethod {
-    /// `POST`.
-    #[default]
-    Post,
-    /// `PUT`.
-    Put,
-    /// `GET`.
-    Get,
-}
-
-/// A Secret of the workload's namespace.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct SecretName {
-    /// Name of the Secret.
-    #[schemars(length(min = 1, max = 253), regex(pattern = SUBDOMAIN))]
-    pub name: String,
-}
-
-/// What follows when a change did not reach all pods in time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[schemars(description = "")]
-pub enum OnTimeout {
-    /// It is said.
-    Report,
-    /// The workload is rolled out.
-    Restart,
-}
-
 /// Whether what is decided is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[schemars(description = "")]
@@ -353,4 +152,66 @@ pub enum Mode {
     Enforce,
     /// It is reported only.
     Observe,
+}
+
+impl RolloutPolicySpec {
+    /// Which workloads it selects. `None`: only those that name it.
+    #[must_use]
+    pub fn selector(&self) -> Option<WorkloadSelector> {
+        self.workloads.as_ref().map(Workloads::selects)
+    }
+}
+
+impl ClusterRolloutPolicySpec {
+    /// Which workloads it selects.
+    #[must_use]
+    pub fn selects(&self) -> WorkloadSelector {
+        let ClusterWorkloads {
+            workloads,
+            namespace_selector,
+        } = &self.workloads;
+        WorkloadSelector {
+            namespaces: namespace_selector.as_ref().map(LabelSelector::compile),
+            ..workloads.selects()
+        }
+    }
+}
+
+impl Workloads {
+    fn selects(&self) -> WorkloadSelector {
+        let Self { kinds, selector } = self;
+        WorkloadSelector {
+            kinds: kinds.iter().map(|kind| kind.as_str().into()).collect(),
+            labels: selector.compile(),
+            namespaces: None,
+        }
+    }
+}
+
+impl PolicySpec {
+    /// What it says, checked. What the schema cannot see is found here too: an impossible date, a zone that
+    /// does not exist.
+    ///
+    /// # Errors
+    /// The first field that makes no sense.
+    pub fn settings(&self) -> Result<PolicySettings, Invalid> {
+        let Self {
+            priority: _,
+            sources,
+            strategy,
+            rules,
+            in_place,
+            restart,
+            mode,
+            suspend,
+        } = self;
+        let mut settings = restart.as_ref().map(Restart::compile).transpose()?.unwrap_or_default();
+        settings.sources = sources.as_ref().map(Sources::compile).transpose()?;
+        settings.strategy = strategy.map(Into::into);
+        settings.rules = Some(compile_rules(rules)?);
+        settings.in_place = in_place.as_ref().map(InPlace::compile).transpose()?.map(Into::into);
+        settings.observe = mode.map(|mode| mode == Mode::Observe);
+        settings.suspend = *suspend;
+        Ok(settings)
+    }
 }

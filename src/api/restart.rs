@@ -2,10 +2,21 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use windlass_core::policy::PolicySettings;
+use windlass_core::policy::window::{RolloutTimes, Schedule};
 
 use super::Duration;
-use super::schema::{SCHEDULE, TIME_ZONE, between, shape};
+use super::schema::{SCHEDULE, TIME_ZONE, shape};
 use super::selector::LabelSelector;
+use super::validate::{Bounds, Invalid, at_most, within};
+
+const SETTLE: Bounds = Bounds::new("0s", "1h");
+const MIN_INTERVAL: Bounds = Bounds::new("0s", "168h");
+const DEADLINE: Bounds = Bounds::new("1s", "24h");
+const WINDOW: Bounds = Bounds::new("1m", "8784h");
+const MOST_PARALLEL: u32 = 10_000;
+const WINDOWS: usize = 32;
+const WAVES: usize = 16;
 
 /// When and how fast workloads are restarted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -14,24 +25,24 @@ pub struct Restart {
     /// How long to gather further changes before a restart, from the first one; later changes do not
     /// push it out. From 0s to 1h; unset: the controller's --settle.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-kubernetes-validations" = between("settle", "0s", "1h")))]
+    #[schemars(extend("x-kubernetes-validations" = SETTLE.schema("settle")))]
     pub settle: Option<Duration>,
     /// Least time between two restarts of the same workload. From 0s to 168h (7 days); unset: 0s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-kubernetes-validations" = between("minInterval", "0s", "168h")))]
+    #[schemars(extend("x-kubernetes-validations" = MIN_INTERVAL.schema("minInterval")))]
     pub min_interval: Option<Duration>,
     /// How many workloads of this policy roll at a time. From 1 to 10000; unset: as many as the
     /// controller's --max-parallel lets, which holds in any case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 10_000))]
+    #[schemars(range(min = 1, max = MOST_PARALLEL))]
     pub max_parallel: Option<u32>,
     /// Times in which restarts may begin; at most 32. None: at any time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32))]
+    #[schemars(length(max = WINDOWS))]
     pub windows: Vec<Window>,
     /// Times in which no restart may begin, whatever the windows say; at most 32.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32))]
+    #[schemars(length(max = WINDOWS))]
     pub freezes: Vec<Window>,
     /// Whether a workload that fails after a change keeps that change from the others that wait for it,
     /// until the workload recovers, the source changes again, or somebody resumes. Unset: false.
@@ -40,13 +51,45 @@ pub struct Restart {
     /// How long a rollout may take until it counts as failed and makes room for the next. From 1s to
     /// 24h; unset: 10m.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-kubernetes-validations" = between("deadline", "1s", "24h")))]
+    #[schemars(extend("x-kubernetes-validations" = DEADLINE.schema("deadline")))]
     pub deadline: Option<Duration>,
     /// Order in which workloads are restarted for one change: those that the first wave selects go
     /// first, those that no wave selects go last; at most 16.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16))]
+    #[schemars(length(max = WAVES))]
     pub waves: Vec<Wave>,
+}
+
+impl Restart {
+    /// What it says, checked.
+    pub(super) fn compile(&self) -> Result<PolicySettings, Invalid> {
+        let Self {
+            settle,
+            min_interval,
+            max_parallel,
+            windows,
+            freezes,
+            halt_on_failure,
+            deadline,
+            waves,
+        } = self;
+        at_most(WAVES, waves.len(), "restart.waves", "waves")?;
+        Ok(PolicySettings {
+            settle: SETTLE.check_given("restart.settle", *settle)?,
+            min_interval: MIN_INTERVAL.check_given("restart.minInterval", *min_interval)?,
+            max_parallel: max_parallel
+                .map(|limit| within(1, MOST_PARALLEL, "restart.maxParallel", limit))
+                .transpose()?,
+            times: RolloutTimes::new(
+                schedules("restart.windows", windows)?,
+                schedules("restart.freezes", freezes)?,
+            ),
+            halt_on_failure: *halt_on_failure,
+            deadline: DEADLINE.check_given("restart.deadline", *deadline)?,
+            waves: Some(waves.iter().map(|wave| wave.selector.compile()).collect()),
+            ..PolicySettings::default()
+        })
+    }
 }
 
 /// A time that comes again and again.
@@ -66,7 +109,7 @@ pub struct Window {
     )]
     pub schedule: String,
     /// How long it lasts. From 1m to 8784h (366 days).
-    #[schemars(extend("x-kubernetes-validations" = between("duration", "1m", "8784h")))]
+    #[schemars(extend("x-kubernetes-validations" = WINDOW.schema("duration")))]
     pub duration: Duration,
     /// Zone of the IANA time zone database in which the schedule is meant, such as Europe/Berlin; default
     /// UTC.
@@ -92,4 +135,24 @@ fn utc() -> String {
 pub struct Wave {
     /// Labels of the workloads of this wave; the first wave that selects a workload has it.
     pub selector: LabelSelector,
+}
+
+fn schedules(field: &str, windows: &[Window]) -> Result<Vec<Schedule>, Invalid> {
+    at_most(WINDOWS, windows.len(), field, "entries")?;
+    let windows = windows.iter().enumerate();
+    windows
+        .map(|(at, window)| window.compile(&format!("{field}[{at}]")))
+        .collect()
+}
+
+impl Window {
+    fn compile(&self, field: &str) -> Result<Schedule, Invalid> {
+        let Self {
+            schedule,
+            duration,
+            time_zone,
+        } = self;
+        let lasts = WINDOW.check(&format!("{field}.duration"), *duration)?;
+        Schedule::parse(schedule, lasts, time_zone).map_err(|why| Invalid::new(field, why))
+    }
 }

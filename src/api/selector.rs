@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use windlass_core::types::labels::{Operator, Requirement, Selector};
 
 use super::schema::{LABEL_KEY, LABEL_KEY_LENGTH, LABEL_VALUE, rule, shape};
 
@@ -78,4 +79,38 @@ pub enum LabelOperator {
     Exists,
     /// It is not there.
     DoesNotExist,
+}
+
+impl LabelSelector {
+    pub(super) fn compile(&self) -> Selector {
+        let Self {
+            match_labels,
+            match_expressions,
+        } = self;
+        let labels = match_labels.iter().map(|(key, value)| Requirement {
+            key: key.as_str().into(),
+            operator: Operator::In([value.as_str().into()].into()),
+        });
+        Selector(
+            labels
+                .chain(match_expressions.iter().map(LabelRequirement::compile))
+                .collect(),
+        )
+    }
+}
+
+impl LabelRequirement {
+    fn compile(&self) -> Requirement {
+        let Self { key, operator, values } = self;
+        let values = || values.iter().map(|value| value.as_str().into()).collect();
+        Requirement {
+            key: key.as_str().into(),
+            operator: match operator {
+                LabelOperator::In => Operator::In(values()),
+                LabelOperator::NotIn => Operator::NotIn(values()),
+                LabelOperator::Exists => Operator::Exists,
+                LabelOperator::DoesNotExist => Operator::DoesNotExist,
+            },
+        }
+    }
 }

@@ -1,6 +1,8 @@
 use serde_json::{Value, json};
 
-use super::policy::{Mode, OnTimeout, Strategy};
+use super::in_place::OnTimeout;
+use super::policy::Mode;
+use super::sources::Strategy;
 use super::*;
 
 /// Each field of the schema with its path, properties of one definition at a time.
@@ -225,6 +227,66 @@ fn patterns_that_would_take_too_much_work_are_named_with_the_bound_and_what_was_
         (
             json!({ "sources": { "include": vec![source(64); 32], "exclude": vec![source(65); 32] } }),
             Some("spec.sources: 4128 bytes of names with wildcards; accepted: at most 4096"),
+        ),
+    ];
+    for (spec, expected) in table {
+        assert_eq!(said(spec).as_deref(), expected);
+    }
+}
+
+/// The schema refuses them; what was stored before, or under an older schema, is refused here.
+#[test]
+fn a_value_beyond_its_bounds_is_named_with_what_is_accepted() {
+    let said = |spec: Value| {
+        let spec: RolloutPolicySpec = serde_json::from_value(spec).expect("a valid spec");
+        spec.policy.settings().err().map(|error| error.to_string())
+    };
+    let window = |duration: &str| json!({ "schedule": "0 2 * * *", "duration": duration });
+    let table = [
+        (
+            json!({ "restart": { "settle": "1h", "minInterval": "168h", "deadline": "1s" } }),
+            None,
+        ),
+        (
+            json!({ "restart": { "maxParallel": 10_000, "windows": vec![window("1m"); 32] } }),
+            None,
+        ),
+        (json!({ "inPlace": { "timeout": "1h" } }), None),
+        (
+            json!({ "restart": { "settle": "61m" } }),
+            Some("spec.restart.settle: 1h1m; accepted: from 0s to 1h"),
+        ),
+        (
+            json!({ "restart": { "minInterval": "169h" } }),
+            Some("spec.restart.minInterval: 169h; accepted: from 0s to 168h"),
+        ),
+        (
+            json!({ "restart": { "deadline": "0s" } }),
+            Some("spec.restart.deadline: 0s; accepted: from 1s to 24h"),
+        ),
+        (
+            json!({ "restart": { "maxParallel": 0 } }),
+            Some("spec.restart.maxParallel: 0; accepted: from 1 to 10000"),
+        ),
+        (
+            json!({ "restart": { "freezes": vec![window("1h"); 33] } }),
+            Some("spec.restart.freezes: 33 entries; accepted: at most 32"),
+        ),
+        (
+            json!({ "restart": { "freezes": [window("1s")] } }),
+            Some("spec.restart.freezes[0].duration: 1s; accepted: from 1m to 8784h"),
+        ),
+        (
+            json!({ "restart": { "waves": vec![json!({ "selector": {} }); 17] } }),
+            Some("spec.restart.waves: 17 waves; accepted: at most 16"),
+        ),
+        (
+            json!({ "inPlace": { "timeout": "61m" } }),
+            Some("spec.inPlace.timeout: 1h1m; accepted: from 1s to 1h"),
+        ),
+        (
+            json!({ "inPlace": { "notifyHttp": { "port": 1, "path": "/", "delay": "11m" } } }),
+            Some("spec.inPlace.notifyHttp.delay: 11m; accepted: from 0s to 10m"),
         ),
     ];
     for (spec, expected) in table {

@@ -55,8 +55,13 @@ impl Index {
     /// A policy as it is now.
     pub fn apply_policy(&mut self, policy: Policy, about: PolicyMetadata) -> PolicyEffect {
         let reference = policy.reference.clone();
-        if let Ok(settings) = &policy.settings {
-            settings.rules.remember_in(&self.policies.rule_memo);
+        let rules = policy
+            .settings
+            .as_ref()
+            .ok()
+            .and_then(|settings| settings.rules.as_ref());
+        if let Some(rules) = rules {
+            rules.remember_in(&self.policies.rule_memo);
         }
         let before = self.selected_by(&reference);
         let opts_in = about.selection_known && !policy.is_floor_only();
@@ -230,16 +235,8 @@ impl Index {
                 binding: None,
             };
         }
-        let policy = match &governed.governing {
-            GoverningPolicy::Policy(policy) => self.policies.all.get(policy).cloned(),
-            GoverningPolicy::None | GoverningPolicy::Missing(_) => None,
-        };
-        let mut opt_in = asked.clone();
-        if let (Some(opt_in), Some(policy)) = (&mut opt_in, policy) {
-            *opt_in = Arc::new(policy.opt_in(opt_in));
-            self.intern_opt_in(opt_in);
-        }
         let known = self.policies.effective.get(&governed).cloned();
+        let is_governed = matches!(governed.governing, GoverningPolicy::Policy(_));
         let effective_policy = known.unwrap_or_else(|| {
             let effective_policy = Arc::new(
                 self.policies
@@ -249,6 +246,11 @@ impl Index {
             self.policies.effective.insert(governed, effective_policy.clone());
             effective_policy
         });
+        let mut opt_in = asked.clone();
+        if let Some(opt_in) = opt_in.as_mut().filter(|_| is_governed) {
+            *opt_in = Arc::new(effective_policy.opt_in(opt_in));
+            self.intern_opt_in(opt_in);
+        }
         let binding = PolicyBinding::new(asked, effective_policy, selected);
         ResolvedPolicy {
             opt_in,

@@ -216,10 +216,11 @@ fn ready(policy: &Policy) -> (bool, &'static str, String) {
             "without strategy and rules it only limits what others govern: by freezes, suspend, maxParallel".to_owned(),
         );
     }
-    if settings.observe {
+    if settings.observe == Some(true) {
         remarks.push("it only reports".to_owned());
     }
-    if settings.in_place.on_timeout == OnTimeout::Restart && !settings.in_place.notifies_app() {
+    let in_place = settings.in_place.as_ref();
+    if in_place.is_some_and(|it| it.on_timeout == OnTimeout::Restart && !it.notifies_app()) {
         remarks.push("inPlace.onTimeout means nothing without inPlace.agent or inPlace.notifyHttp".to_owned());
     }
     let (reason, first) = if settings.suspend {

@@ -139,7 +139,7 @@ pub fn decide_now(
     let mut warnings = warnings(entry, opt_in, &counted, invalid);
     warnings.extend(answer);
     Ok(Decision {
-        budgets: terms.budgets.clone(),
+        budgets: terms.budgets.as_slice().into(),
         observed: terms.observe,
         plan,
         uid,

@@ -7,10 +7,7 @@ mod nonsense;
 use http::Request;
 use kube::api::{DeleteParams, Patch};
 use serde_json::{Value, json};
-use windlass::api::{
-    ClusterRolloutPolicySpec, RolloutPolicySpec,
-    policy::{OnTimeout, Strategy},
-};
+use windlass::api::{ClusterRolloutPolicySpec, RolloutPolicySpec, in_place::OnTimeout, sources::Strategy};
 
 use crate::support::{
     Test, by,

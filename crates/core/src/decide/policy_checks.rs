@@ -7,7 +7,7 @@ use super::flapping::flapping;
 use super::holds::is_with;
 use super::plans::{changed, hold_stale};
 use super::{Action, Case, Plan, Reason, RolloutFailure, State};
-use crate::policy::effective_policy::PolicyProblem;
+use crate::policy::effective_policy::{Layered, PolicyProblem};
 use crate::policy::manual_override::ManualOverride;
 use crate::policy::window::{Permit, RolloutTimes};
 
@@ -46,9 +46,8 @@ fn no_policy(case: &Case<'_>) -> Option<Plan> {
 }
 
 fn suspended(case: &Case<'_>) -> Option<Plan> {
-    let effective_policy = case.input.policy;
-    let own = effective_policy.policy.as_ref().filter(|_| effective_policy.suspended);
-    let by = effective_policy.floor_suspended.as_ref().or(own)?;
+    let Layered { own, floor } = &case.input.policy.suspended;
+    let by = floor.as_ref().or(own.as_ref())?;
     Some(hold_stale(
         case,
         Reason::Suspended,
@@ -57,15 +56,15 @@ fn suspended(case: &Case<'_>) -> Option<Plan> {
 }
 
 fn frozen(case: &Case<'_>) -> Option<Plan> {
-    let effective_policy = case.input.policy;
+    let Layered { own, floor } = &case.input.policy.times;
     let closed = |times: &RolloutTimes| match times.permits(case.input.calendar) {
         Permit::Open => None,
         Permit::Frozen { until } => Some((Reason::Frozen, until)),
         Permit::OutsideWindow { until } => Some((Reason::OutsideWindow, until)),
     };
     // No manual override of a namespace lifts what the cluster says.
-    let own = || closed(&effective_policy.times).filter(|_| !case.has_override(ManualOverride::RestartNow));
-    let (reason, until) = closed(&effective_policy.floor).or_else(own)?;
+    let own = || closed(own).filter(|_| !case.has_override(ManualOverride::RestartNow));
+    let (reason, until) = closed(floor).or_else(own)?;
     let due = until.and_then(|until| {
         case.input
             .now

@@ -1,37 +1,21 @@
-//! What holds for one workload: what its policy says, with the limits of the cluster's.
+//! What holds for one workload: what its policy says, with the limits of the cluster's and what its own
+//! annotations say.
 
-use std::sync::Arc;
+use super::fields::Layer;
+use super::{GoverningPolicy, Policies, Policy, PolicyMatch};
+use crate::types::labels::Labels;
+use crate::types::name::SourceKind;
+use crate::workload::key_strategy::KeyRules;
+use crate::workload::opt_in::{OptIn, Selection, Strategy};
+use crate::workload::pattern::Pattern;
 
-use jiff::SignedDuration;
-
-use super::in_place::InPlace;
-use super::window::RolloutTimes;
-use crate::policy::{GoverningPolicy, Policies, Policy, PolicyMatch, PolicyRef, PolicySettings};
-use crate::types::labels::{Labels, Selector};
-use crate::workload::key_strategy::{KeyRules, RuleSet};
-use crate::workload::opt_in::{OptIn, Strategy};
+pub use super::fields::{Budget, EffectivePolicy, Layered, PolicyDefaults, PolicyProblem, SourceFilter};
 
 impl Policies {
-    /// What follows.
+    /// What follows from the policies that hold for a workload.
     #[must_use]
     pub fn effective_policy(&self, policy_match: &PolicyMatch, defaults: &PolicyDefaults) -> EffectivePolicy {
         let mut effective_policy = EffectivePolicy::from_defaults(defaults);
-        let floors: Vec<&Policy> = policy_match
-            .floors
-            .iter()
-            .filter_map(|it| self.get(it))
-            .map(|it| &**it)
-            .collect();
-        let mut budgets: Vec<Budget> = Vec::new();
-        let mut budget = |policy: &PolicyRef, settings: &PolicySettings| {
-            let of = policy.clone();
-            if let Some(limit) = settings
-                .max_parallel
-                .filter(|_| !budgets.iter().any(|known| known.policy == of))
-            {
-                budgets.push(Budget { policy: of, limit });
-            }
-        };
         match &policy_match.governing {
             GoverningPolicy::None => {}
             GoverningPolicy::Missing(policy) => {
@@ -39,198 +23,68 @@ impl Policies {
             }
             GoverningPolicy::Policy(policy) => {
                 effective_policy.policy = Some(policy.clone());
-                match self.get(policy).map(|policy| &policy.settings) {
-                    Some(Ok(settings)) => {
-                        effective_policy.apply(settings);
-                        budget(policy, settings);
-                    }
-                    Some(Err(why)) => {
-                        effective_policy.problem = Some(PolicyProblem::Invalid(policy.clone(), why.clone()));
-                    }
+                match self.get(policy) {
+                    Some(known) => effective_policy.follow(Layer::Own(policy), known),
                     None => effective_policy.problem = Some(PolicyProblem::Missing(policy.clone())),
                 }
             }
         }
-        let mut freezes = Vec::new();
-        for floor in floors {
-            match &floor.settings {
-                Ok(settings) => {
-                    freezes.extend(settings.freezes.iter().cloned());
-                    budget(&floor.reference, settings);
-                    if settings.suspend {
-                        effective_policy.floor_suspended = Some(floor.reference.clone());
-                    }
-                }
-                Err(why) => {
-                    let problem = PolicyProblem::Invalid(floor.reference.clone(), why.clone());
-                    effective_policy.problem.get_or_insert(problem);
-                }
-            }
+        for floor in policy_match.floors.iter().filter_map(|floor| self.get(floor)) {
+            effective_policy.follow(Layer::Floor(&floor.reference), floor);
         }
-        effective_policy.floor = RolloutTimes::new(Vec::new(), freezes);
-        effective_policy.budgets = budgets.into();
         effective_policy.overruled.clone_from(&policy_match.overruled);
         effective_policy
     }
 }
 
-/// What holds where no policy says otherwise.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PolicyDefaults {
-    /// How long changes are gathered.
-    pub settle: SignedDuration,
-    /// When a rollout that is not complete has failed.
-    pub deadline: SignedDuration,
-    /// How many restarts of one workload within ten minutes are too many; `None`: no number is.
-    pub flap_limit: Option<usize>,
-}
-
-impl Default for PolicyDefaults {
-    /// As the flags have it.
-    fn default() -> Self {
-        Self {
-            settle: SignedDuration::from_secs(2),
-            deadline: SignedDuration::from_mins(10),
-            flap_limit: Some(5),
-        }
-    }
-}
-
-/// What holds for one workload.
-#[allow(clippy::struct_excessive_bools)] // Its policy's switches.
-#[derive(Clone, Debug)]
-pub struct EffectivePolicy {
-    /// Which policy governs it.
-    pub policy: Option<PolicyRef>,
-    /// Why nothing may be done.
-    pub problem: Option<PolicyProblem>,
-    /// What a change does, unless its annotation says otherwise; `None`: not said.
-    pub strategy: Option<Strategy>,
-    /// What a change of some keys does.
-    pub rules: Arc<RuleSet>,
-    /// How changes reach running pods.
-    pub in_place: Arc<InPlace>,
-    /// How long changes are gathered.
-    pub settle: SignedDuration,
-    /// The least time between two restarts.
-    pub min_interval: SignedDuration,
-    /// When a rollout that is not complete has failed.
-    pub deadline: SignedDuration,
-    /// After which a rollout gives the place back that it takes in the cluster's budget.
-    pub cluster_deadline: SignedDuration,
-    /// How many restarts within ten minutes are too many; `None`: no number is.
-    pub flap_limit: Option<usize>,
-    /// When rollouts may begin, as its own policy says.
-    pub times: RolloutTimes,
-    /// And as cluster policies say, whichever governs.
-    pub floor: RolloutTimes,
-    /// Its own policy is suspended.
-    pub suspended: bool,
-    /// A cluster policy that is suspended.
-    pub floor_suspended: Option<PolicyRef>,
-    /// How many may roll at a time, with whom.
-    pub budgets: Box<[Budget]>,
-    /// Whether the failure of another one holds it.
-    pub halt_on_failure: bool,
-    /// In which order.
-    pub waves: Box<[Selector]>,
-    /// Decide and report only.
-    pub observe: bool,
-    /// The policies that would govern it besides.
-    pub overruled: Box<[PolicyRef]>,
-}
-
-/// A limit that several workloads share.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Budget {
-    /// The policy that sets it.
-    pub policy: PolicyRef,
-    /// How many of its workloads roll at a time.
-    pub limit: usize,
-}
-
-/// Why a policy cannot be followed. Nothing looser ever takes its place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PolicyProblem {
-    /// It does not exist.
-    Missing(PolicyRef),
-    /// It says what makes no sense.
-    Invalid(PolicyRef, Box<str>),
-}
-
-impl Default for EffectivePolicy {
-    fn default() -> Self {
-        Self::from_defaults(&PolicyDefaults::default())
-    }
-}
-
 impl EffectivePolicy {
-    /// Those without any policy.
-    #[must_use]
-    pub fn from_defaults(defaults: &PolicyDefaults) -> Self {
-        let PolicyDefaults {
-            settle,
-            deadline,
-            flap_limit,
-        } = *defaults;
-        let default = PolicySettings::default();
-        Self {
-            policy: None,
-            problem: None,
-            strategy: None,
-            rules: Arc::default(),
-            in_place: default.in_place,
-            settle,
-            min_interval: default.min_interval,
-            deadline,
-            cluster_deadline: deadline,
-            flap_limit,
-            times: RolloutTimes::default(),
-            floor: RolloutTimes::default(),
-            suspended: false,
-            floor_suspended: None,
-            budgets: Box::default(),
-            halt_on_failure: false,
-            waves: Box::default(),
-            observe: false,
-            overruled: Box::default(),
+    /// Merges one policy, or notes why that is not possible: the first problem is the one that counts.
+    fn follow(&mut self, layer: Layer<'_>, policy: &Policy) {
+        match &policy.settings {
+            Ok(settings) => self.merge(layer, settings),
+            Err(why) => {
+                let problem = PolicyProblem::Invalid(policy.reference.clone(), why.clone());
+                self.problem.get_or_insert(problem);
+            }
         }
     }
 
-    fn apply(&mut self, settings: &PolicySettings) {
-        let PolicySettings {
-            sources: _,
-            strategy,
-            rules,
-            in_place,
-            settle,
-            min_interval,
-            max_parallel: _,
-            windows,
-            freezes,
-            halt_on_failure,
-            deadline,
-            waves,
-            observe,
-            suspend,
-        } = settings;
-        self.strategy = *strategy;
-        self.rules.clone_from(rules);
-        self.in_place = in_place.clone();
-        self.settle = settle.unwrap_or(self.settle);
-        self.min_interval = *min_interval;
-        self.times = RolloutTimes::new(windows.clone(), freezes.clone());
-        self.halt_on_failure = *halt_on_failure;
-        self.deadline = deadline.unwrap_or(self.deadline);
-        self.waves.clone_from(waves);
-        self.observe = *observe;
-        self.suspended = *suspend;
+    /// What a workload under this policy asks for, with what its annotations ask for.
+    #[must_use]
+    pub fn opt_in(&self, asked: &OptIn) -> OptIn {
+        let mut opt_in = asked.clone();
+        let SourceFilter {
+            include,
+            exclude,
+            extra,
+        } = &self.sources;
+        for kind in [SourceKind::ConfigMap, SourceKind::Secret] {
+            let of_kind = |patterns: &[(SourceKind, Pattern)]| -> Vec<Pattern> {
+                let of_it = patterns.iter().filter(|(of, _)| *of == kind);
+                of_it.map(|(_, pattern)| pattern.clone()).collect()
+            };
+            let selection: &mut Selection = match kind {
+                SourceKind::ConfigMap => &mut opt_in.configmaps,
+                SourceKind::Secret => &mut opt_in.secrets,
+            };
+            if !include.is_empty() {
+                selection.included = Some(of_kind(include).into());
+            }
+            selection.named = [selection.named.to_vec(), of_kind(extra)].concat().into();
+            selection.excluded = [selection.excluded.to_vec(), of_kind(exclude)].concat().into();
+        }
+        // What its agents share with us is no configuration of anybody's: they read it at each question.
+        let token = self.in_place.agent.as_ref();
+        if let Some(token) = token.and_then(|agent| Pattern::glob(None, agent.token_secret.as_str())) {
+            opt_in.secrets.excluded = [opt_in.secrets.excluded.to_vec(), vec![token]].concat().into();
+        }
+        opt_in
     }
 
     /// What a change does to a workload with this opt-in, where no rule is about the key.
     #[must_use]
     pub fn strategy(&self, opt_in: &OptIn) -> Strategy {
-        opt_in.strategy.or(self.strategy).unwrap_or_default()
+        opt_in.strategy.unwrap_or(self.strategy)
     }
 
     /// How keys are sorted for a workload with this opt-in.

@@ -6,6 +6,7 @@
 //! whichever governs.
 
 pub mod effective_policy;
+mod fields;
 pub mod in_place;
 pub mod manual_override;
 pub mod window;
@@ -15,17 +16,12 @@ use std::fmt;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use jiff::SignedDuration;
-
-use crate::policy::in_place::InPlace;
-use crate::policy::window::Schedule;
 use crate::types::labels::{Labels, Selector};
-use crate::types::name::{Name, Namespace, SourceKind};
+use crate::types::name::{Name, Namespace};
 use crate::types::time::Second;
-use crate::workload::key_strategy::RuleSet;
 use crate::workload::kind::KindId;
-use crate::workload::opt_in::{OptIn, Selection, Strategy};
-use crate::workload::pattern::Pattern;
+
+pub use self::fields::PolicySettings;
 
 #[cfg(test)]
 mod tests;
@@ -77,72 +73,6 @@ pub struct WorkloadSelector {
     pub namespaces: Option<Selector>,
 }
 
-/// What a policy says.
-#[allow(clippy::struct_excessive_bools)] // Its author's switches.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PolicySettings {
-    /// Which sources count.
-    pub sources: SourceFilter,
-    /// What a change does; `None`: not said.
-    pub strategy: Option<Strategy>,
-    /// What a change of some keys does instead.
-    pub rules: Arc<RuleSet>,
-    /// How changes reach running pods.
-    pub in_place: Arc<InPlace>,
-    /// How long changes are gathered; `None`: as built in.
-    pub settle: Option<SignedDuration>,
-    /// The least time between two restarts of one workload.
-    pub min_interval: SignedDuration,
-    /// How many of its workloads roll at a time; `None`: as many as may in the cluster.
-    pub max_parallel: Option<usize>,
-    /// When rollouts may begin; none: always.
-    pub windows: Vec<Schedule>,
-    /// When none may.
-    pub freezes: Vec<Schedule>,
-    /// Whether a failure holds the others that wait for the same change.
-    pub halt_on_failure: bool,
-    /// When a rollout that is not complete has failed; `None`: as built in.
-    pub deadline: Option<SignedDuration>,
-    /// In which order.
-    pub waves: Box<[Selector]>,
-    /// Decide and report, and write nothing.
-    pub observe: bool,
-    /// Restart nothing.
-    pub suspend: bool,
-}
-
-impl Default for PolicySettings {
-    fn default() -> Self {
-        Self {
-            sources: SourceFilter::default(),
-            strategy: None,
-            rules: Arc::default(),
-            in_place: Arc::default(),
-            settle: None,
-            min_interval: SignedDuration::ZERO,
-            max_parallel: None,
-            windows: Vec::new(),
-            freezes: Vec::new(),
-            halt_on_failure: false,
-            deadline: None,
-            waves: Box::default(),
-            observe: false,
-            suspend: false,
-        }
-    }
-}
-
-/// Which sources count.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SourceFilter {
-    /// Of those referred to only these; empty: all.
-    pub include: Box<[(SourceKind, Pattern)]>,
-    /// Never these.
-    pub exclude: Box<[(SourceKind, Pattern)]>,
-    /// These besides, whether referred to or not.
-    pub extra: Box<[(SourceKind, Pattern)]>,
-}
-
 impl Policy {
     /// Whether it limits others only, see `defines_strategy`.
     #[must_use]
@@ -166,39 +96,6 @@ impl Policy {
                     .namespace_labels
                     .is_some_and(|labels| namespaces.selects(labels))
             })
-    }
-
-    /// What a workload under this policy asks for, with what its annotations ask for.
-    #[must_use]
-    pub fn opt_in(&self, asked: &OptIn) -> OptIn {
-        let mut opt_in = asked.clone();
-        let Ok(settings) = &self.settings else { return opt_in };
-        let SourceFilter {
-            include,
-            exclude,
-            extra,
-        } = &settings.sources;
-        for kind in [SourceKind::ConfigMap, SourceKind::Secret] {
-            let of_kind = |patterns: &[(SourceKind, Pattern)]| -> Vec<Pattern> {
-                let of_it = patterns.iter().filter(|(of, _)| *of == kind);
-                of_it.map(|(_, pattern)| pattern.clone()).collect()
-            };
-            let selection: &mut Selection = match kind {
-                SourceKind::ConfigMap => &mut opt_in.configmaps,
-                SourceKind::Secret => &mut opt_in.secrets,
-            };
-            if !include.is_empty() {
-                selection.included = Some(of_kind(include).into());
-            }
-            selection.named = [selection.named.to_vec(), of_kind(extra)].concat().into();
-            selection.excluded = [selection.excluded.to_vec(), of_kind(exclude)].concat().into();
-        }
-        // What its agents share with us is no configuration of anybody's: they read it at each question.
-        let token = settings.in_place.agent.as_ref();
-        if let Some(token) = token.and_then(|agent| Pattern::glob(None, agent.token_secret.as_str())) {
-            opt_in.secrets.excluded = [opt_in.secrets.excluded.to_vec(), vec![token]].concat().into();
-        }
-        opt_in
     }
 }
 

@@ -1,8 +1,13 @@
+use jiff::SignedDuration;
+
 use super::*;
-use crate::policy::effective_policy::{EffectivePolicy, PolicyDefaults, PolicyProblem};
-use crate::policy::window::RolloutTimes;
+use crate::policy::effective_policy::{EffectivePolicy, PolicyDefaults, PolicyProblem, SourceFilter};
+use crate::policy::window::{RolloutTimes, Schedule};
 use crate::types::labels::{Operator, Requirement};
-use crate::workload::kind::{DEPLOYMENT, KindId};
+use crate::types::name::SourceKind;
+use crate::workload::kind::DEPLOYMENT;
+use crate::workload::opt_in::{OptIn, Selection, Strategy};
+use crate::workload::pattern::Pattern;
 
 fn reference(namespace: Option<&str>, name: &str) -> PolicyRef {
     PolicyRef {
@@ -168,15 +173,18 @@ fn a_policy_selects_by_kind_labels_and_the_namespaces_labels() {
 
 #[test]
 fn a_cluster_policy_that_says_nothing_of_changes_is_a_floor_and_governs_nobody() {
-    let freezes = || vec![Schedule::parse("0 0 * * *", SignedDuration::from_hours(1), "UTC").expect("a schedule")];
+    let freezes = || {
+        let daily = Schedule::parse("0 0 * * *", SignedDuration::from_hours(1), "UTC").expect("a schedule");
+        RolloutTimes::new([], [daily])
+    };
     let floor = policy(
         None,
         "floor",
         PolicySettings {
             suspend: true,
             max_parallel: Some(3),
-            freezes: freezes(),
-            min_interval: SignedDuration::from_hours(9),
+            times: freezes(),
+            min_interval: Some(SignedDuration::from_hours(9)),
             ..PolicySettings::default()
         },
     );
@@ -193,9 +201,9 @@ fn a_cluster_policy_that_says_nothing_of_changes_is_a_floor_and_governs_nobody()
     assert_eq!((by(&policy_match), policy_match.floors.len()), ("nobody".into(), 1));
     let both = all([floor, own]);
     let effective_policy = both.effective_policy(&govern(&both, &WEB), &PolicyDefaults::default());
-    assert_eq!(effective_policy.floor_suspended, Some(reference(None, "floor")));
-    assert_eq!(effective_policy.floor, RolloutTimes::new(Vec::new(), freezes()));
-    assert_eq!(effective_policy.times, RolloutTimes::default());
+    assert_eq!(effective_policy.suspended.floor, Some(reference(None, "floor")));
+    assert_eq!(effective_policy.times.floor, freezes());
+    assert_eq!(effective_policy.times.own, RolloutTimes::default());
     assert_eq!(effective_policy.min_interval, SignedDuration::ZERO, "that is no floor");
     let budgets: Vec<(String, usize)> = effective_policy
         .budgets
@@ -256,11 +264,11 @@ fn sources_of_a_policy_add_to_those_of_the_annotations() {
         Some("shop"),
         "web",
         PolicySettings {
-            sources: SourceFilter {
+            sources: Some(SourceFilter {
                 include: [of("web-*")].into(),
                 exclude: [of("web-tls")].into(),
                 extra: [of("flags")].into(),
-            },
+            }),
             ..restarts()
         },
     );
@@ -271,7 +279,9 @@ fn sources_of_a_policy_add_to_those_of_the_annotations() {
         },
         ..OptIn::default()
     };
-    let opt_in = policy.opt_in(&asked);
+    let policies = all([policy]);
+    let effective_policy = policies.effective_policy(&govern(&policies, &WEB), &PolicyDefaults::default());
+    let opt_in = effective_policy.opt_in(&asked);
     let own = Namespace::from("shop");
     let counts = |kind: SourceKind, name: &str| {
         let source = crate::types::name::SourceRef {

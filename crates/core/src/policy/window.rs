@@ -231,6 +231,12 @@ impl RolloutTimes {
         }
     }
 
+    /// Adds the freezes of another policy.
+    pub fn add_freezes(&mut self, other: &Self) {
+        let freezes = self.freezes.iter().chain(&other.freezes);
+        self.freezes = freezes.cloned().collect();
+    }
+
     /// Whether rollouts may begin now, and if not, when they may: inside a window and outside every
     /// freeze.
     ///

@@ -48,8 +48,7 @@ fn content(world: &mut World, level: &str, flags: &str, version: u64, second: i6
 }
 
 fn suspend(world: &mut World) {
-    world.effective_policy.suspended = true;
-    world.effective_policy.policy = Some(crate::policy::PolicyRef {
+    world.effective_policy.suspended.own = Some(crate::policy::PolicyRef {
         namespace: Some(Namespace::from("shop")),
         name: Name::from("web"),
     });
@@ -96,7 +95,7 @@ fn there_and_back_in_place_needs_no_look_at_any_pod() {
 #[test]
 fn with_rules_ignore_is_a_word_on_the_keys_that_none_is_about() {
     let mut world = World::new();
-    world.effective_policy.strategy = Some(Strategy::Ignore);
+    world.effective_policy.strategy = Strategy::Ignore;
     world.effective_policy.rules = Arc::new(RuleSet::from_iter([Rule {
         kind: None,
         name: "*".into(),
@@ -168,7 +167,7 @@ fn a_change_that_waits_is_not_forgotten_when_keys_move_between_classes() {
     world.effective_policy.rules = Arc::default();
     sort(&mut world);
     assert_eq!(world.decide().reason, Reason::Suspended);
-    world.effective_policy.suspended = false;
+    world.effective_policy.suspended.own = None;
     assert!(is_restart(&world.decide()));
 }
 
@@ -313,7 +312,7 @@ fn that_restart_obeys_the_policy_like_any_other() {
     assert_eq!((plan.state, plan.reason), (State::Held, Reason::Suspended));
     assert!(plan.files.is_some(), "meanwhile they are asked on");
     world.apply(&plan);
-    world.effective_policy.suspended = false;
+    world.effective_policy.suspended.own = None;
     assert!(is_restart(&world.decide()), "it was not forgotten");
 }
 

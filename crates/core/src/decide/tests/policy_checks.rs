@@ -90,33 +90,32 @@ fn each_term_holds_a_restart_with_its_own_reason() {
         (
             "its own policy suspended",
             Box::new(|world| {
-                world.effective_policy.policy = Some(policy(Some("shop"), "web"));
-                world.effective_policy.suspended = true;
+                world.effective_policy.suspended.own = Some(policy(Some("shop"), "web"));
             }),
             State::Held,
             Reason::Suspended,
         ),
         (
             "the emergency stop",
-            Box::new(|world| world.effective_policy.floor_suspended = Some(policy(None, "stop"))),
+            Box::new(|world| world.effective_policy.suspended.floor = Some(policy(None, "stop"))),
             State::Held,
             Reason::Suspended,
         ),
         (
             "a freeze of its own policy",
-            Box::new(|world| world.effective_policy.times = freeze("15 0 * * *", 60)),
+            Box::new(|world| world.effective_policy.times.own = freeze("15 0 * * *", 60)),
             State::Pending,
             Reason::Frozen,
         ),
         (
             "a freeze of the cluster",
-            Box::new(|world| world.effective_policy.floor = freeze("15 0 * * *", 60)),
+            Box::new(|world| world.effective_policy.times.floor = freeze("15 0 * * *", 60)),
             State::Pending,
             Reason::Frozen,
         ),
         (
             "no window",
-            Box::new(|world| world.effective_policy.times = window("0 2 * * *", 60)),
+            Box::new(|world| world.effective_policy.times.own = window("0 2 * * *", 60)),
             State::Pending,
             Reason::OutsideWindow,
         ),
@@ -141,11 +140,11 @@ fn each_term_holds_a_restart_with_its_own_reason() {
 #[test]
 fn what_waits_says_until_when() {
     let mut world = due();
-    world.effective_policy.times = window("0 2 * * *", 60);
+    world.effective_policy.times.own = window("0 2 * * *", 60);
     assert_eq!(world.decide().not_before, Some(at(2 * 60 * 60)));
     world.now = 2 * 60 * 60;
     assert!(is_restart(&world.decide()));
-    world.effective_policy.floor = freeze("0 1 * * *", 120);
+    world.effective_policy.times.floor = freeze("0 1 * * *", 120);
     assert_eq!(
         world.decide().not_before,
         Some(at(3 * 60 * 60)),
@@ -156,7 +155,7 @@ fn what_waits_says_until_when() {
 #[test]
 fn windows_go_by_the_clock_as_it_is_set_now() {
     let mut world = due();
-    world.effective_policy.times = window("0 2 * * *", 60);
+    world.effective_policy.times.own = window("0 2 * * *", 60);
     world.clock_set_ahead = 60 * 60;
     let plan = world.decide();
     assert_eq!(
@@ -239,23 +238,23 @@ fn restart_now_does_not_wait_for_what_its_namespace_says_and_does_for_the_cluste
     for (name, set, expected) in [
         (
             "a window",
-            (|world| world.effective_policy.times = window("0 2 * * *", 60)) as fn(&mut World),
+            (|world| world.effective_policy.times.own = window("0 2 * * *", 60)) as fn(&mut World),
             true,
         ),
         (
             "a freeze",
-            |world| world.effective_policy.times = freeze("0 0 * * *", 60),
+            |world| world.effective_policy.times.own = freeze("0 0 * * *", 60),
             true,
         ),
         ("a wave", |world| world.ahead = Some("one".into()), true),
         (
             "a freeze of the cluster",
-            |world| world.effective_policy.floor = freeze("0 0 * * *", 60),
+            |world| world.effective_policy.times.floor = freeze("0 0 * * *", 60),
             false,
         ),
         (
             "the emergency stop",
-            |world| world.effective_policy.floor_suspended = Some(policy(None, "stop")),
+            |world| world.effective_policy.suspended.floor = Some(policy(None, "stop")),
             false,
         ),
     ] {
@@ -357,7 +356,7 @@ fn what_a_wrong_policy_had_added_is_not_given_up() {
         world.now = 1110;
         if waits {
             world.sources[1] = flags("B", 20, 1100);
-            world.effective_policy.times = freeze("* * * * *", 60);
+            world.effective_policy.times.own = freeze("* * * * *", 60);
             let plan = world.decide();
             assert_eq!(plan.reason, Reason::Frozen, "{plan:?}");
             world.apply(&plan);
@@ -408,7 +407,7 @@ fn a_lever_without_anything_to_do_is_answered_once() {
 #[test]
 fn an_old_lever_is_answered_and_not_followed() {
     let mut world = due();
-    world.effective_policy.times = window("0 5 * * *", 60);
+    world.effective_policy.times.own = window("0 5 * * *", 60);
     world.now = 10_000;
     pull(&mut world, ManualOverride::RestartNow, 5_000);
     let plan = world.decide();
