@@ -262,6 +262,16 @@ async fn what_the_guide_and_the_examples_show_is_accepted_and_kept(t: &Test) {
     );
 }
 
+/// Fields of selectors, which are as everywhere in Kubernetes.
+const SELECTOR: [&str; 6] = [
+    "matchLabels",
+    "matchExpressions",
+    "key",
+    "operator",
+    "values",
+    "selector",
+];
+
 /// What a schema has: each field by its path, and the words of each choice.
 #[derive(Default)]
 struct Fields {
@@ -319,7 +329,7 @@ fn schema(definition: &str, part: &str) -> Value {
 }
 
 #[test]
-fn every_field_of_the_definitions_has_an_example_in_the_guide() {
+fn every_field_of_the_definitions_is_shown_and_explained_in_the_guide() {
     let guide = documents_of_guide(GUIDE);
     let (mut all, mut shown) = (Fields::default(), Fields::default());
     for (definition, kind) in [(NAMESPACED, "RolloutPolicy"), (CLUSTER, "ClusterRolloutPolicy")] {
@@ -334,6 +344,15 @@ fn every_field_of_the_definitions_has_an_example_in_the_guide() {
     assert!(all.paths.len() > 40, "the schema was not walked: {:?}", all.paths);
     let missing: Vec<&String> = all.paths.difference(&shown.paths).collect();
     assert!(missing.is_empty(), "{GUIDE} shows no {missing:?}");
+    // An example shows how a field is written, the text what it means.
+    let text = read(GUIDE);
+    let names = all.paths.iter().filter_map(|path| path.rsplit('.').next());
+    let fields = names
+        .map(|name| name.trim_end_matches("[]"))
+        .filter(|name| !SELECTOR.contains(name));
+    let is_explained = |name: &&str| text.contains(&format!("`{name}`")) || text.contains(&format!("### {name}\n"));
+    let missing: BTreeSet<&str> = fields.filter(|name| !is_explained(name)).collect();
+    assert!(missing.is_empty(), "{GUIDE} does not explain {missing:?}");
     for (choice, words) in &all.choices {
         let missing: Vec<&String> = words.difference(&shown.choices[choice]).collect();
         assert!(missing.is_empty(), "{GUIDE} shows no {missing:?} of {choice}");
