@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use windlass_core::reason::REASONS;
+use windlass_core::reason::Reason;
 
 mod links;
 
@@ -54,7 +54,7 @@ fn the_core_knows_no_cluster_no_clock_and_no_files() {
 #[test]
 fn every_reason_is_explained_in_the_operations_guide() {
     let guide = fs::read_to_string(root().join("docs/operations.md")).expect("docs/operations.md");
-    for reason in REASONS {
+    for reason in Reason::ALL {
         assert!(
             guide.contains(&format!("`{}`", reason.as_str())),
             "docs/operations.md does not explain {}",

@@ -1,5 +1,5 @@
 use clap::FromArgMatches as _;
-use windlass_core::notice::{NOTICE_KINDS, NoticeKinds};
+use windlass_core::notice::{NoticeKind, NoticeKinds};
 
 use super::*;
 
@@ -78,7 +78,7 @@ fn the_defaults_are_the_documented_ones() {
             cloudevents: None,
             slack: None,
             teams: None,
-            on: NoticeKinds::new(&NOTICE_KINDS).expect("all of them make sense"),
+            on: NoticeKinds::new(&NoticeKind::ALL).expect("all of them make sense"),
             interval: Duration::from_secs(10),
             cluster: None,
             ca_file: None,
@@ -318,7 +318,7 @@ fn the_help_names_every_kind_and_the_limits_that_hold() {
     }
     assert!(help("lease-name").contains(&(253 - LONGEST_SUFFIX.len()).to_string()));
     assert!(help("flap-limit").contains(&RESTARTS_KEPT.to_string()));
-    for kind in NOTICE_KINDS {
+    for kind in NoticeKind::ALL {
         assert!(help("notify-on").contains(kind.as_str()));
     }
 }

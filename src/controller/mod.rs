@@ -49,7 +49,7 @@ use crate::watch::ingest::Ingest;
 pub(crate) const LIVENESS_DEADLINE: Duration = Duration::from_mins(1);
 pub(crate) const LIVENESS_TICK: Duration = Duration::from_secs(5);
 
-/// How often gauges are set that no decision sets.
+/// How often is looked after what no event tells of: slots of deleted workloads, silent watches.
 pub(crate) const REPORT: Duration = Duration::from_secs(5);
 
 /// A rollout that is not complete by then has failed, and gives its place to the next one.
@@ -148,7 +148,8 @@ pub async fn run(config: ControllerConfig) -> anyhow::Result<()> {
     readiness.set(SYNC_READY, true);
     announce_sync(&context);
     fetch::start(ingest, &mut background);
-    background.spawn(report(context.clone(), queue.clone(), metrics.clone()));
+    gauges::follow(&metrics, &context, &queue);
+    background.spawn(release_slots(context.clone(), queue.clone()));
     // Not before: its renewals say that we have watched up to then.
     let election = Election {
         write_gate: write_gate.clone(),
@@ -295,13 +296,11 @@ pub(crate) async fn work(reconciler: Arc<Reconciler>, stop: CancellationToken) {
     }
 }
 
-/// Gauges that follow from the index: what went without a decision, a deleted workload, shows only
-/// here.
-async fn report(context: Arc<Context>, queue: Arc<Queue<WorkloadRef>>, metrics: Metrics) {
+/// Takes rollout slots back from workloads that went without a decision: deleted ones.
+async fn release_slots(context: Arc<Context>, queue: Arc<Queue<WorkloadRef>>) {
     let mut round = tokio::time::interval(REPORT);
     loop {
         round.tick().await;
-        let now = context.clock.now();
         let index = context.index();
         let turns = context
             .rollout_slots()
@@ -309,12 +308,6 @@ async fn report(context: Arc<Context>, queue: Arc<Queue<WorkloadRef>>, metrics: 
         for turn in turns {
             queue.push(turn);
         }
-        gauges::update_all_kinds(&metrics, &index);
-        for kind in [SourceKind::ConfigMap, SourceKind::Secret] {
-            metrics.sources(kind.as_str(), index.source_count(kind));
-        }
-        metrics.workqueue_depth(queue.depth());
-        gauges::update_ages(&metrics, &index, now);
     }
 }
 

@@ -7,7 +7,7 @@
 use windlass_core::content::baseline::{Baseline, Uncertainty};
 use windlass_core::content::cause::ChangedSource;
 use windlass_core::decide::RolloutFailure;
-use windlass_core::reason::{Reason, State};
+use windlass_core::reason::{Blocks, Reason, State};
 use windlass_core::types::name::{Namespace, WorkloadRef};
 
 use super::Index;
@@ -103,7 +103,7 @@ impl Index {
 fn is_over(entry: &WorkloadEntry) -> bool {
     match entry.status() {
         Some((State::Current | State::Propagating | State::Observed, _)) => true,
-        Some((State::Held, reason)) => matches!(reason, Reason::Ignored | Reason::OtherInstallation),
-        _ => false,
+        Some((State::Held, reason)) => reason.blocks() == Blocks::Nothing,
+        Some((State::Settling | State::Pending | State::Rolling | State::Failed, _)) | None => false,
     }
 }

@@ -31,7 +31,6 @@ use windlass_core::policy::effective_policy::{EffectivePolicy, PolicyDefaults};
 use windlass_core::reason::{Reason, State};
 use windlass_core::types::name::{Namespace, SourceKind, SourceRef, Version, WorkloadRef};
 use windlass_core::workload::Source;
-use windlass_core::workload::kind::KindId;
 use windlass_core::workload::opt_in::{AnnotationOptions, OptIn};
 use windlass_core::workload::reference::{ConsumedKeys, Use, Uses};
 
@@ -132,8 +131,6 @@ pub struct Index {
     failures: Vec<RolloutFailure>,
     /// Whether all first lists have been complete.
     started: bool,
-    tally: HashMap<(KindId, State), usize>,
-    held: HashMap<Reason, usize>,
     present_sources: HashMap<SourceKind, usize>,
     texts: Interner,
     numbers: SourceNumbers,
@@ -398,40 +395,6 @@ impl Index {
         };
         let before = entry.set_status(status);
         self.policies.news |= before != Some(status) && entry.is_governed();
-        self.recount(before, Some(status), reference);
-    }
-
-    fn recount(&mut self, before: Option<(State, Reason)>, after: Option<(State, Reason)>, reference: &WorkloadRef) {
-        if let Some((state, reason)) = before {
-            if let Some(count) = self.tally.get_mut(&(reference.kind, state)) {
-                *count = count.saturating_sub(1);
-            }
-            if let Some(count) = self.held.get_mut(&reason) {
-                *count = count.saturating_sub(1);
-            }
-        }
-        if let Some((state, reason)) = after {
-            *self.tally.entry((reference.kind, state)).or_default() += 1;
-            *self.held.entry(reason).or_default() += 1;
-        }
-    }
-
-    /// How many workloads of a kind are in a state.
-    #[must_use]
-    pub fn count(&self, kind: KindId, state: State) -> usize {
-        self.tally.get(&(kind, state)).copied().unwrap_or(0)
-    }
-
-    /// How many workloads stand where they stand for this reason.
-    #[must_use]
-    pub fn count_reason(&self, reason: Reason) -> usize {
-        self.held.get(&reason).copied().unwrap_or(0)
-    }
-
-    /// The kinds of which workloads are or were counted.
-    pub fn counted_kinds(&self) -> impl Iterator<Item = KindId> {
-        let kinds: std::collections::BTreeSet<KindId> = self.tally.keys().map(|(kind, _)| *kind).collect();
-        kinds.into_iter()
     }
 
     /// How many sources of a kind there are.

@@ -1,7 +1,7 @@
 //! Order: the next wave of a policy goes when the one before is complete and healthy.
 
 use windlass_core::policy::effective_policy::EffectivePolicy;
-use windlass_core::reason::{Reason, State};
+use windlass_core::reason::{Blocks, Reason, State};
 use windlass_core::types::labels::Labels;
 use windlass_core::types::name::WorkloadRef;
 
@@ -66,11 +66,7 @@ pub fn is_done(entry: &WorkloadEntry) -> bool {
     }
     match entry.status() {
         Some((State::Current | State::Propagating | State::Observed, _)) => entry.pending_change().is_none(),
-        // Nothing rolls, and nothing will, for reasons that the next wave cannot wait for.
-        Some((State::Held, reason)) => matches!(
-            reason,
-            Reason::Paused | Reason::OnDelete | Reason::Partitioned | Reason::Ignored | Reason::OtherInstallation
-        ),
-        _ => false,
+        Some((State::Held, reason)) => reason.blocks() != Blocks::Everything,
+        Some((State::Settling | State::Pending | State::Rolling | State::Failed, _)) | None => false,
     }
 }

@@ -35,7 +35,6 @@ impl Index {
         if entry.workload().uid != workload.uid {
             // Another object of the same name: nothing of the old one holds for it.
             let unlinked = self.unlink(&entry);
-            self.recount(entry.status(), None, &reference);
             let new = self.insert_new(workload, selected, generation);
             self.drop_unused(&unlinked);
             return new;
@@ -106,7 +105,6 @@ impl Index {
             self.policies.news |= entry.is_governed();
             let unlinked = self.unlink(&entry);
             self.drop_unused(&unlinked);
-            self.recount(entry.status(), None, reference);
             // Whoever waits for it would wait for ever.
             let held = self.note_failure(reference);
             self.called.extend(behind.into_iter().chain(held));

@@ -10,7 +10,7 @@ use windlass_core::content::baseline::Baseline;
 use windlass_core::decide::{Action, Plan};
 use windlass_core::notice::WorkloadCondition;
 use windlass_core::notice::event::{Severity, WorkloadEvent};
-use windlass_core::reason::{Reason, State};
+use windlass_core::reason::{EventClass, Reason, Resolution, State};
 use windlass_core::types::name::WorkloadRef;
 use windlass_core::types::text::{NAMED, one_line};
 use windlass_core::workload::kind::KindId;
@@ -22,7 +22,7 @@ use crate::index::entry::WorkloadEntry;
 use crate::k8s::error::ApiError;
 use crate::ops::{InPlaceResult, Metrics, Notifier, RestartResult};
 use crate::report::events::EventBacklog;
-use crate::report::gauges::{self, kind_label, since};
+use crate::report::gauges::{kind_label, since};
 use crate::report::traces::ChangeTraces;
 
 #[cfg(test)]
@@ -176,7 +176,6 @@ impl Observer {
         if before != Some((state, reason)) {
             self.count_in_place(reason);
         }
-        gauges::update_kind(&self.metrics, &index, workload.kind);
         drop(index);
 
         // Somebody who only observes wants to know of restarts; that nothing is recorded is the point.
@@ -220,11 +219,9 @@ impl Observer {
     }
 
     fn count_in_place(&self, reason: Reason) {
-        match reason {
-            Reason::Verified => self.metrics.in_place_change(InPlaceResult::Verified),
-            Reason::Propagated => self.metrics.in_place_change(InPlaceResult::Propagated),
-            Reason::NotApplied => self.metrics.in_place_change(InPlaceResult::NotApplied),
-            _ => {}
+        let result = InPlaceResult::ALL.into_iter().find(|it| in_place_reason(*it) == reason);
+        if let Some(result) = result {
+            self.metrics.in_place_change(result);
         }
     }
 
@@ -331,8 +328,12 @@ fn sentence(plan: &Plan, restart: bool, state: State, reason: Reason, detail: &s
 fn was_put_off(before: Option<(State, Reason)>) -> bool {
     match before {
         Some((State::Held, _)) => true,
-        Some((State::Pending, reason)) => !matches!(reason, Reason::Budget | Reason::EarlierWave),
-        _ => false,
+        Some((State::Pending, reason)) => reason.resolution() != Some(Resolution::Turn),
+        Some((
+            State::Current | State::Settling | State::Rolling | State::Propagating | State::Failed | State::Observed,
+            _,
+        ))
+        | None => false,
     }
 }
 
@@ -393,63 +394,19 @@ fn status_of(workload: &WorkloadRef, plan: &Plan, outcome: &Outcome) -> Option<(
 
 /// How an Event for it is shown; `None`: no Event.
 fn severity(reason: Reason) -> Option<Severity> {
-    match reason {
-        // Steps on a way whose ends are said; a rollout has Events of its own controller besides.
-        Reason::Unchanged
-        | Reason::Settling
-        | Reason::Absorbing
-        | Reason::Proving
-        | Reason::Rolling
-        | Reason::RollingLong
-        // Said once of the ones that were tried, and once when files were left to the kubelet.
-        | Reason::ChangeRefused
-        | Reason::Propagated => None,
-        Reason::SourceMissing
-        | Reason::RolledBack
-        | Reason::Unproven
-        | Reason::InvalidAnnotation
-        | Reason::OtherInstallation
-        | Reason::Forbidden
-        | Reason::Rejected
-        | Reason::RolloutFailed
-        | Reason::Reverted
-        | Reason::OtherController
-        | Reason::SourceUnreadable
-        | Reason::Flapping
-        | Reason::PolicyMissing
-        | Reason::PolicyInvalid
-        | Reason::Halted
-        | Reason::NotInPlace
-        | Reason::NotApplied
-        | Reason::ImmutableReplaced
-        | Reason::NotShared => Some(Severity::Warning),
-        Reason::Adopted
-        | Reason::BaselineRestored
-        | Reason::SourcesChanged
-        | Reason::CoveredByRollout
-        | Reason::NothingRuns
-        | Reason::PodsUpToDate
-        | Reason::ChangeReverted
-        | Reason::Restarted
-        | Reason::StartedMeanwhile
-        | Reason::Paused
-        | Reason::DeferredToNextRun
-        | Reason::Suspended
-        | Reason::Frozen
-        | Reason::OutsideWindow
-        | Reason::MinInterval
-        | Reason::EarlierWave
-        | Reason::Propagating
-        | Reason::Verified
-        | Reason::Skipped
-        | Reason::OverrideHandled
-        | Reason::PausePeriod
-        | Reason::Budget
-        | Reason::Resumed
-        | Reason::OnDelete
-        | Reason::Partitioned
-        | Reason::AwaitsPromotion
-        | Reason::Ignored => Some(Severity::Normal),
+    match reason.meaning().event {
+        EventClass::Silent => None,
+        EventClass::Normal | EventClass::Urgent => Some(Severity::Normal),
+        EventClass::Warning => Some(Severity::Warning),
+    }
+}
+
+/// The reason that a change in place ends with.
+fn in_place_reason(result: InPlaceResult) -> Reason {
+    match result {
+        InPlaceResult::Verified => Reason::Verified,
+        InPlaceResult::Propagated => Reason::Propagated,
+        InPlaceResult::NotApplied => Reason::NotApplied,
     }
 }
 

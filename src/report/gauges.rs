@@ -1,51 +1,71 @@
-//! Gauges: what follows from the index as it is now.
+//! Gauges that follow from the index: read when somebody scrapes, so that no decision pays for them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use windlass_core::reason::{REASONS, Reason, STATES, State};
+use windlass_core::reason::{Reason, State};
+use windlass_core::types::name::{SourceKind, WorkloadRef};
 use windlass_core::workload::kind::KindId;
 
-use super::waits::{is_hold, is_wait};
+use crate::context::Context;
 use crate::index::Index;
 use crate::ops::Metrics;
+use crate::queue::Queue;
 
-/// Of one kind: how many workloads stand where, and of all: how many are held by what.
-pub fn update_kind(metrics: &Metrics, index: &Index, kind: KindId) {
-    for state in STATES {
-        metrics.workloads(kind_label(kind), state.as_str(), index.count(kind, *state));
-    }
-    for reason in REASONS.iter().filter(|reason| is_hold(**reason)) {
-        metrics.workloads_held(reason.as_str(), index.count_reason(*reason));
-    }
+#[cfg(test)]
+mod tests;
+
+/// Sets the gauges of the index and of the queue at each scrape.
+pub fn follow(metrics: &Metrics, context: &Arc<Context>, queue: &Arc<Queue<WorkloadRef>>) {
+    // What the metrics hold must not keep alive what counts in them.
+    let (context, queue) = (Arc::downgrade(context), Arc::downgrade(queue));
+    let counted = Mutex::default();
+    metrics.at_scrape(move |metrics| {
+        if let (Some(context), Some(queue)) = (Weak::upgrade(&context), Weak::upgrade(&queue)) {
+            let now = context.clock.now();
+            let mut counted = counted.lock().unwrap_or_else(PoisonError::into_inner);
+            set(metrics, &context.index(), &mut counted, now);
+            metrics.workqueue_depth(queue.depth());
+        }
+    });
 }
 
-/// Of every kind.
-pub fn update_all_kinds(metrics: &Metrics, index: &Index) {
-    for kind in index.counted_kinds() {
-        update_kind(metrics, index, kind);
-    }
-}
-
-/// Sets how old the oldest change is that some workload does not run, by the reason for which it waits.
-pub fn update_ages(metrics: &Metrics, index: &Index, now: Timestamp) {
-    let mut by_reason: HashMap<Reason, Timestamp> = HashMap::new();
-    for (since, status) in index
-        .workloads()
-        .filter_map(|(_, entry)| Some((entry.stale_since()?, entry.status())))
-    {
-        if let Some((state, reason)) = status
+/// Sets all gauges of the index in one pass over its workloads. `counted` are the kinds that ever had one: their
+/// series go back to zero.
+fn set(metrics: &Metrics, index: &Index, counted: &mut BTreeSet<KindId>, now: Timestamp) {
+    let mut of_state: HashMap<(KindId, State), usize> = HashMap::new();
+    let mut of_reason: HashMap<Reason, usize> = HashMap::new();
+    let mut oldest: HashMap<Reason, Timestamp> = HashMap::new();
+    for (workload, entry) in index.workloads() {
+        let Some((state, reason)) = entry.status() else { continue };
+        *of_state.entry((workload.kind, state)).or_default() += 1;
+        *of_reason.entry(reason).or_default() += 1;
+        if let Some(since) = entry.stale_since()
             && state != State::Observed
         {
-            debug_assert!(is_wait(reason), "no age is shown for {}", reason.as_str());
-            let oldest = by_reason.entry(reason).or_insert(since);
+            debug_assert!(reason.is_wait(), "no age is shown for {}", reason.as_str());
+            let oldest = oldest.entry(reason).or_insert(since);
             *oldest = since.min(*oldest);
         }
     }
-    let age = |since: Option<Timestamp>| since.map_or(Duration::ZERO, |since| self::since(since, now));
-    for reason in REASONS.iter().filter(|reason| is_wait(**reason)) {
-        metrics.oldest_unapplied_change_age(reason.as_str(), age(by_reason.get(reason).copied()));
+    counted.extend(of_state.keys().map(|(kind, _)| *kind));
+    for kind in counted.iter() {
+        for state in State::ALL {
+            let count = of_state.get(&(*kind, state)).copied().unwrap_or(0);
+            metrics.workloads(kind_label(*kind), state.as_str(), count);
+        }
+    }
+    for reason in Reason::ALL.into_iter().filter(|reason| reason.is_hold()) {
+        metrics.workloads_held(reason.as_str(), of_reason.get(&reason).copied().unwrap_or(0));
+    }
+    for reason in Reason::ALL.into_iter().filter(|reason| reason.is_wait()) {
+        let age = oldest.get(&reason).map_or(Duration::ZERO, |from| since(*from, now));
+        metrics.oldest_unapplied_change_age(reason.as_str(), age);
+    }
+    for kind in SourceKind::ALL {
+        metrics.sources(kind.as_str(), index.source_count(kind));
     }
 }
 

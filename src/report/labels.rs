@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use windlass_core::reason::{REASONS, Reason, STATES};
+use windlass_core::reason::{Reason, Resolution, State};
 use windlass_core::workload::kind::KindId;
 
-use super::waits::{self, Resolution};
 use crate::k8s::client::{self, CallResult};
 use crate::ops::metrics;
 use crate::ops::metrics::Values;
@@ -28,20 +27,20 @@ pub fn metrics() -> Metrics {
 #[must_use]
 pub fn metrics_reference() -> String {
     let ended_by = |ends: Resolution| Values {
-        values: words(|reason| waits::resolution(reason) == Some(ends)),
-        meaning: ends.sentence(),
+        values: words(|reason| reason.resolution() == Some(ends)),
+        meaning: ends.meaning(),
     };
     let held = Resolution::ALL.map(ended_by);
     with(|vocabulary| metrics::reference(vocabulary, &held))
 }
 
 fn words(of: impl Fn(Reason) -> bool) -> Vec<&'static str> {
-    let reasons = REASONS.iter().copied().filter(|reason| of(*reason));
+    let reasons = Reason::ALL.into_iter().filter(|reason| of(*reason));
     reasons.map(Reason::as_str).collect()
 }
 
 fn with<T>(make: impl FnOnce(&Vocabulary<'_>) -> T) -> T {
-    let states: Vec<&str> = STATES.iter().map(|state| state.as_str()).collect();
+    let states: Vec<&str> = State::ALL.map(State::as_str).into();
     let plurals: Vec<&str> = KindId::built_in().map(|kind| kind.row().plural).collect();
     let sources = ["configmaps", "secrets"];
     let opened: Vec<&str> = sources
@@ -71,8 +70,8 @@ fn with<T>(make: impl FnOnce(&Vocabulary<'_>) -> T) -> T {
         workload_kinds: &KindId::built_in().map(gauges::kind_label).collect::<Vec<_>>(),
         source_kinds: &["ConfigMap", "Secret"],
         states: &states,
-        held_reasons: &words(waits::is_hold),
-        stale_reasons: &words(waits::is_wait),
+        held_reasons: &words(Reason::is_hold),
+        stale_reasons: &words(Reason::is_wait),
         error_reasons: crate::k8s::error::WORDS,
         watched: &watched,
         requests: &requests,

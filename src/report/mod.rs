@@ -5,5 +5,4 @@ pub mod gauges;
 pub mod labels;
 pub mod policy_status;
 pub mod traces;
-pub mod waits;
 mod watches;

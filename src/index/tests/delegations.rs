@@ -1,6 +1,6 @@
 //! Argo Rollouts that run the template of a Deployment.
 
-use windlass_core::workload::kind::RolloutProgress;
+use windlass_core::workload::kind::{KindId, RolloutProgress};
 
 use super::*;
 use crate::k8s::wire::Role;

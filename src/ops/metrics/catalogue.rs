@@ -1,57 +1,17 @@
-//! Every metric of ours: one row each, from which it is registered and documented.
+//! Every metric of ours: one row each, from which it is registered and documented, and the typed methods that move
+//! it.
 
-/// What a metric is.
-#[derive(Clone, Copy, Debug)]
-#[allow(missing_docs)] // The types of https://prometheus.io/docs/concepts/metric_types/
-pub enum Type {
-    Counter,
-    Gauge,
-    Histogram(&'static [f64]),
-}
+use std::time::Duration;
 
-impl Type {
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Counter => "counter",
-            Self::Gauge => "gauge",
-            Self::Histogram(_) => "histogram",
-        }
-    }
-}
+use prometheus::{
+    GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, Result,
+};
 
-/// One metric.
-#[derive(Clone, Copy, Debug)]
-pub struct Family {
-    /// Without the prefix.
-    pub name: &'static str,
-    /// What it is.
-    pub kind: Type,
-    /// The names of its labels.
-    pub labels: &'static [&'static str],
-    /// One sentence, which is served with it.
-    pub help: &'static str,
-    /// What the reference says besides.
-    pub more: &'static str,
-}
-
-/// What all names begin with.
-pub const PREFIX: &str = "windlass";
-
-const fn family(name: &'static str, kind: Type, labels: &'static [&'static str], help: &'static str) -> Family {
-    Family {
-        name,
-        kind,
-        labels,
-        help,
-        more: "",
-    }
-}
-
-impl Family {
-    const fn more(self, more: &'static str) -> Self {
-        Self { more, ..self }
-    }
-}
+use super::instrument::{Family, Instrument, family, register};
+use super::label::{
+    AgentResult, ApiCode, EventLimit, InPlaceResult, Label, NotificationResult, RestartResult, Sink, Verb, WatchRestart,
+};
+use super::{Metrics, Vocabulary};
 
 /// From 1 ms, an idle API server's own time for a patch, to a minute, where something is wrong.
 const CHANGE_TO_PATCH_BUCKETS: &[f64] = &[
@@ -69,160 +29,301 @@ const API_REQUEST_BUCKETS: &[f64] = &[
 const DECISION_BUCKETS: &[f64] = &[0.000_01, 0.000_1, 0.001, 0.01, 0.1, 1.0];
 
 macro_rules! catalogue {
-    ($($name:ident = $family:expr;)*) => {
-        $(pub(super) const $name: Family = $family;)*
+    ($($field:ident: $type:ty = $family:expr;)*) => {
+        /// All of them, registered.
+        pub(super) struct Instruments {
+            $($field: $type,)*
+        }
 
-        /// All of them, in the order of the reference.
-        pub const ALL: &[Family] = &[$($name),*];
+        impl Instruments {
+            /// Registers each, with zeros for the label values that are known.
+            pub(super) fn register(registry: &Registry, vocabulary: &Vocabulary<'_>) -> Result<Self> {
+                Ok(Self { $($field: register::<$type>(registry, &$family, vocabulary)?,)* })
+            }
+        }
+
+        /// The type and the rest of each, in the order of the reference.
+        pub const ALL: &[(&str, Family)] = &[$((<$type as Instrument>::TYPE, $family)),*];
     };
 }
 
 catalogue! {
-    WORKLOADS = family(
+    workloads: IntGaugeVec = family(
         "workloads",
-        Type::Gauge,
-        &["kind", "state"],
+        &[Label::WorkloadKind, Label::State],
         "Workloads that are opted in, by kind and state.",
     );
-    WORKLOADS_HELD = family(
+    workloads_held: IntGaugeVec = family(
         "workloads_held",
-        Type::Gauge,
-        &["reason"],
+        &[Label::HeldReason],
         "Workloads that are not current and wait, by reason.",
     );
-    OLDEST_UNAPPLIED_CHANGE_AGE = family(
+    oldest_unapplied_change_age: GaugeVec = family(
         "oldest_unapplied_change_age_seconds",
-        Type::Gauge,
-        &["reason"],
+        &[Label::StaleReason],
         "Age of the oldest change that some workload does not run yet, by the reason for which it waits; 0 when none does.",
     )
     .more("Those that are `Observed` do not count: nothing is done about them.");
-    SOURCES = family("sources", Type::Gauge, &["kind"], "Sources known, by kind.");
-    CHANGES = family(
+    sources: IntGaugeVec = family("sources", &[Label::SourceKind], "Sources known, by kind.");
+    changes: IntCounterVec = family(
         "changes_total",
-        Type::Counter,
-        &["kind"],
+        &[Label::SourceKind],
         "Changes of sources in keys that some workload uses.",
     );
-    RESTARTS = family(
+    restarts: IntCounterVec = family(
         "restarts_total",
-        Type::Counter,
-        &["kind", "result"],
+        &[Label::WorkloadKind, Label::RestartResult],
         "Decisions to restart a workload, by what became of them.",
     );
-    IN_PLACE_CHANGES = family(
+    in_place_changes: IntCounterVec = family(
         "in_place_changes_total",
-        Type::Counter,
-        &["result"],
+        &[Label::InPlaceResult],
         "Changes in place of a workload, by what became of them.",
     );
-    AGENT_REQUESTS = family(
+    agent_requests: IntCounterVec = family(
         "agent_requests_total",
-        Type::Counter,
-        &["result"],
+        &[Label::AgentResult],
         "Questions to the agents in pods, by how they ended.",
     );
-    CHANGE_TO_PATCH = family(
+    change_to_patch: Histogram = family(
         "change_to_patch_seconds",
-        Type::Histogram(CHANGE_TO_PATCH_BUCKETS),
         &[],
         "From the event of a change to the accepted patch.",
     )
-    .more("Includes `--settle` and the wait for a place, not what a policy or a hold put off.");
-    CHANGE_TO_CURRENT = family(
+    .buckets(CHANGE_TO_PATCH_BUCKETS)
+    .more("Includes `--settle` and the wait for a rollout slot, but no time for which a policy or a hold delayed the restart.");
+    change_to_current: Histogram = family(
         "change_to_current_seconds",
-        Type::Histogram(CHANGE_TO_CURRENT_BUCKETS),
         &[],
         "From the event of a change until the last pod of a workload runs it.",
-    );
-    DECISION_DURATION = family(
+    )
+    .buckets(CHANGE_TO_CURRENT_BUCKETS);
+    decision_duration: Histogram = family(
         "decision_duration_seconds",
-        Type::Histogram(DECISION_BUCKETS),
         &[],
         "Duration of one decision, without requests.",
-    );
-    WORKQUEUE_DEPTH = family(
+    )
+    .buckets(DECISION_BUCKETS);
+    workqueue_depth: IntGauge = family(
         "workqueue_depth",
-        Type::Gauge,
         &[],
         "Workloads that are due and wait for a worker, or are with one.",
     )
     .more("There are `--write-concurrency` workers.");
-    API_REQUESTS = family(
+    api_requests: IntCounterVec = family(
         "api_requests_total",
-        Type::Counter,
-        &["verb", "resource", "code"],
+        &[Label::Verb, Label::Resource, Label::Code],
         "Requests to the API server.",
     );
-    API_REQUEST_DURATION = family(
+    api_request_duration: HistogramVec = family(
         "api_request_duration_seconds",
-        Type::Histogram(API_REQUEST_BUCKETS),
-        &["verb", "resource"],
+        &[Label::Verb, Label::Resource],
         "Duration of requests to the API server; of a watch: until it was open.",
-    );
-    WATCH_IDLE = family(
+    )
+    .buckets(API_REQUEST_BUCKETS);
+    watch_idle: GaugeVec = family(
         "watch_idle_seconds",
-        Type::Gauge,
-        &["resource"],
+        &[Label::Watched],
         "For how long the most silent watch of the resource has brought nothing, not even a bookmark.",
     )
     .more("The API server sends a bookmark about once a minute. 0 for what is not watched.");
-    WATCH_RESTARTS = family(
+    watch_restarts: IntCounterVec = family(
         "watch_restarts_total",
-        Type::Counter,
-        &["resource", "reason"],
+        &[Label::Watched, Label::WatchRestart],
         "Watches that had to begin anew, by reason.",
     );
-    EVENTS_DROPPED = family(
+    events_dropped: IntCounter = family(
         "events_dropped_total",
-        Type::Counter,
         &[],
         "Kubernetes Events that could not be written.",
     )
     .more("What they told of was done all the same.");
-    EVENTS_LIMITED = family(
+    events_limited: IntCounterVec = family(
         "events_limited_total",
-        Type::Counter,
-        &["limit"],
+        &[Label::Limit],
         "Kubernetes Events that were not written, because their workload or namespace had had too many.",
     )
     .more("The log has them all.");
-    EVENTS_REPEATED = family(
+    events_repeated: IntCounter = family(
         "events_repeated_total",
-        Type::Counter,
         &[],
         "Kubernetes Events that count in the series of an earlier one that says the same of the same workload.",
     );
-    EVENTS_WAITING = family(
+    events_waiting: IntGauge = family(
         "events_waiting",
-        Type::Gauge,
         &[],
         "Kubernetes Events that wait to be written or are being written.",
     );
-    NOTIFICATIONS = family(
+    notifications: IntCounterVec = family(
         "notifications_total",
-        Type::Counter,
-        &["sink", "result"],
+        &[Label::Sink, Label::NotificationResult],
         "Notifications, by where they go and what became of them.",
     )
     .more("One for each workload that a message tells of.");
-    NOTIFICATIONS_LIMITED = family(
+    notifications_limited: IntCounter = family(
         "notifications_limited_total",
-        Type::Counter,
         &[],
         "Notifications that were counted and not told, because there were too many in one interval.",
     );
-    ERRORS = family("errors_total", Type::Counter, &["reason"], "Errors, by reason.");
-    LEADER = family(
+    errors: IntCounterVec = family("errors_total", &[Label::ErrorReason], "Errors, by reason.");
+    leader: IntGauge = family(
         "leader",
-        Type::Gauge,
         &[],
         "1 on the replica that writes, once it may; else 0.",
     );
-    BUILD_INFO = family(
+    build_info: IntGaugeVec = family(
         "build_info",
-        Type::Gauge,
-        &["version", "revision"],
+        &[Label::Version, Label::Revision],
         "The version and the revision that run; always 1.",
     );
+}
+
+impl Metrics {
+    /// How many workloads of this kind are in this state.
+    pub fn workloads(&self, kind: &'static str, state: &'static str, count: usize) {
+        self.0.all.workloads.with_label_values(&[kind, state]).set(gauge(count));
+    }
+
+    /// How many sources of this kind are known.
+    pub fn sources(&self, kind: &'static str, count: usize) {
+        self.0.all.sources.with_label_values(&[kind]).set(gauge(count));
+    }
+
+    /// A source of this kind changed in a key that some workload consumes.
+    pub fn change(&self, kind: &'static str) {
+        self.0.all.changes.with_label_values(&[kind]).inc();
+    }
+
+    /// What became of the decision to restart a workload of this kind.
+    pub fn restart(&self, kind: &'static str, result: RestartResult) {
+        self.0.all.restarts.with_label_values(&[kind, result.as_str()]).inc();
+    }
+
+    /// What became of a change in place of one workload.
+    pub fn in_place_change(&self, result: InPlaceResult) {
+        self.0.all.in_place_changes.with_label_values(&[result.as_str()]).inc();
+    }
+
+    /// A question to an agent ended.
+    pub fn agent_request(&self, result: AgentResult) {
+        self.0.all.agent_requests.with_label_values(&[result.as_str()]).inc();
+    }
+
+    /// How many workloads are held for this reason.
+    pub fn workloads_held(&self, reason: &'static str, count: usize) {
+        self.0.all.workloads_held.with_label_values(&[reason]).set(gauge(count));
+    }
+
+    /// From the event of the change to the accepted patch.
+    pub fn change_to_patch(&self, elapsed: Duration) {
+        self.0.all.change_to_patch.observe(elapsed.as_secs_f64());
+    }
+
+    /// From the event of the change until the last pod runs it.
+    pub fn change_to_current(&self, elapsed: Duration) {
+        self.0.all.change_to_current.observe(elapsed.as_secs_f64());
+    }
+
+    /// Age of the oldest change that some workload does not run for this reason; zero when none waits for it.
+    pub fn oldest_unapplied_change_age(&self, reason: &'static str, age: Duration) {
+        let gauges = &self.0.all.oldest_unapplied_change_age;
+        gauges.with_label_values(&[reason]).set(age.as_secs_f64());
+    }
+
+    /// How many workloads wait for a worker or are with one.
+    pub fn workqueue_depth(&self, depth: usize) {
+        self.0.all.workqueue_depth.set(gauge(depth));
+    }
+
+    /// A request to the API server ended.
+    pub fn api_request(&self, verb: Verb, resource: &'static str, code: ApiCode, elapsed: Duration) {
+        let all = &self.0.all;
+        code.with_word(|code| {
+            all.api_requests
+                .with_label_values(&[verb.as_str(), resource, code])
+                .inc();
+        });
+        all.api_request_duration
+            .with_label_values(&[verb.as_str(), resource])
+            .observe(elapsed.as_secs_f64());
+    }
+
+    /// For how long the most silent watch of the resource has brought nothing.
+    pub fn watch_idle(&self, resource: &'static str, silence: Duration) {
+        let gauges = &self.0.all.watch_idle;
+        gauges.with_label_values(&[resource]).set(silence.as_secs_f64());
+    }
+
+    /// A watch had to begin anew.
+    pub fn watch_restart(&self, resource: &'static str, reason: WatchRestart) {
+        self.0
+            .all
+            .watch_restarts
+            .with_label_values(&[resource, reason.as_str()])
+            .inc();
+    }
+
+    /// One decision took this long, without the requests that follow from it.
+    pub fn decision(&self, elapsed: Duration) {
+        self.0.all.decision_duration.observe(elapsed.as_secs_f64());
+    }
+
+    /// An Event for people could not be written and is lost. The decision it told of stands.
+    pub fn event_dropped(&self) {
+        self.0.all.events_dropped.inc();
+    }
+
+    /// An Event happened again and counts in the series of the first one.
+    pub fn event_repeated(&self) {
+        self.0.all.events_repeated.inc();
+    }
+
+    /// An Event was not written because of a limit. The decision it told of stands.
+    pub fn event_limited(&self, limit: EventLimit) {
+        self.0.all.events_limited.with_label_values(&[limit.as_str()]).inc();
+    }
+
+    /// How many Events wait to be written or are being written.
+    pub fn events_waiting(&self, count: usize) {
+        self.0.all.events_waiting.set(gauge(count));
+    }
+
+    /// What became of this many notifications.
+    pub fn notifications(&self, sink: Sink, result: NotificationResult, count: usize) {
+        let labels = [sink.as_str(), result.as_str()];
+        self.0.all.notifications.with_label_values(&labels).inc_by(count as u64);
+    }
+
+    /// A notification is counted in its message and not told by itself.
+    pub fn notification_limited(&self) {
+        self.0.all.notifications_limited.inc();
+    }
+
+    /// Something went wrong, for this reason.
+    pub fn error(&self, reason: &'static str) {
+        self.0.all.errors.with_label_values(&[reason]).inc();
+    }
+
+    /// Whether this replica is the one that writes.
+    pub fn leader(&self, leads: bool) {
+        self.0.all.leader.set(i64::from(leads));
+    }
+
+    /// What is known at the start: the build, and zeros of requests, of which not every combination is made.
+    pub(super) fn begin(&self, vocabulary: &Vocabulary<'_>) {
+        let all = &self.0.all;
+        let build = [crate::ops::VERSION, crate::ops::REVISION];
+        all.build_info.with_label_values(&build).set(1);
+        for (verb, resource) in vocabulary.requests {
+            verb.success().with_word(|code| {
+                let _ = all.api_requests.with_label_values(&[verb.as_str(), resource, code]);
+            });
+            let _ = all.api_request_duration.with_label_values(&[verb.as_str(), resource]);
+        }
+    }
+}
+
+/// A count as a gauge's value. Nobody has more objects than an `i64` holds.
+fn gauge(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }

@@ -1,31 +1,119 @@
-//! The label values that are ours to choose: each set closed, each value one stable word.
+//! The labels and those of their values that are ours to choose: each set closed, each value one stable word.
 
-/// What a request asks of the API server, in Kubernetes' words.
+use super::Vocabulary;
+
+/// A label of a metric: its name and the set of its values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)] // The verbs of https://kubernetes.io/docs/reference/access-authn-authz/authorization/
-pub enum Verb {
-    Get,
-    List,
-    Watch,
-    Create,
-    Patch,
-    Update,
-    Delete,
+pub enum Label {
+    /// Kinds of workloads.
+    WorkloadKind,
+    /// Kinds of sources.
+    SourceKind,
+    /// States of workloads.
+    State,
+    /// Reasons to hold a workload.
+    HeldReason,
+    /// Reasons for which a workload may not be current.
+    StaleReason,
+    /// Reasons of errors.
+    ErrorReason,
+    /// Limits of Events.
+    Limit,
+    /// Receivers of notifications.
+    Sink,
+    /// Verbs of requests.
+    Verb,
+    /// Resources that are watched.
+    Watched,
+    /// Results of restarts.
+    RestartResult,
+    /// Results of changes in place.
+    InPlaceResult,
+    /// Results of questions to agents.
+    AgentResult,
+    /// Results of notifications.
+    NotificationResult,
+    /// Why watches began anew.
+    WatchRestart,
+    /// Resources of requests.
+    Resource,
+    /// How requests ended.
+    Code,
+    /// The version of the build.
+    Version,
+    /// The revision of the build.
+    Revision,
 }
 
-impl Verb {
-    pub(super) fn as_str(self) -> &'static str {
+impl Label {
+    /// Those whose values the reference lists without a meaning for each, in its order.
+    pub(super) const LISTED: [Self; 9] = [
+        Self::WorkloadKind,
+        Self::SourceKind,
+        Self::State,
+        Self::StaleReason,
+        Self::ErrorReason,
+        Self::Limit,
+        Self::Sink,
+        Self::Verb,
+        Self::Watched,
+    ];
+
+    /// The name in a series.
+    pub const fn name(self) -> &'static str {
         match self {
-            Self::Get => "get",
-            Self::List => "list",
-            Self::Watch => "watch",
-            Self::Create => "create",
-            Self::Patch => "patch",
-            Self::Update => "update",
-            Self::Delete => "delete",
+            Self::WorkloadKind | Self::SourceKind => "kind",
+            Self::State => "state",
+            Self::HeldReason | Self::StaleReason | Self::ErrorReason | Self::WatchRestart => "reason",
+            Self::Limit => "limit",
+            Self::Sink => "sink",
+            Self::Verb => "verb",
+            Self::Watched | Self::Resource => "resource",
+            Self::RestartResult | Self::InPlaceResult | Self::AgentResult | Self::NotificationResult => "result",
+            Self::Code => "code",
+            Self::Version => "version",
+            Self::Revision => "revision",
         }
     }
 
+    /// The values whose series begin at zero. None: of requests some combinations are, of which the vocabulary
+    /// tells.
+    pub(super) fn values(self, vocabulary: &Vocabulary<'_>) -> Vec<&'static str> {
+        match self {
+            Self::WorkloadKind => vocabulary.workload_kinds.into(),
+            Self::SourceKind => vocabulary.source_kinds.into(),
+            Self::State => vocabulary.states.into(),
+            Self::HeldReason => vocabulary.held_reasons.into(),
+            Self::StaleReason => vocabulary.stale_reasons.into(),
+            Self::ErrorReason => vocabulary.error_reasons.into(),
+            Self::Watched => vocabulary.watched.into(),
+            Self::Limit => EventLimit::ALL.map(EventLimit::as_str).into(),
+            Self::Sink => Sink::ALL.map(Sink::as_str).into(),
+            Self::RestartResult => RestartResult::ALL.map(RestartResult::as_str).into(),
+            Self::InPlaceResult => InPlaceResult::ALL.map(InPlaceResult::as_str).into(),
+            Self::AgentResult => AgentResult::ALL.map(AgentResult::as_str).into(),
+            Self::NotificationResult => NotificationResult::ALL.map(NotificationResult::as_str).into(),
+            Self::WatchRestart => WatchRestart::ALL.map(WatchRestart::as_str).into(),
+            Self::Verb | Self::Resource | Self::Code | Self::Version | Self::Revision => Vec::new(),
+        }
+    }
+}
+
+windlass_core::words! {
+    /// What a request asks of the API server, in Kubernetes' words.
+    #[allow(missing_docs)] // The verbs of https://kubernetes.io/docs/reference/access-authn-authz/authorization/
+    pub enum Verb {
+        Get = "get",
+        List = "list",
+        Watch = "watch",
+        Create = "create",
+        Patch = "patch",
+        Update = "update",
+        Delete = "delete",
+    }
+}
+
+impl Verb {
     pub(super) fn success(self) -> ApiCode {
         match self {
             Self::Create => ApiCode::Status(201),
@@ -57,267 +145,79 @@ impl ApiCode {
     }
 }
 
-/// What became of the decision to restart a workload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RestartResult {
-    /// The patch was accepted: a rollout begins.
-    Patched,
-    /// Somebody else's rollout came after the change and counts for it.
-    Absorbed,
-    /// Nothing was written because the controller only observes.
-    Observed,
-    /// The workload had changed meanwhile (409): read and decided again.
-    Conflict,
-    /// The workload was deleted, or another one of that name took its place (404, or 422 on its uid).
-    Gone,
-    /// A right is missing (401, 403).
-    Forbidden,
-    /// The API server, admission or a quota refused the patch (other 4xx).
-    Rejected,
-    /// No usable answer: 5xx, 429, timeout, broken connection.
-    Unavailable,
-}
-
-impl RestartResult {
-    pub(super) const ALL: [Self; 8] = [
-        Self::Patched,
-        Self::Absorbed,
-        Self::Observed,
-        Self::Conflict,
-        Self::Gone,
-        Self::Forbidden,
-        Self::Rejected,
-        Self::Unavailable,
-    ];
-
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Patched => "patched",
-            Self::Absorbed => "absorbed",
-            Self::Observed => "observed",
-            Self::Conflict => "conflict",
-            Self::Gone => "gone",
-            Self::Forbidden => "forbidden",
-            Self::Rejected => "rejected",
-            Self::Unavailable => "unavailable",
-        }
-    }
-
-    /// For the reference.
-    pub(super) fn meaning(self) -> &'static str {
-        match self {
-            Self::Patched => "a rollout has begun",
-            Self::Absorbed => "somebody else's rollout counted for the change: nothing was written to the template",
-            Self::Observed => {
-                "it would have been restarted, but `--observe-only` is set, or its policy has `mode: Observe`"
-            }
-            Self::Conflict => "the workload had changed meanwhile: read and decided again",
-            Self::Gone => "the workload was deleted, or another one of that name took its place",
-            Self::Forbidden => "a right is missing",
-            Self::Rejected => "the API server, admission or a quota refused the patch",
-            Self::Unavailable => "overload, server error, timeout, broken connection: tried again, later each time",
-        }
+windlass_core::words! {
+    /// What became of the decision to restart a workload.
+    pub enum RestartResult {
+        Patched = "patched" => "a rollout has begun",
+        Absorbed = "absorbed" => "another rollout counted for the change; nothing was written to the template",
+        Observed = "observed" => "a restart was due, but `--observe-only` or the policy's `mode: Observe` forbids it",
+        Conflict = "conflict" => "the workload had changed meanwhile (409); Windlass reads it and decides again",
+        Gone = "gone" => "the workload was deleted, or replaced by another one of its name",
+        Forbidden = "forbidden" => "a right is missing (401, 403)",
+        Rejected = "rejected" => "the API server, admission or a quota refused the patch (other 4xx)",
+        Unavailable = "unavailable" => "overload, server error, timeout or broken connection; retried with growing pauses",
     }
 }
 
-/// What became of a change in place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum InPlaceResult {
-    /// Every agent proved it.
-    Verified,
-    /// It was left to the kubelet and, where asked for, the applications were called; nobody proved it.
-    Propagated,
-    /// Some pod did not take it in time.
-    NotApplied,
-}
-
-impl InPlaceResult {
-    pub(super) const ALL: [Self; 3] = [Self::Verified, Self::Propagated, Self::NotApplied];
-
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Verified => "verified",
-            Self::Propagated => "propagated",
-            Self::NotApplied => "not_applied",
-        }
-    }
-
-    /// For the reference.
-    pub(super) fn meaning(self) -> &'static str {
-        match self {
-            Self::Verified => "every agent proved it",
-            Self::Propagated => {
-                "it was left to the kubelet and, where asked for, the applications were called; nobody proved it"
-            }
-            Self::NotApplied => "some pod did not take it in time",
-        }
+windlass_core::words! {
+    /// What became of a change in place.
+    pub enum InPlaceResult {
+        Verified = "verified" => "every agent proved the change",
+        Propagated = "propagated" => "the kubelet had time to update the files, and applications were called where asked for; nothing proved the change",
+        NotApplied = "not_applied" => "some pod did not apply the change in time",
     }
 }
 
-/// How a question to an agent ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AgentResult {
-    /// With an answer of its own.
-    Answered,
-    /// Nobody answered in time.
-    Unreachable,
-    /// It did not want to answer.
-    Refused,
-    /// The answer cannot be an agent's, or not this one's.
-    Invalid,
-}
-
-impl AgentResult {
-    pub(super) const ALL: [Self; 4] = [Self::Answered, Self::Unreachable, Self::Refused, Self::Invalid];
-
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Answered => "answered",
-            Self::Unreachable => "unreachable",
-            Self::Refused => "refused",
-            Self::Invalid => "invalid",
-        }
-    }
-
-    /// For the reference.
-    pub(super) fn meaning(self) -> &'static str {
-        match self {
-            Self::Answered => "with an answer of its own",
-            Self::Unreachable => "nobody answered in time",
-            Self::Refused => "another token, none, or asked too often",
-            Self::Invalid => "no answer of that agent's",
-        }
+windlass_core::words! {
+    /// How a question to an agent ended.
+    pub enum AgentResult {
+        Answered = "answered" => "the agent answered",
+        Unreachable = "unreachable" => "no answer in time",
+        Refused = "refused" => "the agent refused the token, or there were too many questions",
+        Invalid = "invalid" => "the answer is not one of this agent",
     }
 }
 
-/// Why a watch had to begin anew.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WatchRestart {
-    /// The server no longer has the version to go on from (410).
-    Expired,
-    /// The right to list or watch is missing.
-    Forbidden,
-    /// Overload, server error, timeout, broken connection.
-    Unavailable,
-    /// An event could not be read: only a new list restores the truth.
-    Undecodable,
-    /// The server has no streaming lists: on with paged ones.
-    NoStreamingList,
-    /// The server knows no such kind: the watch ends.
-    NotServed,
-}
-
-impl WatchRestart {
-    pub(super) const ALL: [Self; 6] = [
-        Self::Expired,
-        Self::Forbidden,
-        Self::Unavailable,
-        Self::Undecodable,
-        Self::NoStreamingList,
-        Self::NotServed,
-    ];
-
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Expired => "expired",
-            Self::Forbidden => "forbidden",
-            Self::Unavailable => "unavailable",
-            Self::Undecodable => "undecodable",
-            Self::NoStreamingList => "no_streaming_list",
-            Self::NotServed => "not_served",
-        }
-    }
-
-    /// For the reference.
-    pub(super) fn meaning(self) -> &'static str {
-        match self {
-            Self::Expired => "the server no longer has the version to go on from (410): listed again",
-            Self::Forbidden => "the right to list or watch is missing",
-            Self::Unavailable => "overload, server error, timeout, broken connection",
-            Self::Undecodable => "an event could not be read: listed again",
-            Self::NoStreamingList => "the server has no streaming lists: on with paged ones",
-            Self::NotServed => "the kind is gone",
-        }
+windlass_core::words! {
+    /// Why a watch had to begin anew.
+    pub enum WatchRestart {
+        Expired = "expired" => "the server no longer has the version to continue from (410); listed again",
+        Forbidden = "forbidden" => "the right to list or watch is missing",
+        Unavailable = "unavailable" => "overload, server error, timeout, broken connection",
+        Undecodable = "undecodable" => "an event could not be read; listed again",
+        NoStreamingList = "no_streaming_list" => "the server has no streaming lists; paged lists are used instead",
+        NotServed = "not_served" => "the resource is no longer served",
     }
 }
 
-/// Where notifications go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sink {
-    /// A receiver of CloudEvents.
-    CloudEvents,
-    /// An incoming webhook of Slack.
-    Slack,
-    /// A webhook of a Teams workflow.
-    Teams,
-}
-
-impl Sink {
-    pub(super) const ALL: [Self; 3] = [Self::CloudEvents, Self::Slack, Self::Teams];
-
-    /// The word, for logs as well.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::CloudEvents => "cloudevents",
-            Self::Slack => "slack",
-            Self::Teams => "teams",
-        }
+windlass_core::words! {
+    /// Where notifications go.
+    pub enum Sink {
+        /// A receiver of CloudEvents.
+        CloudEvents = "cloudevents",
+        /// An incoming webhook of Slack.
+        Slack = "slack",
+        /// A webhook of a Teams workflow.
+        Teams = "teams",
     }
 }
 
-/// What became of notifications.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotificationResult {
-    /// The receiver has them.
-    Delivered,
-    /// It does not want them, and would not later (3xx, most of 4xx).
-    Refused,
-    /// It did not take them in several tries.
-    Failed,
-    /// Earlier ones were still being sent.
-    Dropped,
-}
-
-impl NotificationResult {
-    pub(super) const ALL: [Self; 4] = [Self::Delivered, Self::Refused, Self::Failed, Self::Dropped];
-
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Delivered => "delivered",
-            Self::Refused => "refused",
-            Self::Failed => "failed",
-            Self::Dropped => "dropped",
-        }
-    }
-
-    /// For the reference.
-    pub(super) fn meaning(self) -> &'static str {
-        match self {
-            Self::Delivered => "the receiver has it",
-            Self::Refused => "the receiver does not want it; not tried again",
-            Self::Failed => "the receiver did not take it in several tries",
-            Self::Dropped => "earlier ones were still being sent",
-        }
+windlass_core::words! {
+    /// What became of notifications.
+    pub enum NotificationResult {
+        Delivered = "delivered" => "the receiver has it",
+        Refused = "refused" => "the receiver refused it (3xx, most of 4xx); not tried again",
+        Failed = "failed" => "the receiver did not accept it in several tries",
+        Dropped = "dropped" => "earlier ones were still being sent",
     }
 }
 
-/// Whose limit of Events was reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EventLimit {
-    /// The workload's.
-    Object,
-    /// The namespace's.
-    Namespace,
-}
-
-impl EventLimit {
-    pub(super) const ALL: [Self; 2] = [Self::Object, Self::Namespace];
-
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Object => "object",
-            Self::Namespace => "namespace",
-        }
+windlass_core::words! {
+    /// Whose limit of Events was reached.
+    pub enum EventLimit {
+        /// The workload's.
+        Object = "object",
+        /// The namespace's.
+        Namespace = "namespace",
     }
 }

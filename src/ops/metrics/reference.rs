@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::catalogue::{ALL, Family, PREFIX};
-use super::label::{AgentResult, EventLimit, InPlaceResult, NotificationResult, RestartResult, Sink, WatchRestart};
+use super::catalogue::ALL;
+use super::instrument::{Family, PREFIX};
+use super::label::{AgentResult, InPlaceResult, Label, NotificationResult, RestartResult, WatchRestart};
 use super::{Verb, Vocabulary};
 
 /// Values of a label that mean the same.
@@ -21,45 +22,17 @@ pub fn reference(vocabulary: &Vocabulary<'_>, held: &[Values]) -> String {
     let mut text = String::new();
     section(&mut text, "metrics", |text| {
         text.push_str("| metric | type | labels | meaning |\n|---|---|---|---|\n");
-        for family in ALL {
-            row(text, family);
+        for (kind, family) in ALL {
+            row(text, kind, family);
         }
     });
     section(&mut text, "values", |text| {
-        let Vocabulary {
-            workload_kinds,
-            source_kinds,
-            states,
-            held_reasons: _, // By who ends them, in a table of their own.
-            stale_reasons,
-            error_reasons,
-            watched,
-            requests,
-        } = *vocabulary;
-        let mut verbs: Vec<&str> = requests.iter().map(|(verb, _)| verb.as_str()).collect();
-        verbs.push(Verb::List.as_str());
-        verbs.sort_unstable();
-        verbs.dedup();
         text.push_str("| label | of | values |\n|---|---|---|\n");
-        let workloads = [workload_kinds, &["the kinds of `--workload-kind`"]].concat();
-        let resources = [watched, &["the plurals of `--workload-kind`"]].concat();
-        for (label, of, values) in [
-            ("kind", &["workloads", "restarts_total"][..], &workloads[..]),
-            ("kind", &["sources", "changes_total"], source_kinds),
-            ("state", &["workloads"], states),
-            ("reason", &["oldest_unapplied_change_age_seconds"], stale_reasons),
-            ("reason", &["errors_total"], error_reasons),
-            (
-                "limit",
-                &["events_limited_total"],
-                &EventLimit::ALL.map(EventLimit::as_str),
-            ),
-            ("sink", &["notifications_total"], &Sink::ALL.map(Sink::as_str)),
-            ("verb", &["api_requests_total", "api_request_duration_seconds"], &verbs),
-            ("resource", &["watch_idle_seconds", "watch_restarts_total"], &resources),
-        ] {
-            let of: Vec<String> = of.iter().map(|name| full(name)).collect();
-            let _ = writeln!(text, "| `{label}` | {} | {} |", of.join(", "), list(values));
+        for label in Label::LISTED {
+            let of = ALL.iter().filter(|(_, family)| family.labels.contains(&label));
+            let of: Vec<String> = of.map(|(_, family)| full(family.name)).collect();
+            let values = listed(label, vocabulary);
+            let _ = writeln!(text, "| `{}` | {} | {} |", label.name(), of.join(", "), list(&values));
         }
     });
     section(&mut text, "held", |text| {
@@ -101,19 +74,36 @@ pub fn reference(vocabulary: &Vocabulary<'_>, held: &[Values]) -> String {
     text
 }
 
+/// The values of a label, with those that are not known before the start.
+fn listed(label: Label, vocabulary: &Vocabulary<'_>) -> Vec<&'static str> {
+    let mut values = label.values(vocabulary);
+    match label {
+        Label::WorkloadKind => values.push("the kinds of `--workload-kind`"),
+        Label::Watched => values.push("the plurals of `--workload-kind`"),
+        Label::Verb => {
+            values.extend(vocabulary.requests.iter().map(|(verb, _)| verb.as_str()));
+            values.push(Verb::List.as_str());
+            values.sort_unstable();
+            values.dedup();
+        }
+        _ => {}
+    }
+    values
+}
+
 fn section(text: &mut String, name: &str, content: impl FnOnce(&mut String)) {
     let _ = writeln!(text, "<!-- generated: {name} -->");
     content(text);
     text.push_str("<!-- end of what is generated -->\n");
 }
 
-fn row(text: &mut String, family: &Family) {
+fn row(text: &mut String, kind: &str, family: &Family) {
     let Family {
         name,
-        kind,
         labels,
         help,
         more,
+        buckets: _,
     } = family;
     let meaning = if more.is_empty() {
         (*help).to_owned()
@@ -124,8 +114,8 @@ fn row(text: &mut String, family: &Family) {
         text,
         "| {} | {} | {} | {meaning} |",
         full(name),
-        kind.as_str(),
-        list(labels)
+        kind,
+        list(&labels.iter().copied().map(Label::name).collect::<Vec<_>>())
     );
 }
 

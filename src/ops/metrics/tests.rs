@@ -153,7 +153,7 @@ fn the_catalogue_is_what_is_served() {
         .collect();
     let mut catalogued: Vec<String> = catalogue::ALL
         .iter()
-        .map(|family| format!("{} {}", family.name, family.kind.as_str()))
+        .map(|(kind, family)| format!("{} {kind}", family.name))
         .collect();
     served.sort_unstable();
     catalogued.sort_unstable();
@@ -167,8 +167,9 @@ fn the_labels_of_the_catalogue_are_those_that_are_served() {
         let Some(name) = family.name().strip_prefix("windlass_") else {
             continue;
         };
-        let row = catalogue::ALL.iter().find(|row| row.name == name).expect("a row");
-        let mut labels: Vec<&str> = row.labels.to_vec();
+        let row = catalogue::ALL.iter().find(|(_, row)| row.name == name);
+        let (_, row) = row.expect("a row");
+        let mut labels: Vec<&str> = row.labels.iter().copied().map(label::Label::name).collect();
         labels.sort_unstable();
         for metric in family.get_metric() {
             let served: Vec<&str> = metric

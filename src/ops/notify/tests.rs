@@ -5,7 +5,7 @@ mod receiver;
 mod rendering;
 mod tls;
 
-use windlass_core::notice::{NOTICE_KINDS, Notice, NoticeKind};
+use windlass_core::notice::{Notice, NoticeKind};
 use windlass_core::reason::{Reason, State};
 use windlass_core::workload::kind::{DEPLOYMENT, KindId};
 
@@ -19,7 +19,7 @@ fn origin() -> MessageSource {
 }
 
 fn batcher() -> Batcher {
-    Batcher::new(NoticeKinds::new(&NOTICE_KINDS).expect("all of them make sense"))
+    Batcher::new(NoticeKinds::new(&NoticeKind::ALL).expect("all of them make sense"))
 }
 
 /// A batch of trouble of these workloads, each a namespace, a name and what is said of it.

@@ -61,7 +61,7 @@ fn a_restart_is_said_to_be_one_only_if_it_is() {
         (
             Reason::StartedMeanwhile,
             written(),
-            "content changed and changed back, and a pod was started in between: ConfigMap web (key level)",
+            "the content changed and changed back, but a pod started in between: ConfigMap web (key level)",
         ),
         (
             Reason::Restarted,
@@ -81,13 +81,13 @@ fn a_restart_is_said_to_be_one_only_if_it_is() {
         (
             Reason::Restarted,
             waiting,
-            "as many workloads roll at a time as may; it waits for its turn: --max-parallel; waiting: ConfigMap web \
+            "waiting for a rollout slot, because the parallelism limit is reached: --max-parallel; waiting: ConfigMap web \
              (key level)",
         ),
         (
             Reason::Restarted,
             not_tried,
-            "the API server refused this change for others that were tried first: quota",
+            "the API server refused this change for other workloads that were tried first: quota",
         ),
     ] {
         assert_eq!(said(&restart(reason), &outcome), expected);

@@ -19,12 +19,12 @@ fn each_hold_that_does_not_end_by_itself_raises_an_alert_or_is_wanted() {
             .split(|it: char| !it.is_alphanumeric())
             .any(|word| word == reason.as_str())
     };
-    for reason in REASONS {
-        match waits::resolution(*reason) {
-            Some(Resolution::Person | Resolution::Trials) => assert!(named(*reason), "{}", reason.as_str()),
+    for reason in Reason::ALL {
+        match reason.resolution() {
+            Some(Resolution::Person | Resolution::Retry) => assert!(named(reason), "{}", reason.as_str()),
             // A policy that was suspended and forgotten is worth knowing; the others are how somebody rolls.
-            Some(Resolution::Wanted) => assert_eq!(named(*reason), *reason == Reason::Suspended, "{}", reason.as_str()),
-            Some(Resolution::Time) | None => {}
+            Some(Resolution::Owner) => assert_eq!(named(reason), reason == Reason::Suspended, "{}", reason.as_str()),
+            Some(Resolution::Turn | Resolution::Time) | None => {}
         }
     }
 }
@@ -36,9 +36,7 @@ fn whatever_is_on_its_way_for_too_long_raises_an_alert() {
     let (_, listed) = alert.split_once("reason=~\"").expect("its reasons");
     let (listed, _) = listed.split_once('"').expect("their end");
     let mut listed: Vec<&str> = listed.split('|').collect();
-    let mut expected = words(waits::is_in_progress);
-    // These wait for others that roll, and go by themselves.
-    expected.extend([Reason::Budget.as_str(), Reason::EarlierWave.as_str()]);
+    let mut expected = words(|reason| reason.is_in_progress() || reason.resolution() == Some(Resolution::Turn));
     listed.sort_unstable();
     expected.sort_unstable();
     assert_eq!(listed, expected);

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{NOTICE_KINDS, Notice, NoticeKind, NoticeKinds, TROUBLE, WorkloadCondition};
+use super::{Notice, NoticeKind, NoticeKinds, TROUBLE, WorkloadCondition};
 use crate::reason::State;
 use crate::types::name::{Namespace, Uid, WorkloadRef};
 
@@ -47,11 +47,11 @@ pub struct Batch {
 
 /// How many of each occasion.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts([usize; NOTICE_KINDS.len()]);
+pub struct Counts([usize; NoticeKind::ALL.len()]);
 
 impl Counts {
     fn add(&mut self, kind: NoticeKind) {
-        for (it, count) in NOTICE_KINDS.iter().zip(&mut self.0) {
+        for (it, count) in NoticeKind::ALL.iter().zip(&mut self.0) {
             if *it == kind {
                 *count = count.saturating_add(1);
             }
@@ -60,7 +60,7 @@ impl Counts {
 
     /// Of those that there are, the most urgent first.
     pub fn each(&self) -> impl Iterator<Item = (NoticeKind, usize)> {
-        NOTICE_KINDS.into_iter().zip(self.0).filter(|(_, count)| *count > 0)
+        NoticeKind::ALL.into_iter().zip(self.0).filter(|(_, count)| *count > 0)
     }
 
     /// Of all occasions.

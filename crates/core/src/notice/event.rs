@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher as _};
 
 use jiff::Timestamp;
 
-use crate::reason::Reason;
+use crate::reason::{EventClass, Reason};
 use crate::types::name::{Uid, WorkloadRef};
 
 /// The API server refuses longer notes.
@@ -40,7 +40,7 @@ impl WorkloadEvent {
     /// Whether somebody waits for it: a Warning, a restart, the answer to a person.
     #[must_use]
     pub fn is_urgent(&self) -> bool {
-        self.severity == Severity::Warning || matches!(self.reason, Reason::Restarted | Reason::OverrideHandled)
+        self.severity == Severity::Warning || self.reason.meaning().event == EventClass::Urgent
     }
 
     /// The same for Events that say the same of the same object.

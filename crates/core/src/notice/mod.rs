@@ -10,7 +10,7 @@ pub mod event_queue;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use super::reason::{Reason, State};
+use super::reason::{Notify, Reason, State};
 use crate::types::name::{Uid, WorkloadRef};
 use crate::types::text::one_line;
 
@@ -18,67 +18,30 @@ mod batcher;
 #[cfg(test)]
 mod tests;
 
+pub use super::reason::NoticeKind;
 pub use batcher::{Batch, BatchResult, Batcher, Counts};
 
 /// The longest sentence that is told, in bytes: twenty of them, escaped, fit into a message of Teams, which
 /// may have 28 KiB.
 pub const NOTE_BYTES: usize = 300;
 
-/// What is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum NoticeKind {
-    /// What was done did not work.
-    Failed,
-    /// It waits, because another workload failed with the same change.
-    Halted,
-    /// It is not current, and nothing will be done without somebody's help.
-    Held,
-    /// Trouble that was told is over.
-    Recovered,
-    /// It was restarted to run new content.
-    Restarted,
-}
-
-/// All of them, the most urgent first.
-pub const NOTICE_KINDS: [NoticeKind; 5] = [
-    NoticeKind::Failed,
-    NoticeKind::Halted,
-    NoticeKind::Held,
-    NoticeKind::Recovered,
-    NoticeKind::Restarted,
-];
-
 /// Those that a recovery ends.
 const TROUBLE: [NoticeKind; 3] = [NoticeKind::Failed, NoticeKind::Halted, NoticeKind::Held];
 
 impl NoticeKind {
-    /// The word.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Failed => "Failed",
-            Self::Halted => "Halted",
-            Self::Held => "Held",
-            Self::Recovered => "Recovered",
-            Self::Restarted => "Restarted",
-        }
-    }
-
     /// The one of that word.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
-        NOTICE_KINDS.into_iter().find(|kind| kind.as_str() == word)
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
     }
 
     /// What trouble a state is, if it is any.
     #[must_use]
     pub fn for_condition(state: State, reason: Reason) -> Option<Self> {
-        match (state, reason) {
-            (State::Held, Reason::Halted) => Some(Self::Halted),
-            // What is ignored is so because its owner wants it.
-            (State::Held, reason) => (reason != Reason::Ignored).then_some(Self::Held),
-            (State::Failed, _) => Some(Self::Failed),
-            (
+        match (state, reason.meaning().notify) {
+            (State::Held | State::Failed, Notify::As(kind)) => Some(kind),
+            (State::Held | State::Failed, Notify::Nobody)
+            | (
                 State::Current
                 | State::Settling
                 | State::Pending
@@ -93,13 +56,13 @@ impl NoticeKind {
 
 /// Which occasions are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoticeKinds([bool; NOTICE_KINDS.len()]);
+pub struct NoticeKinds([bool; NoticeKind::ALL.len()]);
 
 impl NoticeKinds {
     /// Those that are named. `None`: that makes no sense, since a recovery is told only of trouble that was.
     #[must_use]
     pub fn new(named: &[NoticeKind]) -> Option<Self> {
-        let chosen = Self(NOTICE_KINDS.map(|kind| named.contains(&kind)));
+        let chosen = Self(NoticeKind::ALL.map(|kind| named.contains(&kind)));
         let orphaned = chosen.has(NoticeKind::Recovered) && !TROUBLE.into_iter().any(|it| chosen.has(it));
         (!named.is_empty() && !orphaned).then_some(chosen)
     }
@@ -107,7 +70,7 @@ impl NoticeKinds {
     /// Whether it is told.
     #[must_use]
     pub fn has(self, kind: NoticeKind) -> bool {
-        NOTICE_KINDS
+        NoticeKind::ALL
             .iter()
             .zip(self.0)
             .any(|(it, chosen)| *it == kind && chosen)

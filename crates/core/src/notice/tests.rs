@@ -2,7 +2,7 @@ use super::*;
 use crate::workload::kind::DEPLOYMENT;
 
 fn all() -> Batcher {
-    Batcher::new(NoticeKinds::new(&NOTICE_KINDS).expect("all of them make sense"))
+    Batcher::new(NoticeKinds::new(&NoticeKind::ALL).expect("all of them make sense"))
 }
 
 fn workload(namespace: &str, name: &str) -> (WorkloadRef, Uid) {

@@ -87,31 +87,21 @@ impl fmt::Display for Version {
     }
 }
 
-/// What kind of object a source is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum SourceKind {
-    /// `v1/ConfigMap`.
-    ConfigMap,
-    /// `v1/Secret`.
-    Secret,
+crate::words! {
+    /// What kind of object a source is, in Kubernetes' words.
+    pub enum SourceKind {
+        /// `v1/ConfigMap`.
+        ConfigMap = "ConfigMap",
+        /// `v1/Secret`.
+        Secret = "Secret",
+    }
 }
 
 impl SourceKind {
-    /// Kubernetes' word for it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::ConfigMap => "ConfigMap",
-            Self::Secret => "Secret",
-        }
-    }
-
     /// The kind of that word.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::ConfigMap, Self::Secret]
-            .into_iter()
-            .find(|kind| kind.as_str() == word)
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
     }
 }
 

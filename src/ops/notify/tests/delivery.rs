@@ -203,7 +203,7 @@ fn config(receivers: &[(&Receiver, Sink)], interval: Duration) -> Notifications 
         cloudevents: of(Sink::CloudEvents),
         slack: of(Sink::Slack),
         teams: of(Sink::Teams),
-        on: NoticeKinds::new(&NOTICE_KINDS).expect("all of them make sense"),
+        on: NoticeKinds::new(&NoticeKind::ALL).expect("all of them make sense"),
         interval,
         cluster: None,
         ca_file: None,

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use windlass_core::notice::NOTE_BYTES;
-use windlass_core::reason::{REASONS, STATES};
+use windlass_core::reason::{Reason, State};
 
 use super::*;
 
@@ -101,12 +101,9 @@ fn the_schema_of_the_data_is_what_is_sent() {
     let words = |property: &str| -> Vec<String> {
         serde_json::from_value(schema["properties"][property]["enum"].clone()).expect("words")
     };
-    assert_eq!(words("occasion"), NOTICE_KINDS.map(|it| it.as_str().to_owned()));
-    assert_eq!(words("state"), STATES.iter().map(|it| it.as_str()).collect::<Vec<_>>());
-    assert_eq!(
-        words("reason"),
-        REASONS.iter().map(|it| it.as_str()).collect::<Vec<_>>()
-    );
+    assert_eq!(words("occasion"), NoticeKind::ALL.map(|it| it.as_str().to_owned()));
+    assert_eq!(words("state"), State::ALL.map(State::as_str));
+    assert_eq!(words("reason"), Reason::ALL.map(Reason::as_str));
 }
 
 #[test]
