@@ -45,9 +45,20 @@
 {{- end -}}
 {{- end -}}
 
+{{/* The notification channels, as JSON: values of `notifications` with a `url`. */}}
+{{- define "windlass.channels" -}}
+{{- $channels := list -}}
+{{- range $name, $target := .Values.notifications -}}
+{{- if kindIs "map" $target -}}
+{{- if hasKey $target "url" -}}{{- $channels = append $channels $name -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $channels -}}
+{{- end -}}
+
 {{/* Not empty if somebody is to be notified. */}}
 {{- define "windlass.notifications" -}}
-{{- range $name := list "cloudevents" "slack" "teams" -}}
+{{- range $name := include "windlass.channels" . | fromJsonArray -}}
 {{- $target := get $.Values.notifications $name -}}
 {{- if or $target.url $target.secret -}}{{ $name }}{{- end -}}
 {{- end -}}
@@ -55,7 +66,7 @@
 
 {{/* URLs of notifications are secrets: they come by the environment, from a Secret. */}}
 {{- define "windlass.environment" -}}
-{{- range $name := list "cloudevents" "slack" "teams" }}
+{{- range $name := include "windlass.channels" . | fromJsonArray }}
 {{- $target := get $.Values.notifications $name }}
 {{- if or $target.url $target.secret }}
 - name: WINDLASS_NOTIFY_{{ upper $name }}

@@ -79,7 +79,7 @@ What to work on, as JSON: the values, and what the block `reloader` makes of the
 {{- if and $v.serviceMonitor.enabled (not $v.service.enabled) -}}
 {{- fail "serviceMonitor.enabled needs service.enabled, or use podMonitor" -}}
 {{- end -}}
-{{- range $name := list "cloudevents" "slack" "teams" -}}
+{{- range $name := include "windlass.channels" . | fromJsonArray -}}
 {{- $target := get $v.notifications $name -}}
 {{- if and $target.url $target.secret -}}
 {{- fail (printf "notifications.%s.url and notifications.%s.secret exclude each other: set one of them" $name $name) -}}

@@ -2,18 +2,31 @@
 //! (<https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md>).
 
 use serde_json::{Value, json};
-use windlass_core::notice::Notice;
+use windlass_core::notice::{Batch, Notice};
 
-use super::MessageSource;
+use super::{MessageSource, Request};
 
 /// What `dataschema` says; docs/reference/notification.schema.json.
 pub const DATA_SCHEMA: &str = "https://windlass.dev/schemas/notification/v1.json";
 
 /// What the request says of its body.
-pub const CONTENT_TYPE: &str = "application/cloudevents-batch+json; charset=utf-8";
+const CONTENT_TYPE: &str = "application/cloudevents-batch+json; charset=utf-8";
 
 /// How many events one request has. An event is about a KiB, and receivers refuse what is large.
-pub const IN_A_REQUEST: usize = 100;
+const IN_A_REQUEST: usize = 100;
+
+/// The notices of a batch, some of them in each request.
+pub fn requests(batch: &Batch, origin: &MessageSource) -> Vec<Request> {
+    let some = batch.notices.chunks(IN_A_REQUEST);
+    some.map(|notices| Request {
+        content_type: CONTENT_TYPE,
+        body: Value::Array(notices.iter().map(|notice| event(notice, origin)).collect())
+            .to_string()
+            .into(),
+        notifications: notices.len(),
+    })
+    .collect()
+}
 
 /// One event.
 pub fn event(notice: &Notice, origin: &MessageSource) -> Value {

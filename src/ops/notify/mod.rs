@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use hyper::body::Bytes;
+use serde_json::Value;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -108,6 +110,33 @@ struct MessageSource {
     cluster: Option<String>,
 }
 
+/// One request, and how many notifications are in it.
+struct Request {
+    content_type: &'static str,
+    body: Bytes,
+    notifications: usize,
+}
+
+impl Request {
+    /// One that tells of the whole batch.
+    fn message(batch: &Batch, message: &Value) -> Self {
+        Self {
+            content_type: "application/json",
+            body: message.to_string().into(),
+            notifications: batch.counts.sum(),
+        }
+    }
+}
+
+/// How receivers of this kind want a batch.
+fn requests_of(sink: Sink) -> fn(&Batch, &MessageSource) -> Vec<Request> {
+    match sink {
+        Sink::CloudEvents => cloudevents::requests,
+        Sink::Slack => |batch, origin| vec![Request::message(batch, &slack::message(batch, origin))],
+        Sink::Teams => |batch, origin| vec![Request::message(batch, &teams::message(batch, origin))],
+    }
+}
+
 /// Gathers and tells.
 pub struct Notifier {
     batcher: Mutex<Batcher>,
@@ -132,14 +161,15 @@ impl Notifier {
             cluster,
             ca_file,
         } = config;
-        let receivers: Vec<(Sink, &Endpoint)> = [
+        let channels = [
             (Sink::CloudEvents, cloudevents),
             (Sink::Slack, slack),
             (Sink::Teams, teams),
-        ]
-        .into_iter()
-        .filter_map(|(sink, endpoint)| Some((sink, endpoint.as_ref()?)))
-        .collect();
+        ];
+        let receivers: Vec<(Sink, &Endpoint)> = channels
+            .into_iter()
+            .filter_map(|(sink, endpoint)| Some((sink, endpoint.as_ref()?)))
+            .collect();
         if receivers.is_empty() {
             return Ok(None);
         }
@@ -162,6 +192,7 @@ impl Notifier {
             info!(sink = sink.as_str(), host = %endpoint, "notifying");
             let sender = Sender {
                 sink,
+                requests: requests_of(sink),
                 endpoint: endpoint.clone(),
                 poster: poster.clone(),
                 origin: origin.clone(),

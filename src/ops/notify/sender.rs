@@ -3,19 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::body::Bytes;
-use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{info, warn};
 use windlass_core::notice::Batch;
 
 use super::post::{PostError, Poster};
-use super::{Endpoint, MessageSource};
+use super::{Endpoint, MessageSource, Request};
 use crate::ops::metrics::{Metrics, NotificationResult, Sink};
-use crate::ops::notify::cloudevents;
-use crate::ops::notify::slack;
-use crate::ops::notify::teams;
 
 /// How often an ongoing trouble is logged again.
 const REMIND: Duration = Duration::from_mins(1);
@@ -59,6 +54,8 @@ impl RetryPolicy {
 /// Brings batches to one receiver.
 pub struct Sender {
     pub sink: Sink,
+    /// How its receiver wants to be told.
+    pub requests: fn(&Batch, &MessageSource) -> Vec<Request>,
     pub endpoint: Endpoint,
     pub poster: Poster,
     pub origin: Arc<MessageSource>,
@@ -66,19 +63,12 @@ pub struct Sender {
     pub retry_policy: RetryPolicy,
 }
 
-/// One request, and how many notifications are in it.
-struct Request {
-    content_type: &'static str,
-    body: Bytes,
-    notifications: usize,
-}
-
 impl Sender {
     /// Brings what comes, until nothing can come any more.
     pub async fn run(self, mut batches: mpsc::Receiver<Arc<Batch>>) {
         let mut complained: Option<Instant> = None;
         while let Some(batch) = batches.recv().await {
-            for request in self.requests(&batch) {
+            for request in (self.requests)(&batch, &self.origin) {
                 let brought = self.deliver(&request).await;
                 let (sink, host) = (self.sink.as_str(), &self.endpoint);
                 let result = match &brought {
@@ -117,32 +107,6 @@ impl Sender {
                 return Err(error);
             };
             tokio::time::sleep(pause).await;
-        }
-    }
-
-    fn requests(&self, batch: &Batch) -> Vec<Request> {
-        let message = |value: &Value| {
-            vec![Request {
-                content_type: "application/json",
-                body: value.to_string().into(),
-                notifications: batch.counts.sum(),
-            }]
-        };
-        match self.sink {
-            Sink::Slack => message(&slack::message(batch, &self.origin)),
-            Sink::Teams => message(&teams::message(batch, &self.origin)),
-            Sink::CloudEvents => batch
-                .notices
-                .chunks(cloudevents::IN_A_REQUEST)
-                .map(|notices| {
-                    let events = notices.iter().map(|notice| cloudevents::event(notice, &self.origin));
-                    Request {
-                        content_type: cloudevents::CONTENT_TYPE,
-                        body: Value::Array(events.collect()).to_string().into(),
-                        notifications: notices.len(),
-                    }
-                })
-                .collect(),
         }
     }
 }

@@ -37,6 +37,7 @@ async fn bring_within(timeout: Duration, sink: Sink, receiver: &Receiver, batch:
     let metrics = metrics();
     let sender = Sender {
         sink,
+        requests: requests_of(sink),
         endpoint: receiver.endpoint(),
         poster: Poster::new(None).expect("no file to read"),
         origin: Arc::new(origin()),
