@@ -12,22 +12,24 @@ use crate::ops::{REVISION, VERSION};
 #[cfg(test)]
 mod tests;
 
-/// What became of a validation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Validation {
-    Accepted,
-    Refused,
-    /// The validator itself did not run or did not end.
-    Failed,
+windlass_core::words! {
+    /// What became of a validation.
+    pub(super) enum Validation {
+        Accepted = "accepted",
+        Refused = "refused",
+        /// The validator itself did not run or did not end.
+        Failed = "failed",
+    }
 }
 
-/// What became of a notice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Notification {
-    Told,
-    Failed,
-    /// Nobody was there to be told.
-    Absent,
+windlass_core::words! {
+    /// What became of a notice.
+    pub(super) enum Notification {
+        Told = "told",
+        Failed = "failed",
+        /// Nobody was there to be told.
+        Absent = "absent",
+    }
 }
 
 /// All metrics of the agent. A clone is one reference count.
@@ -88,10 +90,10 @@ impl Metrics {
             let _ = inner.swaps.with_label_values(&[&label]);
             let _ = inner.applied.with_label_values(&[&label]);
         }
-        for result in [Validation::Accepted, Validation::Refused, Validation::Failed] {
+        for result in Validation::ALL {
             let _ = inner.validations.with_label_values(&[result.as_str()]);
         }
-        for result in [Notification::Told, Notification::Failed, Notification::Absent] {
+        for result in Notification::ALL {
             let _ = inner.notifications.with_label_values(&[result.as_str()]);
         }
         let metrics = Self(Arc::new(inner));
@@ -130,26 +132,6 @@ impl Metrics {
         TextEncoder::new()
             .encode_to_string(&self.0.registry.gather())
             .expect("gathering gives no family without a name or a series")
-    }
-}
-
-impl Validation {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::Refused => "refused",
-            Self::Failed => "failed",
-        }
-    }
-}
-
-impl Notification {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Told => "told",
-            Self::Failed => "failed",
-            Self::Absent => "absent",
-        }
     }
 }
 

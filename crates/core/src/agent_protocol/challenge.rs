@@ -276,32 +276,18 @@ pub struct VolumeAnswer {
     pub unreadable: Vec<String>,
 }
 
-/// How far the files of a volume have come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum VolumeState {
-    /// The application was told of exactly these files, or started with them.
-    Applied,
-    /// They are there, and the application was not told yet.
-    Pending,
-    /// The validator refused them; the application was not told.
-    Refused,
-    /// The application could not be told.
-    Failed,
-}
-
-impl VolumeState {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Applied, Self::Pending, Self::Refused, Self::Failed];
-
-    /// The word that JSON, logs and metrics have for it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Applied => "Applied",
-            Self::Pending => "Pending",
-            Self::Refused => "Refused",
-            Self::Failed => "Failed",
-        }
+crate::words! {
+    /// How far the files of a volume have come. JSON, logs and metrics have the same words.
+    #[derive(Serialize, Deserialize)]
+    pub enum VolumeState {
+        /// The application was told of exactly these files, or started with them.
+        Applied = "Applied",
+        /// They are there, and the application was not told yet.
+        Pending = "Pending",
+        /// The validator refused them; the application was not told.
+        Refused = "Refused",
+        /// The application could not be told.
+        Failed = "Failed",
     }
 }
 

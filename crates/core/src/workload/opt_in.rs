@@ -13,18 +13,20 @@ use crate::types::name::{Namespace, SourceKind, SourceRef};
 #[cfg(test)]
 mod tests;
 
-/// What a change does to a workload.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Strategy {
-    /// Its pods are replaced by a rollout.
-    #[default]
-    Restart,
-    /// The kubelet writes the files of running pods.
-    InPlace,
-    /// In place where the application is known to take it, else a rollout.
-    Auto,
-    /// Nothing.
-    Ignore,
+crate::words! {
+    /// What a change does to a workload, in the words of manifests.
+    #[derive(Default)]
+    pub enum Strategy {
+        /// Its pods are replaced by a rollout.
+        #[default]
+        Restart = "Restart",
+        /// The kubelet writes the files of running pods.
+        InPlace = "InPlace",
+        /// In place where the application is known to take it, else a rollout.
+        Auto = "Auto",
+        /// Nothing.
+        Ignore = "Ignore",
+    }
 }
 
 /// In whose words a workload asked.
@@ -350,21 +352,8 @@ fn own_words(
 }
 
 impl Strategy {
-    /// The word that manifests say it by.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Restart => "Restart",
-            Self::InPlace => "InPlace",
-            Self::Auto => "Auto",
-            Self::Ignore => "Ignore",
-        }
-    }
-
     fn named(word: &str) -> Option<Self> {
-        [Self::Restart, Self::InPlace, Self::Auto, Self::Ignore]
-            .into_iter()
-            .find(|strategy| strategy.as_str() == word)
+        Self::ALL.into_iter().find(|strategy| strategy.as_str() == word)
     }
 }
 
