@@ -39,7 +39,9 @@ fn set(metrics: &Metrics, index: &Index, counted: &mut BTreeSet<KindId>, now: Ti
     let mut of_reason: HashMap<Reason, usize> = HashMap::new();
     let mut oldest: HashMap<Reason, Timestamp> = HashMap::new();
     for (workload, entry) in index.workloads() {
-        let Some((state, reason)) = entry.status() else { continue };
+        let Some((state, reason)) = entry.status() else {
+            continue;
+        };
         *of_state.entry((workload.kind, state)).or_default() += 1;
         *of_reason.entry(reason).or_default() += 1;
         if let Some(since) = entry.stale_since()
