@@ -10,7 +10,7 @@ use crate::index::{Observation, WatchedKind};
 use crate::k8s::wire::WatchedWorkload;
 use crate::report::labels;
 
-const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
 
 fn reference(number: usize) -> WorkloadRef {
     WorkloadRef {
