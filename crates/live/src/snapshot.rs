@@ -32,17 +32,17 @@ pub enum Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
     /// A symlink whose target does not exist.
-    #[error("is a link to nothing")]
+    #[error("is a broken link")]
     Dangling,
     /// The process may not read it.
-    #[error("may not be read (permission denied)")]
+    #[error("cannot be read: permission denied")]
     Denied,
     /// It is a socket, a pipe, a device, or a link to a folder.
     #[error("is not a file")]
     NotAFile,
     /// A link that leads out of the volume, where those are not followed: see
     /// [`VolumeBuilder::contained`](crate::VolumeBuilder::contained).
-    #[error("is a link that leads out of the volume")]
+    #[error("is a link to outside the volume")]
     Outside,
     /// It has more bytes than [`VolumeBuilder::max_size`](crate::VolumeBuilder::max_size).
     #[error("is larger than {limit} bytes")]
@@ -51,7 +51,7 @@ pub enum Unreadable {
         limit: u64,
     },
     /// Any other answer of the operating system.
-    #[error("cannot be read (error {errno} of the operating system)")]
+    #[error("cannot be read (operating system error {errno})")]
     System {
         /// The number, as in `errno(3)`.
         errno: i32,

@@ -14,7 +14,7 @@ pub enum ApiError {
         object: String,
     },
     /// The service account may not `get` or `watch` it.
-    #[error("{object} may not be read: the rights get and watch are needed (status {code})")]
+    #[error("no permission to read {object}: get and watch are required (status {code})")]
     Denied {
         /// Kind, namespace and name.
         object: String,
@@ -22,7 +22,7 @@ pub enum ApiError {
         code: u16,
     },
     /// The server answered with another error.
-    #[error("{object} cannot be read: status {code} {reason}")]
+    #[error("cannot read {object}: status {code} {reason}")]
     Status {
         /// Kind, namespace and name.
         object: String,
@@ -32,13 +32,13 @@ pub enum ApiError {
         reason: String,
     },
     /// The server did not answer, or its answer ended too early.
-    #[error("{object} cannot be read: the API server is not reachable")]
+    #[error("cannot read {object}: the API server is not reachable")]
     Unreachable {
         /// Kind, namespace and name.
         object: String,
     },
     /// The answer was not such an object.
-    #[error("{object} cannot be read: what the API server sent is not understood")]
+    #[error("cannot read {object}: unexpected response from the API server")]
     Malformed {
         /// Kind, namespace and name.
         object: String,

@@ -246,7 +246,7 @@ impl Inner {
         if self.unknown == Unknown::Refuse {
             problems.extend(keys.iter().map(|key| FlagProblem {
                 name: key.clone(),
-                message: "there is no such flag".to_owned(),
+                message: "unknown flag".to_owned(),
             }));
         }
     }
@@ -278,7 +278,7 @@ fn find(slot: &Slot, snapshot: &Snapshot) -> Found {
     let key = match keys.as_slice() {
         [] => return Found::Nothing,
         [key] => key,
-        several => return Found::Bad(format!("is there more than once: {}", several.join(", "))),
+        several => return Found::Bad(format!("is set more than once: {}", several.join(", "))),
     };
     let content = match snapshot.entry(key) {
         None => return Found::Nothing,

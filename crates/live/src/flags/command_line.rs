@@ -9,7 +9,7 @@ use super::slot::{Slot, Value};
 #[non_exhaustive]
 pub enum CommandLineError {
     /// No flag has this name.
-    #[error("there is no flag --{name}")]
+    #[error("unknown flag --{name}")]
     Unknown {
         /// As it was written, without the dashes.
         name: String,
@@ -23,7 +23,7 @@ pub enum CommandLineError {
         kind: String,
     },
     /// A flag was given twice.
-    #[error("--{name} is given twice")]
+    #[error("--{name} is set twice")]
     Twice {
         /// The flag.
         name: String,
@@ -37,7 +37,7 @@ pub enum CommandLineError {
         message: String,
     },
     /// `--help` or `-h` is there: show [`FlagSet::help`](super::FlagSet::help).
-    #[error("help is wanted")]
+    #[error("help requested")]
     Help,
 }
 

@@ -135,7 +135,7 @@ pub enum RegisterError {
         other: String,
     },
     /// A validator refuses the default.
-    #[error("the default of {name} is refused: {message}")]
+    #[error("invalid default of {name}: {message}")]
     Default {
         /// The flag.
         name: String,

@@ -20,13 +20,13 @@ pub enum NameError {
     #[error("is empty")]
     Empty,
     /// Keys have at most 253 characters.
-    #[error("has more than {LONGEST} characters, which no key of a ConfigMap has")]
+    #[error("has more than {LONGEST} characters, the limit of a ConfigMap key")]
     TooLong,
     /// Keys have no other characters.
-    #[error("has the character {0:?}; a key of a ConfigMap has letters, digits, '-', '_' and '.' only")]
+    #[error("contains {0:?}; a ConfigMap key has only letters, digits, '-', '_' and '.'")]
     Character(char),
     /// On the command line `--` and the name would not be told apart.
-    #[error("does not begin with a letter or digit")]
+    #[error("does not start with a letter or digit")]
     Begin,
 }
 

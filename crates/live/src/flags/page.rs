@@ -64,7 +64,7 @@ fn html(flags: &Flags) -> String {
     if let Some(problem) = flags.problem() {
         let _ = write!(
             page,
-            "<p class=bad>The newest version is not taken: {}</p>",
+            "<p class=bad>The newest version is rejected: {}</p>",
             escape(&problem.to_string())
         );
     }
@@ -83,7 +83,7 @@ fn row(page: &mut String, flag: &Listed) {
     };
     let restart = flag.after_restart.as_ref().map_or(String::new(), |value| {
         format!(
-            "<br><span class=note>needs a restart to become {}</span>",
+            "<br><span class=note>restart required to apply {}</span>",
             escape(value)
         )
     });

@@ -72,13 +72,13 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refused(error) => write!(formatter, "flags stay as they are: {error}"),
-            Self::Unreadable(problem) => write!(formatter, "flag stays as it is: {problem}"),
-            Self::WouldNotStart(problem) => write!(formatter, "would not start again with this: {problem}"),
-            Self::NeedsRestart { flag } => write!(formatter, "{flag} has changed and needs a restart"),
-            Self::UnknownKeys { keys } => write!(formatter, "keys that are no flags: {}", keys.join(", ")),
+            Self::Refused(error) => write!(formatter, "flags unchanged: {error}"),
+            Self::Unreadable(problem) => write!(formatter, "flag unchanged: {problem}"),
+            Self::WouldNotStart(problem) => write!(formatter, "would fail to start with this content: {problem}"),
+            Self::NeedsRestart { flag } => write!(formatter, "{flag} changed; restart required"),
+            Self::UnknownKeys { keys } => write!(formatter, "unknown keys: {}", keys.join(", ")),
             Self::NotifierPanicked { flag, count } => {
-                write!(formatter, "{count} of the notifiers of {flag} panicked")
+                write!(formatter, "{count} notifiers of {flag} panicked")
             }
         }
     }

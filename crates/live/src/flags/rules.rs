@@ -39,10 +39,10 @@ pub struct PolicyRule {
 #[non_exhaustive]
 pub enum RulesError {
     /// Not a name of an object, and no pattern of one either.
-    #[error("{0:?} cannot be the name of an object: it has 1 to 253 of a-z, 0-9, '-', '.', '*' and '?'")]
+    #[error("{0:?} is not a possible object name; accepted: 1 to 253 of a-z, 0-9, '-', '.', '*' and '?'")]
     Name(String),
     /// A policy has at most 64 rules with 64 keys each.
-    #[error("there are more keys than the {RULES} rules of a policy can hold")]
+    #[error("more keys than the {RULES} rules of a policy can hold")]
     TooMany,
 }
 

@@ -49,7 +49,7 @@ impl Slot {
 
 /// In place of a message that may quote a secret value.
 pub(super) fn masked() -> String {
-    "is not a good value (it is secret and not shown)".to_owned()
+    "is not a valid value (secret, not shown)".to_owned()
 }
 
 /// What needs the type.

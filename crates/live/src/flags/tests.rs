@@ -66,7 +66,7 @@ fn two_flags_that_share_a_key_are_refused() {
 fn a_default_that_its_validator_refuses_is_refused() {
     let flag = Flag::new("n", 0_u8).validator(|n| if *n == 0 { Err("is 0".into()) } else { Ok(()) });
     let error = FlagSet::new().add_static(flag).expect_err("refused");
-    assert_eq!(error.to_string(), "the default of n is refused: is 0");
+    assert_eq!(error.to_string(), "invalid default of n: is 0");
 }
 
 #[test]
@@ -199,19 +199,16 @@ fn the_command_line_is_taken_apart() {
 #[test]
 fn a_command_line_that_is_wrong_changes_nothing_and_says_why() {
     for (line, message) in [
-        ("--port 1 --prot 2", "there is no flag --prot"),
+        ("--port 1 --prot 2", "unknown flag --prot"),
         ("--port", "--port needs a value: whole number from 0 to 65535"),
-        ("--port 1 --port 2", "--port is given twice"),
-        ("--dry-run --dry_run=false", "--dry-run is given twice"),
+        ("--port 1 --port 2", "--port is set twice"),
+        ("--dry-run --dry_run=false", "--dry-run is set twice"),
         (
             "--port x",
-            "--port: \"x\" is not a value of the kind whole number from 0 to 65535",
+            "--port: \"x\" is not a value of type whole number from 0 to 65535",
         ),
-        (
-            "--token hunter2",
-            "--token: is not a good value (it is secret and not shown)",
-        ),
-        ("--port 1 --help", "help is wanted"),
+        ("--token hunter2", "--token: is not a valid value (secret, not shown)"),
+        ("--port 1 --help", "help requested"),
     ] {
         let mut set = a_set();
         let error = set.command_line(words(line)).expect_err(line);

@@ -64,7 +64,7 @@ impl<T: Choice> FlagValue for T {
         let found = T::CHOICES.iter().find(|(word, _)| *word == text);
         found
             .map(|(_, value)| *value)
-            .ok_or_else(|| format!("{text:?} is none of {}", words::<T>()))
+            .ok_or_else(|| format!("{text:?} is not one of {}", words::<T>()))
     }
 
     fn show(&self) -> String {
@@ -109,7 +109,7 @@ macro_rules! plain {
 
                 fn parse(text: &str) -> Result<Self, String> {
                     let text = text.trim();
-                    text.parse().map_err(|_| format!("{text:?} is not a value of the kind {}", Self::kind()))
+                    text.parse().map_err(|_| format!("{text:?} is not a value of type {}", Self::kind()))
                 }
 
                 fn show(&self) -> String {
@@ -290,6 +290,6 @@ where
     }
 
     fn show(&self) -> String {
-        serde_json::to_string(&self.0).unwrap_or_else(|_| "(cannot be shown)".to_owned())
+        serde_json::to_string(&self.0).unwrap_or_else(|_| "(not displayable)".to_owned())
     }
 }

@@ -49,7 +49,7 @@ impl ParseError {
 
 impl From<std::str::Utf8Error> for ParseError {
     fn from(error: std::str::Utf8Error) -> Self {
-        Self::new(format!("is not UTF-8 from byte {} on", error.valid_up_to()))
+        Self::new(format!("is not UTF-8 after byte {}", error.valid_up_to()))
     }
 }
 

@@ -23,7 +23,7 @@ pub struct Refused {
 #[non_exhaustive]
 pub enum Problem {
     /// There is no such key.
-    #[error("is not there")]
+    #[error("is missing")]
     Missing,
     /// There is one, and it cannot be read.
     #[error("{0}")]
@@ -64,7 +64,7 @@ impl Refused {
 
     pub(super) fn syntax(key: &Arc<str>, error: ParseError, secret: bool) -> Self {
         let message = if secret {
-            "is not of the expected form (it is secret and not shown)".to_owned()
+            "does not have the expected form (secret, not shown)".to_owned()
         } else {
             error.message
         };
@@ -77,7 +77,7 @@ impl Refused {
 
     pub(super) fn invalid(key: &Arc<str>, message: String, secret: bool) -> Self {
         let message = if secret {
-            "is refused by a validator (it is secret and not shown)".to_owned()
+            "failed validation (secret, not shown)".to_owned()
         } else {
             message
         };

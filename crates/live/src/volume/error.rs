@@ -17,37 +17,37 @@ pub enum VolumeError {
         path: PathBuf,
     },
     /// The process may not read it.
-    #[error("{} may not be read (permission denied)", path.display())]
+    #[error("{} cannot be read: permission denied", path.display())]
     Denied {
         /// The directory or file.
         path: PathBuf,
     },
     /// `..data` leads to nothing.
-    #[error("{} is a link to nothing", path.display())]
+    #[error("{} is a broken link", path.display())]
     Dangling {
         /// The link.
         path: PathBuf,
     },
     /// A link, where none is followed: see [`VolumeBuilder::contained`](crate::VolumeBuilder::contained).
-    #[error("{} is behind a link, which is not followed here: name what it leads to", path.display())]
+    #[error("{} is behind a link, which is not followed here; use the target of the link", path.display())]
     Link {
         /// The directory or file.
         path: PathBuf,
     },
     /// A link that leads out of the volume, where none of those is followed.
-    #[error("{} is a link that leads out of the volume", path.display())]
+    #[error("{} is a link to outside the volume", path.display())]
     Outside {
         /// The link.
         path: PathBuf,
     },
     /// It was swapped again and again while it was read.
-    #[error("{} was replaced each time that it was read", path.display())]
+    #[error("{} was replaced during every read", path.display())]
     Busy {
         /// The directory.
         path: PathBuf,
     },
     /// A single file whose name is not UTF-8, or none.
-    #[error("{} has no name that could be a key", path.display())]
+    #[error("{} does not have a name that is a possible key", path.display())]
     Name {
         /// The file.
         path: PathBuf,
@@ -61,7 +61,7 @@ pub enum VolumeError {
         unreadable: Unreadable,
     },
     /// Any other answer of the operating system.
-    #[error("{} cannot be read (error {errno} of the operating system)", path.display())]
+    #[error("{} cannot be read (operating system error {errno})", path.display())]
     Io {
         /// The directory or file.
         path: PathBuf,
@@ -69,7 +69,7 @@ pub enum VolumeError {
         errno: i32,
     },
     /// The runtime is being shut down.
-    #[error("the runtime is being shut down")]
+    #[error("the runtime is shutting down")]
     Shutdown,
 }
 

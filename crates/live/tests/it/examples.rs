@@ -75,7 +75,7 @@ async fn the_service_follows_its_flags_and_shows_them() {
         page.contains("&lt;b&gt;hi&lt;/b&gt;") && !page.contains("<b>hi"),
         "nobody's markup"
     );
-    assert!(page.contains("needs a restart to become 127.0.0.1:9"));
+    assert!(page.contains("restart required to apply 127.0.0.1:9"));
 
     kubelet.write([("greeting", ""), ("mood", "loud"), ("listen", "127.0.0.1:9")]);
     let problem = "greeting: says nothing";

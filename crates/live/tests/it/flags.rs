@@ -142,7 +142,7 @@ async fn a_bad_value_keeps_all_flags_of_its_swap_and_is_told() {
     for (low, message) in [
         (
             "x",
-            "low-mark: \"x\" is not a value of the kind whole number from 0 to 4294967295",
+            "low-mark: \"x\" is not a value of type whole number from 0 to 4294967295",
         ),
         ("0", "low-mark: must be at least 1"),
     ] {
@@ -160,7 +160,7 @@ async fn a_bad_value_keeps_all_flags_of_its_swap_and_is_told() {
     assert!(
         app.told()
             .iter()
-            .all(|line| line.starts_with("refused: flags stay as they are: low-mark"))
+            .all(|line| line.starts_with("refused: flags unchanged: low-mark"))
     );
 
     kubelet.write([("low-mark", "5"), ("high-mark", "99"), ("features", "[\"a\"]")]);
@@ -178,7 +178,7 @@ async fn notifiers_are_told_in_order_and_one_that_panics_harms_nobody() {
     let _flags = start(&kubelet, std::mem::take(&mut app.set)).await;
     kubelet.write([("low-mark", "13"), ("high-mark", "20")]);
     eventually("all are told", || app.told.lock().expect("a lock").len() == 4).await;
-    let reported = "notifier-panicked: 1 of the notifiers of low-mark panicked";
+    let reported = "notifier-panicked: 1 notifiers of low-mark panicked";
     assert_eq!(app.told(), ["first 1->13", "second 1->13", reported, "high 10->20"]);
     kubelet.write([("low-mark", "14"), ("high-mark", "20")]);
     eventually("it goes on", || app.told.lock().expect("a lock").len() == 2).await;
@@ -200,7 +200,7 @@ async fn a_static_flag_that_changes_needs_a_restart_and_stays() {
     assert_eq!(flags.needs_restart(), ["port", "token"]);
     assert_eq!(listed(&flags, "port").after_restart.as_deref(), Some("81"));
     assert_eq!(listed(&flags, "token").after_restart.as_deref(), Some("***"));
-    let restart = |flag| format!("needs-restart: {flag} has changed and needs a restart");
+    let restart = |flag| format!("needs-restart: {flag} changed; restart required");
     assert_eq!(app.told()[..2], [restart("port"), restart("token")]);
 
     // A bad one keeps nobody else from changing, and is told.
@@ -220,7 +220,7 @@ async fn unknown_keys_are_ignored_told_or_refused() {
     let mut app = App::new();
     app.set.unknown_keys(Unknown::Refuse);
     let error = std::mem::take(&mut app.set).initialize(&volume).expect_err("refused");
-    assert_eq!(error.to_string(), "lwo-mark: there is no such flag");
+    assert_eq!(error.to_string(), "lwo-mark: unknown flag");
 
     let mut app = App::new();
     app.set.unknown_keys(Unknown::Ignore);
@@ -230,7 +230,7 @@ async fn unknown_keys_are_ignored_told_or_refused() {
     let mut app = App::new();
     let flags = std::mem::take(&mut app.set).initialize(&volume).expect("told");
     flags.start();
-    assert_eq!(app.told(), ["unknown-keys: keys that are no flags: lwo-mark"]);
+    assert_eq!(app.told(), ["unknown-keys: unknown keys: lwo-mark"]);
     kubelet.write([("low-mark", "7"), ("lwo-mark", "2")]);
     eventually("it is taken", || app.low.get() == 7).await;
     assert!(
@@ -258,10 +258,7 @@ async fn a_first_version_that_is_wrong_is_an_error_with_all_that_is_wrong() {
         last.to_string(),
         "features: line 1, column 5: EOF while parsing a value"
     );
-    assert_eq!(
-        error.problems[2].message,
-        "is there more than once: high-mark, high_mark"
-    );
+    assert_eq!(error.problems[2].message, "is set more than once: high-mark, high_mark");
 }
 
 #[tokio::test]

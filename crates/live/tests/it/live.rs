@@ -98,7 +98,7 @@ async fn a_bad_version_is_refused_by_key_and_position_and_the_last_good_one_stay
             Some(r#"{"connections": 13}"#),
             "key l.json: the parser or a validator panicked",
         ),
-        (None, "key l.json: is not there"),
+        (None, "key l.json: is missing"),
     ];
     for (refusals, (bad, problem)) in (1..).zip(versions) {
         kubelet.write(bad.map(|content| ("l.json", content)));
