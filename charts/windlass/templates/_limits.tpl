@@ -11,28 +11,28 @@ has to look at another value. `tests/it/chart/limits.rs` asks both, the program 
 {{- include "windlass.limits.lease" $v.leaderElection -}}
 {{- range concat $s.namespaces $s.excludeNamespaces -}}
 {{- if not (regexMatch "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$" .) -}}
-{{- fail (printf "%q is no name of a namespace: see namespaces, excludeNamespaces, reloader.namespaces and reloader.ignoreNamespaces" .) -}}
+{{- fail (printf "%q is not a namespace name: see namespaces, excludeNamespaces, reloader.namespaces and reloader.ignoreNamespaces" .) -}}
 {{- end -}}
 {{- end -}}
 {{- if and $s.namespaces (not (include "windlass.limits.left" $s)) -}}
-{{- fail (printf "excludeNamespaces leaves nothing of namespaces (%s): name one that is not in the other" (join ", " $s.namespaces)) -}}
+{{- fail (printf "excludeNamespaces excludes all of namespaces (%s): keep at least one" (join ", " $s.namespaces)) -}}
 {{- end -}}
 {{- range $name := list "namespaceSelector" "sourceSelector" -}}
 {{- $selector := get $s $name -}}
 {{- if not (or (empty $selector) (include "windlass.isSelector" $selector)) -}}
-{{- fail (printf "%s: %q is no label selector, such as team=web or env in (dev,test)" $name $selector) -}}
+{{- fail (printf "%s: %q is not a label selector, such as team=web or env in (dev,test)" $name $selector) -}}
 {{- end -}}
 {{- end -}}
 {{- $groups := dict -}}
 {{- range include "windlass.kinds" . | fromYamlArray -}}{{- $_ := set $groups .kind .group -}}{{- end -}}
 {{- range $v.customKinds -}}
 {{- if eq .group (get $groups .kind) -}}
-{{- fail (printf "customKinds: %s of %s is built in: name it in workloadKinds" .kind .group) -}}
+{{- fail (printf "customKinds: %s of %s is built in: add it to workloadKinds" .kind .group) -}}
 {{- end -}}
 {{- end -}}
 {{- $events := $v.notifications.events -}}
 {{- if and (has "Recovered" $events) (not (or (has "Held" $events) (has "Failed" $events) (has "Halted" $events))) -}}
-{{- fail "notifications.events: Recovered tells that Held, Failed or Halted is over: name one of these as well, or leave it out" -}}
+{{- fail "notifications.events: Recovered requires Held, Failed or Halted: add one of these or remove Recovered" -}}
 {{- end -}}
 {{- end -}}
 
@@ -43,10 +43,10 @@ has to look at another value. `tests/it/chart/limits.rs` asks both, the program 
 {{- $deadline := include "windlass.milliseconds" .renewDeadline | int64 -}}
 {{- $retry := include "windlass.milliseconds" .retryPeriod | int64 -}}
 {{- if or (le $deadline 0) (gt (mul 16 $deadline) (mul 15 $duration)) -}}
-{{- fail (printf "leaderElection.renewDeadline: %s has to be more than 0s and at most 15/16 of leaderElection.leaseDuration (%s)" .renewDeadline .leaseDuration) -}}
+{{- fail (printf "leaderElection.renewDeadline: %s must be more than 0s and at most 15/16 of leaderElection.leaseDuration (%s)" .renewDeadline .leaseDuration) -}}
 {{- end -}}
 {{- if or (le $retry 0) (gt (mul 2 $retry) $deadline) -}}
-{{- fail (printf "leaderElection.retryPeriod: %s has to be more than 0s and at most half of leaderElection.renewDeadline (%s)" .retryPeriod .renewDeadline) -}}
+{{- fail (printf "leaderElection.retryPeriod: %s must be more than 0s and at most half of leaderElection.renewDeadline (%s)" .retryPeriod .renewDeadline) -}}
 {{- end -}}
 {{- end -}}
 
@@ -61,7 +61,7 @@ has to look at another value. `tests/it/chart/limits.rs` asks both, the program 
 {{- define "windlass.between" -}}
 {{- $value := include "windlass.milliseconds" .value | int64 -}}
 {{- if or (lt $value (include "windlass.milliseconds" .least | int64)) (gt $value (include "windlass.milliseconds" .most | int64)) -}}
-{{- fail (printf "%s: %s has to be from %s to %s" .name .value .least .most) -}}
+{{- fail (printf "%s: %s must be from %s to %s" .name .value .least .most) -}}
 {{- end -}}
 {{- end -}}
 

@@ -47,13 +47,13 @@ themselves are checked by values.schema.json.
 {{- /* ALERT_ON_RELOAD and what belongs to it is here; an empty part says nothing. */ -}}
 {{- range $part, $variables := $value -}}
 {{- if $variables -}}
-{{- fail (printf "reloader.deployment.env.%s is not taken over: set notifications for alerts (ALERT_…), extraEnv for others" $part) -}}
+{{- fail (printf "reloader.deployment.env.%s is not supported: set notifications for alerts (ALERT_…), extraEnv for others" $part) -}}
 {{- end -}}
 {{- end -}}
 {{- else if hasKey $deployment $name -}}
-{{- fail (printf "reloader.deployment.%s is not taken over: set %s" $name (get $deployment $name)) -}}
+{{- fail (printf "reloader.deployment.%s is not supported: set %s" $name (get $deployment $name)) -}}
 {{- else -}}
-{{- fail (printf "reloader.deployment.%s is not taken over: the pod is as Windlass needs it; take it out" $name) -}}
+{{- fail (printf "reloader.deployment.%s is not supported: remove it" $name) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -51,11 +51,11 @@ What to work on, as JSON: the values, and what the block `reloader` makes of the
 {{- $v := .Values -}}
 {{- $s := include "windlass.settings" . | fromJson -}}
 {{- if not $s.sources -}}
-{{- fail "reloader.ignoreSecrets and reloader.ignoreConfigMaps leave nothing to watch: take one of them out" -}}
+{{- fail "reloader.ignoreSecrets and reloader.ignoreConfigMaps leave nothing to watch: remove one of them" -}}
 {{- end -}}
 {{- if not $s.workloadKinds -}}
 {{- if not $v.customKinds -}}
-{{- fail "workloadKinds is empty but for CronJob, which reloader.ignoreCronJobs takes out: name another kind" -}}
+{{- fail "workloadKinds has only CronJob, which reloader.ignoreCronJobs excludes: add another kind" -}}
 {{- end -}}
 {{- end -}}
 {{- if and $s.namespaces $s.namespaceSelector -}}
@@ -65,16 +65,16 @@ What to work on, as JSON: the values, and what the block `reloader` makes of the
 {{- fail "compat.autoReloadAll needs reloader in compat.controllers" -}}
 {{- end -}}
 {{- if and (gt (int $v.replicas) 1) (not $v.leaderElection.enabled) -}}
-{{- fail (printf "replicas: %d needs leaderElection.enabled: true, or several would write" (int $v.replicas)) -}}
+{{- fail (printf "replicas: %d needs leaderElection.enabled: true, so that only one replica writes" (int $v.replicas)) -}}
 {{- end -}}
 {{- if and $v.observeOnly (gt (int $v.replicas) 1) (include "windlass.notifications" .) -}}
-{{- fail (printf "observeOnly with notifications needs replicas: 1, not %d: nothing is written, so there is no leader, and each replica would tell of everything" (int $v.replicas)) -}}
+{{- fail (printf "observeOnly with notifications needs replicas: 1, not %d: there is no leader, and each replica would send every notification" (int $v.replicas)) -}}
 {{- end -}}
 {{- if and $v.rbac.clusterPolicies (not $s.namespaces) -}}
-{{- fail "rbac.clusterPolicies is for use with namespaces; without them ClusterRolloutPolicies hold anyway" -}}
+{{- fail "rbac.clusterPolicies requires namespaces; without namespaces, ClusterRolloutPolicies always apply" -}}
 {{- end -}}
 {{- if and $v.serviceMonitor.enabled $v.podMonitor.enabled -}}
-{{- fail "serviceMonitor.enabled and podMonitor.enabled exclude each other: every figure would be scraped twice" -}}
+{{- fail "serviceMonitor.enabled and podMonitor.enabled exclude each other: Prometheus would scrape each metric twice" -}}
 {{- end -}}
 {{- if and $v.serviceMonitor.enabled (not $v.service.enabled) -}}
 {{- fail "serviceMonitor.enabled needs service.enabled, or use podMonitor" -}}

@@ -193,17 +193,17 @@ async fn tells_what_happened(prometheus: &Prometheus, from: i64) {
         found.unwrap_or_else(|| panic!("no panel {title}")).1.clone()
     };
     let at_least = [
-        ("Wait for a person", 1.0),
+        ("Need manual action", 1.0),
         ("Failed", 1.0),
         ("Not current", 2.0),
-        ("Oldest stale", 1.0),
+        ("Oldest unapplied change", 1.0),
         ("Leaders", 1.0),
         ("Replicas", 1.0),
         ("Current", 0.5),
-        ("Changes of sources that are used", 0.01),
+        ("Changes of sources in use", 0.01),
         ("Restarts, by result", 0.01),
         ("Changes in place, by result", 0.01),
-        ("Questions to agents, by result", 0.01),
+        ("Requests to agents, by result", 0.01),
         ("Change to patch", 0.1),
         ("Change to current", 0.1),
         ("Memory", 1e6),
