@@ -16,7 +16,7 @@ pub struct Duration(std::time::Duration);
 
 /// The text is no duration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a duration, such as 2s, 10m or 1h30m")]
+#[error("{0:?} is not a duration; accepted: one such as 2s, 10m or 1h30m")]
 pub struct NotADuration(String);
 
 impl Duration {

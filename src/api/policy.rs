@@ -22,7 +22,7 @@ use super::sources::{Rule, Sources, Strategy, compile_rules};
 use super::status::PolicyStatus;
 use super::validate::Invalid;
 
-/// Which workloads, which of their sources, and what a change of those leads to.
+/// Selects workloads and their sources, and says how a change of these sources is applied.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, CustomResource, JsonSchema)]
 #[kube(
     group = "windlass.dev",
@@ -34,20 +34,20 @@ use super::validate::Invalid;
     namespaced,
     status = "PolicyStatus",
     derive = "PartialEq",
-    doc = "How workloads of this namespace are kept true to the ConfigMaps and Secrets that they use."
+    doc = "How workloads of this namespace apply changes of their ConfigMaps and Secrets."
 )]
 #[serde(rename_all = "camelCase")]
 pub struct RolloutPolicySpec {
-    /// Workloads of this namespace that the policy holds for, besides those that name it by the
-    /// annotation windlass.dev/policy. Unset: only those.
+    /// Workloads of this namespace that the policy applies to, in addition to those that name the
+    /// policy in the annotation windlass.dev/policy. Unset: only those.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workloads: Option<Workloads>,
-    /// All else.
+    /// Settings of the policy.
     #[serde(flatten)]
     pub policy: PolicySpec,
 }
 
-/// Which workloads, which of their sources, and what a change of those leads to.
+/// Selects workloads and their sources, and says how a change of these sources is applied.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, CustomResource, JsonSchema)]
 #[kube(
     group = "windlass.dev",
@@ -58,15 +58,15 @@ pub struct RolloutPolicySpec {
     category = "windlass",
     status = "PolicyStatus",
     derive = "PartialEq",
-    doc = "How workloads of many namespaces are kept true to the ConfigMaps and Secrets that they use. \
-           Its freezes, budget and suspend hold whatever a RolloutPolicy says."
+    doc = "How workloads of many namespaces apply changes of their ConfigMaps and Secrets. Its freezes, \
+           budget and suspend also limit workloads that have a RolloutPolicy."
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterRolloutPolicySpec {
-    /// Workloads that the policy holds for, where no RolloutPolicy does. Without strategy and rules it
-    /// opts none in, and only limits what happens to those that are.
+    /// Workloads that the policy applies to, unless a RolloutPolicy does. Without strategy and rules,
+    /// the policy opts no workload in and only limits opted-in workloads.
     pub workloads: ClusterWorkloads,
-    /// All else.
+    /// Settings of the policy.
     #[serde(flatten)]
     pub policy: PolicySpec,
 }
@@ -75,7 +75,8 @@ pub struct ClusterRolloutPolicySpec {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Workloads {
-    /// Kinds of workloads, such as Deployment; at most 16. Empty: every kind that the controller works on.
+    /// Kinds of workloads, such as Deployment; at most 16. Empty: every kind that the controller
+    /// watches.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 16),
@@ -90,33 +91,33 @@ pub struct Workloads {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterWorkloads {
-    /// Which of a namespace's.
+    /// Workloads within a namespace.
     #[serde(flatten)]
     pub workloads: Workloads,
-    /// Labels of the namespaces; unset: all namespaces that the controller works in.
+    /// Labels of the namespaces; unset: all namespaces that the controller watches.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace_selector: Option<LabelSelector>,
 }
 
-/// What both kinds of policies say.
+/// Settings of both kinds of policies.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PolicySpec {
-    /// Which policy holds where several of a kind select a workload: the highest, then the oldest, then
-    /// the first by name. From -1000 to 1000, default 0.
+    /// Decides between policies of one kind that select the same workload: the highest priority
+    /// applies, then the oldest policy, then the first by name. From -1000 to 1000, default 0.
     #[serde(default)]
     #[schemars(range(min = -1000, max = 1000))]
     pub priority: i32,
-    /// Which ConfigMaps and Secrets count. Unset: those that the pod template refers to.
+    /// Which ConfigMaps and Secrets to watch. Unset: those that the pod template refers to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sources: Option<Sources>,
-    /// What a change leads to where no rule says otherwise: Restart rolls the workload out, InPlace
-    /// brings the new files into the running pods, Auto does either as the pod can take it, Ignore does
-    /// nothing. Unset: Restart.
+    /// How a change is applied if no rule matches: Restart rolls the workload out, InPlace updates
+    /// the files of running pods, Auto updates in place where the pod supports it and restarts
+    /// otherwise, Ignore does nothing. Unset: Restart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strategy: Option<Strategy>,
-    /// What a change of single keys leads to; the first rule that matches holds; at most 64. All names and
-    /// keys together have at most 16 KiB, those with wildcards at most 4 KiB.
+    /// How a change of single keys is applied; the first matching rule applies; at most 64. Names and
+    /// keys have at most 16 KiB in total, those with wildcards at most 4 KiB.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), extend("x-kubernetes-validations" = rules([
         (
@@ -130,16 +131,16 @@ pub struct PolicySpec {
         ),
     ])))]
     pub rules: Vec<Rule>,
-    /// How changes reach running pods.
+    /// How changes are applied to running pods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_place: Option<InPlace>,
     /// When and how fast workloads are restarted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart: Option<Restart>,
-    /// Enforce does what is decided; Observe decides and reports only. Unset: Enforce.
+    /// Enforce applies changes; Observe only reports them. Unset: Enforce.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
-    /// Whether everything that this policy would begin waits, while what is rolling goes on; default false.
+    /// Whether new rollouts and updates in place wait; those in progress continue. Default false.
     #[serde(default)]
     pub suspend: bool,
 }

@@ -22,39 +22,39 @@ const WAVES: usize = 16;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Restart {
-    /// How long to gather further changes before a restart, from the first one; later changes do not
-    /// push it out. From 0s to 1h; unset: the controller's --settle.
+    /// How long to collect further changes after the first one before a restart; later changes do not
+    /// extend this time. From 0s to 1h; unset: the controller's --settle.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-validations" = SETTLE.schema("settle")))]
     pub settle: Option<Duration>,
-    /// Least time between two restarts of the same workload. From 0s to 168h (7 days); unset: 0s.
+    /// Minimum time between two restarts of the same workload. From 0s to 168h (7 days); unset: 0s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-validations" = MIN_INTERVAL.schema("minInterval")))]
     pub min_interval: Option<Duration>,
-    /// How many workloads of this policy roll at a time. From 1 to 10000; unset: as many as the
-    /// controller's --max-parallel lets, which holds in any case.
+    /// How many workloads of this policy may roll at the same time. From 1 to 10000; unset: only the
+    /// controller's --max-parallel applies, which is always an upper limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = MOST_PARALLEL))]
     pub max_parallel: Option<u32>,
-    /// Times in which restarts may begin; at most 32. None: at any time.
+    /// Times when restarts may start; at most 32. None: any time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = WINDOWS))]
     pub windows: Vec<Window>,
-    /// Times in which no restart may begin, whatever the windows say; at most 32.
+    /// Times when no restart may start, even within windows; at most 32.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = WINDOWS))]
     pub freezes: Vec<Window>,
-    /// Whether a workload that fails after a change keeps that change from the others that wait for it,
-    /// until the workload recovers, the source changes again, or somebody resumes. Unset: false.
+    /// Whether a workload that fails after a change holds other workloads with the same change until
+    /// it recovers, the source changes again, or a person resumes. Unset: false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub halt_on_failure: Option<bool>,
-    /// How long a rollout may take until it counts as failed and makes room for the next. From 1s to
-    /// 24h; unset: 10m.
+    /// How long a rollout may take before it fails and releases its rollout slot. From 1s to 24h;
+    /// unset: 10m.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-validations" = DEADLINE.schema("deadline")))]
     pub deadline: Option<Duration>,
-    /// Order in which workloads are restarted for one change: those that the first wave selects go
-    /// first, those that no wave selects go last; at most 16.
+    /// Restart order for a change: workloads of the first wave start first, workloads without a wave
+    /// last; at most 16.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = WAVES))]
     pub waves: Vec<Wave>,
@@ -96,8 +96,8 @@ impl Restart {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Window {
-    /// When it begins, as a cron line of five fields: minute, hour, day of month, month, day of week;
-    /// "0 2 * * 1-5" is at two on workdays.
+    /// Start as a cron line with five fields: minute, hour, day of month, month, day of week; "0 2 *
+    /// * 1-5" is 02:00 on workdays.
     #[schemars(
         length(max = 128),
         regex(pattern = SCHEDULE),
@@ -111,8 +111,7 @@ pub struct Window {
     /// How long it lasts. From 1m to 8784h (366 days).
     #[schemars(extend("x-kubernetes-validations" = WINDOW.schema("duration")))]
     pub duration: Duration,
-    /// Zone of the IANA time zone database in which the schedule is meant, such as Europe/Berlin; default
-    /// UTC.
+    /// IANA time zone of the schedule, such as Europe/Berlin; default UTC.
     #[serde(default = "utc")]
     #[schemars(
         length(max = 64),
@@ -133,7 +132,7 @@ fn utc() -> String {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Wave {
-    /// Labels of the workloads of this wave; the first wave that selects a workload has it.
+    /// Labels of the workloads in this wave; the first matching wave applies.
     pub selector: LabelSelector,
 }
 

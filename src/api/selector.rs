@@ -16,12 +16,12 @@ use windlass_core::types::labels::{Operator, Requirement, Selector};
 
 use super::schema::{LABEL_KEY, LABEL_KEY_LENGTH, LABEL_VALUE, rule, shape};
 
-/// Selects objects by their labels: all requirements must hold, and `{}` selects all.
+/// Selects objects by labels: all requirements must match; `{}` selects all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub struct LabelSelector {
-    /// Labels that must be there with exactly these values; at most 32.
+    /// Required labels with exact values; at most 32.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend(
         "maxProperties" = 32,
@@ -39,7 +39,7 @@ pub struct LabelSelector {
     pub match_expressions: Vec<LabelRequirement>,
 }
 
-/// What one label has to be.
+/// Requirement on one label.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = rule(
@@ -58,10 +58,10 @@ pub struct LabelRequirement {
         )),
     )]
     pub key: String,
-    /// What is required of the label: In and NotIn compare its value with the values given (an object
-    /// without the label passes NotIn), Exists and DoesNotExist look only whether it is there.
+    /// Operator: In and NotIn compare the label with the values (objects without the label match
+    /// NotIn); Exists and DoesNotExist only check for the label.
     pub operator: LabelOperator,
-    /// Values for In and NotIn, where at least one is required; at most 32.
+    /// Values for In and NotIn, at least one; at most 32.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(max = 63), regex(pattern = LABEL_VALUE)))]
     pub values: Vec<String>,

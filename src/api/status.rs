@@ -5,17 +5,17 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// How far the workloads of a policy are. Written by the controller alone.
+/// Progress of the workloads of a policy. Only the controller writes it.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PolicyStatus {
-    /// Generation of the policy that this status is about.
+    /// Generation of the policy that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// How many workloads the policy holds for, and how far they are.
+    /// Number of workloads of the policy, by state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workloads: Option<WorkloadCounts>,
-    /// Whether the policy is in force and its workloads are current, one entry for each type.
+    /// Whether the policy is in force and its workloads are current; one condition per type.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 8),
@@ -24,30 +24,30 @@ pub struct PolicyStatus {
     pub conditions: Vec<Condition>,
 }
 
-/// How many workloads are in which state. All but the total add up to it.
+/// Number of workloads by state. The states add up to the total.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(transform = without_defaults)]
 pub struct WorkloadCounts {
-    /// Workloads that the policy holds for.
+    /// Workloads that the policy applies to.
     #[schemars(range(min = 0))]
     pub total: i32,
-    /// Workloads of which every pod runs the present content.
+    /// Workloads whose pods all run the present content.
     #[schemars(range(min = 0))]
     pub current: i32,
-    /// Workloads that are not current and wait for their time, a window or a free place.
+    /// Workloads that wait for the settle time, a window or a rollout slot.
     #[schemars(range(min = 0))]
     pub pending: i32,
-    /// Workloads whose pods are being replaced or brought up to date.
+    /// Workloads whose pods are being replaced or updated in place.
     #[schemars(range(min = 0))]
     pub rolling: i32,
-    /// Workloads that are not current and stay so until somebody acts.
+    /// Workloads that are not current until somebody acts.
     #[schemars(range(min = 0))]
     pub held: i32,
     /// Workloads whose last rollout failed.
     #[schemars(range(min = 0))]
     pub failed: i32,
-    /// Workloads that are not current and are reported only.
+    /// Workloads that are not current and only reported.
     #[schemars(range(min = 0))]
     pub observed: i32,
 }

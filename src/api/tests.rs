@@ -148,7 +148,7 @@ fn what_a_later_version_says_is_an_error_and_not_a_guess() {
         (json!({"strategy": "Reload"}), "unknown variant `Reload`"),
         (
             json!({"restart": {"settle": "-2s"}}),
-            "\"-2s\" is not a duration, such as 2s, 10m or 1h30m",
+            "\"-2s\" is not a duration; accepted: one such as 2s, 10m or 1h30m",
         ),
         (json!({"workloads": {}}), "missing field `selector`"),
     ] {
@@ -170,11 +170,11 @@ fn what_can_match_nothing_is_named_and_every_name_and_wildcard_is_taken() {
     for name in [
         ".web", "web.", "-web", "web-", "*-", ".", "Web", "web_tls", "shop/web", "",
     ] {
-        let expected = "spec.rules[1].name: no object can have such a name";
+        let expected = "spec.rules[1].name: not a possible object name";
         assert_eq!(said(rule(name, "a")).as_deref(), Some(expected), "{name}");
     }
     for key in [".", "..", "..data", "..*", "a b", "a/b", ""] {
-        let expected = "spec.rules[1].keys[1]: no ConfigMap or Secret can have such a key";
+        let expected = "spec.rules[1].keys[1]: not a possible key of a ConfigMap or Secret";
         assert_eq!(said(rule("web", key)).as_deref(), Some(expected), "{key}");
     }
     for (name, key) in [

@@ -224,7 +224,7 @@ fn of_in_place() -> Vec<Row> {
     }]);
     let on_timeout = "supported values: \"Report\", \"Restart\"";
     [
-        field("/inPlace", [("inPlace has either agent or notifyHttp", both)]),
+        field("/inPlace", [("set either inPlace.agent or inPlace.notifyHttp", both)]),
         field("/inPlace/nudge", [(NOT_BOOLEAN, json!(["yes"]))]),
         duration(
             "/inPlace/timeout",
