@@ -88,7 +88,7 @@ catalogue! {
     change_to_patch: Histogram = family(
         "change_to_patch_seconds",
         &[],
-        "From the event of a change to the accepted patch.",
+        "Time from the watch event of a change to the accepted patch.",
     )
     .buckets(CHANGE_TO_PATCH_BUCKETS)
     .more("Includes `--settle` and the wait for a rollout slot, but no time for which a policy or a hold delayed the restart.");
@@ -107,7 +107,7 @@ catalogue! {
     workqueue_depth: IntGauge = family(
         "workqueue_depth",
         &[],
-        "Workloads that are due and wait for a worker, or are with one.",
+        "Workloads that wait for a worker or are being processed.",
     )
     .more("There are `--write-concurrency` workers.");
     api_requests: IntCounterVec = family(
@@ -147,12 +147,12 @@ catalogue! {
     events_repeated: IntCounter = family(
         "events_repeated_total",
         &[],
-        "Kubernetes Events that count in the series of an earlier one that says the same of the same workload.",
+        "Kubernetes Events added to the series of an identical earlier Event.",
     );
     events_waiting: IntGauge = family(
         "events_waiting",
         &[],
-        "Kubernetes Events that wait to be written or are being written.",
+        "Kubernetes Events in the write queue.",
     );
     notifications: IntCounterVec = family(
         "notifications_total",
@@ -163,13 +163,13 @@ catalogue! {
     notifications_limited: IntCounter = family(
         "notifications_limited_total",
         &[],
-        "Notifications that were counted and not told, because there were too many in one interval.",
+        "Notifications counted but not listed in a message because the interval had too many.",
     );
     errors: IntCounterVec = family("errors_total", &[Label::ErrorReason], "Errors, by reason.");
     leader: IntGauge = family(
         "leader",
         &[],
-        "1 on the replica that writes, once it may; else 0.",
+        "1 on the leader once it may write; otherwise 0.",
     );
     build_info: IntGaugeVec = family(
         "build_info",
