@@ -88,24 +88,24 @@ pub struct ControllerConfig {
 pub struct Watch {
     /// Namespaces to watch; empty means all.
     ///
-    /// Accepts names of namespaces, separated by commas.
+    /// Accepts namespace names, separated by commas.
     #[arg(long, env = "WINDLASS_NAMESPACES", value_name = "NAME,...", default_value = "", value_parser = list(namespace))]
     pub namespaces: List<Namespace>,
     /// Namespaces to ignore.
     ///
-    /// Accepts names of namespaces, separated by commas.
+    /// Accepts namespace names, separated by commas.
     #[arg(long, env = "WINDLASS_EXCLUDE_NAMESPACES", value_name = "NAME,...", default_value = "", value_parser = list(namespace))]
     pub exclude_namespaces: List<Namespace>,
     /// Watch only namespaces with these labels; empty means all.
     ///
-    /// Accepts a label selector, such as team=web or env in (dev,test); not together with --namespaces.
+    /// Accepts a label selector, such as team=web or env in (dev,test); not with --namespaces.
     #[arg(long, env = "WINDLASS_NAMESPACE_SELECTOR", value_name = "SELECTOR", default_value = "", value_parser = optional(selector::parse))]
     pub namespace_selector: Optional<Selector>,
-    /// Obey ClusterRolloutPolicy objects.
+    /// Apply ClusterRolloutPolicy objects.
     ///
-    /// Without this flag they are required, or with --namespaces optional: they are used if they may be read.
+    /// By default they are required; with --namespaces, they apply if they are readable.
     ///
-    /// Accepts true or false; false only together with --namespaces.
+    /// Accepts true or false; false only with --namespaces.
     #[arg(long, env = "WINDLASS_CLUSTER_POLICIES", value_name = "BOOL", default_value = "")]
     pub cluster_policies: ClusterPolicies,
     /// Kinds of objects whose changes trigger rollouts.
@@ -126,10 +126,10 @@ pub struct Watch {
     /// Kinds of workloads to roll out. Rollout is Argo Rollouts; it may be installed later.
     #[arg(long, long_help = KINDS_HELP.as_str(), env = "WINDLASS_WORKLOAD_KINDS", value_name = "KIND,...", default_value = KINDS.as_str(), value_parser = list(KindId::named))]
     pub workload_kinds: List<KindId>,
-    /// Another kind of workloads, and the path of its pod template; can be repeated.
+    /// Another kind of workload with the path of its pod template; can be repeated.
     ///
-    /// Accepts GROUP/VERSION/KIND=.PATH of a kind that is not built in, such as
-    /// apps.example.org/v1/Service=.spec.template; several separated by commas.
+    /// Accepts GROUP/VERSION/KIND=.PATH of kinds that are not built in, such as
+    /// apps.example.org/v1/Service=.spec.template, separated by commas.
     #[arg(
         long,
         env = "WINDLASS_WORKLOAD_KIND",
@@ -137,27 +137,27 @@ pub struct Watch {
         value_delimiter = ','
     )]
     pub workload_kind: Vec<CustomKind>,
-    /// Other controllers whose annotations to obey as well.
+    /// Other controllers whose annotations to support.
     ///
     /// Accepts reloader, wave or both, separated by commas.
     #[arg(long, env = "WINDLASS_COMPAT", value_name = "NAME,...", default_value = "", value_parser = compat)]
     pub compat: Compat,
-    /// Roll out workloads without annotations as well, as Reloader does with its flag auto-reload-all.
+    /// Also roll out workloads without annotations, like Reloader's auto-reload-all.
     ///
     /// Accepts true or false; true needs --compat reloader.
     #[arg(long, env = "WINDLASS_COMPAT_AUTO_RELOAD_ALL", value_name = "BOOL", action = ArgAction::Set, default_value_t = false)]
     pub compat_auto_reload_all: bool,
-    /// Treat the creation of a ConfigMap or Secret as a change for workloads that ran without it.
+    /// Treat the creation of an optional ConfigMap or Secret as a change.
     ///
     /// Accepts true or false.
     #[arg(long, env = "WINDLASS_ON_CREATE", value_name = "BOOL", action = ArgAction::Set, default_value_t = true)]
     pub on_create: bool,
-    /// Treat the deletion of a ConfigMap or Secret as a change for workloads that can run without it.
+    /// Treat the deletion of an optional ConfigMap or Secret as a change.
     ///
     /// Accepts true or false.
     #[arg(long, env = "WINDLASS_ON_DELETE", value_name = "BOOL", action = ArgAction::Set, default_value_t = true)]
     pub on_delete: bool,
-    /// Let workloads name sources in other namespaces that permit it with windlass.dev/allow-from.
+    /// Let workloads use sources of other namespaces that allow it with windlass.dev/allow-from.
     ///
     /// Accepts true or false.
     #[arg(long, env = "WINDLASS_ALLOW_CROSS_NAMESPACE", value_name = "BOOL", action = ArgAction::Set, default_value_t = false)]
@@ -173,7 +173,7 @@ pub struct Rollouts {
     /// Accepts true or false.
     #[arg(long, env = "WINDLASS_OBSERVE_ONLY", value_name = "BOOL", action = ArgAction::Set, default_value_t = false)]
     pub observe_only: bool,
-    /// Collect further changes for this long after the first one, then roll out once.
+    /// Collect changes for this long after the first, then roll out once.
     ///
     /// Accepts a duration from 0s to 1h, such as 500ms, 2s or 1m30s.
     #[arg(long, env = "WINDLASS_SETTLE", value_name = "DURATION", default_value = "2s", value_parser = duration(Duration::ZERO..=Duration::from_hours(1)))]
@@ -204,7 +204,7 @@ pub struct Rollouts {
 #[derive(Clone, Debug, PartialEq, Args)]
 #[command(next_help_heading = "In-place updates")]
 pub struct InPlace {
-    /// Concurrent requests to pods: to their agents, and to applications that are told to reload.
+    /// Concurrent requests to agents and applications in pods.
     ///
     /// Accepts a whole number from 1 to 1024.
     #[arg(long, env = "WINDLASS_AGENT_CONCURRENCY", value_name = "COUNT", default_value = "32", value_parser = number(1..=1024_usize))]
@@ -215,19 +215,19 @@ pub struct InPlace {
 #[derive(Clone, Debug, PartialEq, Args)]
 #[command(next_help_heading = "Leader election")]
 pub struct LeaderElection {
-    /// Elect one of several replicas to write; the others watch and stand by.
+    /// Elect one replica to write; the others stand by.
     ///
     /// Accepts true or false.
     #[arg(long = "leader-election", env = "WINDLASS_LEADER_ELECTION", value_name = "BOOL", action = ArgAction::Set, default_value_t = false)]
     enabled: bool,
-    /// Name of the Lease of this installation; two installations need two names.
+    /// Name of the Lease, unique to this installation.
     ///
     /// Accepts a DNS subdomain of at most 242 characters (a-z, 0-9, - and .).
     #[arg(long = "lease-name", env = "WINDLASS_LEASE_NAME", value_name = "NAME", default_value = "windlass", value_parser = lease_name)]
     pub name: String,
-    /// Namespace of the Lease and of the digest key; empty means the namespace of Windlass.
+    /// Namespace of the Lease and the digest key; empty means that of Windlass.
     ///
-    /// Accepts the name of a namespace.
+    /// Accepts a namespace name.
     #[arg(long = "lease-namespace", env = "WINDLASS_LEASE_NAMESPACE", value_name = "NAME", default_value = "", value_parser = optional(namespace))]
     pub namespace: Optional<Namespace>,
     /// Time after which another replica replaces a leader that does not renew the Lease.
@@ -258,18 +258,18 @@ pub struct LeaderElection {
     reason = "`--help` shows these texts, with their brackets"
 )]
 pub struct Observability {
-    /// Base URL of an OpenTelemetry collector, which receives one trace for each change.
+    /// Base URL of an OpenTelemetry collector; receives one trace per change.
     #[cfg_attr(
         feature = "otel",
         doc = "\n\nAccepts a URL http(s)://HOST[:PORT]/PATH without a user, to which /v1/traces is added."
     )]
     #[cfg_attr(
         not(feature = "otel"),
-        doc = "\n\nAccepts nothing: this build has no traces, it was made without the feature otel."
+        doc = "\n\nAccepts nothing: this build lacks the feature otel."
     )]
     #[arg(long, env = "WINDLASS_OTLP_ENDPOINT", value_name = "URL", default_value = "", value_parser = collector)]
     pub otlp_endpoint: Optional<Endpoint>,
-    /// Address at which /livez, /readyz and /metrics are served.
+    /// Address of /livez, /readyz and /metrics.
     ///
     /// Accepts an IP address and a port, such as [::]:8080 or 127.0.0.1:8080.
     #[arg(
@@ -286,7 +286,7 @@ pub struct Observability {
     pub log_format: LogFormat,
     /// What to log.
     ///
-    /// Accepts off, error, warn, info, debug or trace, and TARGET=LEVEL after a comma, such as info,kube=debug.
+    /// Accepts off, error, warn, info, debug or trace, then TARGET=LEVEL, such as info,kube=debug.
     #[arg(long, env = "WINDLASS_LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
     pub log_level: LogLevel,
 }
@@ -302,7 +302,7 @@ pub struct Connection {
     pub kubeconfig: Optional<PathBuf>,
     /// Context of the kubeconfig; empty means its current context.
     ///
-    /// Accepts the name of a context.
+    /// Accepts a context name.
     #[arg(long, env = "WINDLASS_CONTEXT", value_name = "NAME", default_value = "", value_parser = optional(|text| Some(text.to_owned())))]
     pub context: Optional<String>,
 }
@@ -327,7 +327,7 @@ impl Watch {
             return Err(Conflict::new("exclude-namespaces", "excludes all of --namespaces"));
         }
         if named && self.namespace_selector.is_some() {
-            return Err(Conflict::new("namespace-selector", "not together with --namespaces"));
+            return Err(Conflict::new("namespace-selector", "not with --namespaces"));
         }
         self.cluster_policies = match self.cluster_policies {
             ClusterPolicies::Ignored if !named => {

@@ -26,12 +26,12 @@ mod tests;
     reason = "`--help` shows these texts, with their brackets"
 )]
 pub struct AgentConfig {
-    /// A mounted volume, or another directory or file, to follow; can be repeated.
+    /// Volume, directory or file to watch; can be repeated.
     ///
-    /// Accepts absolute paths, each once, separated by commas or given one by one; at least one is needed.
+    /// Accepts one or more distinct absolute paths, separated by commas.
     #[arg(long = "volume", env = "WINDLASS_AGENT_VOLUME", value_name = "PATH", value_delimiter = ',', required = true, value_parser = volume, help_heading = "What to follow")]
     pub volumes: Vec<PathBuf>,
-    /// Collect changes of files for this long. Volumes that are swapped at once need no such time.
+    /// Collect file changes for this long. Atomically swapped volumes do not need it.
     ///
     /// Accepts a duration from 0s to 1m, such as 20ms or 1s.
     #[arg(long, env = "WINDLASS_AGENT_DEBOUNCE", value_name = "DURATION", default_value = "20ms", value_parser = duration(Duration::ZERO..=Duration::from_mins(1)), help_heading = "What to follow")]
@@ -43,12 +43,12 @@ pub struct AgentConfig {
     pub notify: Notify,
     /// Command that must succeed before the application is notified.
     ///
-    /// No shell runs the command. Its environment has the path of the volume in WINDLASS_VOLUME.
+    /// Runs without a shell. WINDLASS_VOLUME has the path of the volume.
     ///
-    /// Accepts a command and its arguments, as a shell would split them.
+    /// Accepts a command with arguments, split as in a shell.
     #[arg(long, env = "WINDLASS_AGENT_VALIDATE", value_name = "COMMAND", default_value = "", value_parser = optional(words), help_heading = "Validation and retries")]
     pub validate: Optional<CommandLine>,
-    /// Time limit of each validation and of each notification.
+    /// Time limit of each validation and notification.
     ///
     /// Accepts a duration from 10ms to 1h, such as 500ms, 10s or 1m30s.
     #[arg(long, env = "WINDLASS_AGENT_TIMEOUT", value_name = "DURATION", default_value = "10s", value_parser = duration(Duration::from_millis(10)..=Duration::from_hours(1)), help_heading = "Validation and retries")]
@@ -58,7 +58,7 @@ pub struct AgentConfig {
     /// Accepts a whole number from 0 to 100.
     #[arg(long, env = "WINDLASS_AGENT_RETRIES", value_name = "COUNT", default_value = "5", value_parser = number(0..=100_u32), help_heading = "Validation and retries")]
     pub retries: u32,
-    /// Address at which /livez, /readyz, /metrics and /v1/volumes are served.
+    /// Address of /livez, /readyz, /metrics and /v1/volumes.
     ///
     /// Accepts an IP address and a port, such as [::]:9533 or 127.0.0.1:9533.
     #[arg(
@@ -69,7 +69,7 @@ pub struct AgentConfig {
         help_heading = "Observability"
     )]
     pub admin_address: SocketAddr,
-    /// File with the token that the controller has as well. Without it, /v1/volumes answers nobody.
+    /// File with the token of the controller. Without it, /v1/volumes rejects all requests.
     ///
     /// Accepts a path.
     #[arg(long, env = "WINDLASS_AGENT_TOKEN_FILE", value_name = "PATH", default_value = "", value_parser = path(), help_heading = "Observability")]
@@ -87,7 +87,7 @@ pub struct AgentConfig {
     pub log_format: LogFormat,
     /// What to log.
     ///
-    /// Accepts off, error, warn, info, debug or trace, and TARGET=LEVEL after a comma, such as info,hyper=debug.
+    /// Accepts off, error, warn, info, debug or trace, then TARGET=LEVEL, such as info,hyper=debug.
     #[arg(
         long,
         env = "WINDLASS_AGENT_LOG_LEVEL",
@@ -109,29 +109,29 @@ struct Ways {
     http: Optional<Endpoint>,
     /// Method of the request; empty means POST.
     ///
-    /// Accepts POST, GET or PUT; only together with --notify-http.
+    /// Accepts POST, GET or PUT; only with --notify-http.
     #[arg(long = "notify-method", env = "WINDLASS_AGENT_NOTIFY_METHOD", value_name = "METHOD", default_value = "", value_parser = optional(method))]
     method: Optional<Method>,
     /// Notify the application with a signal; the pod needs a shared process namespace.
     ///
-    /// Accepts HUP, INT, QUIT, TERM, USR1, USR2 or WINCH, together with --process or --pid-file.
+    /// Accepts HUP, INT, QUIT, TERM, USR1, USR2 or WINCH, with --process or --pid-file.
     #[arg(long = "notify-signal", env = "WINDLASS_AGENT_NOTIFY_SIGNAL", value_name = "SIGNAL", default_value = "", value_parser = optional(Signal::named))]
     signal: Optional<Signal>,
-    /// Name of the process that gets the signal.
+    /// Process that gets the signal.
     ///
-    /// Accepts the name of a program, such as nginx; only together with --notify-signal, and not with --pid-file.
+    /// Accepts a program name, such as nginx; only with --notify-signal and without --pid-file.
     #[arg(long, env = "WINDLASS_AGENT_PROCESS", value_name = "NAME", default_value = "", value_parser = optional(process))]
     process: Optional<String>,
-    /// File with the number of the process that gets the signal.
+    /// File with the ID of the process that gets the signal.
     ///
-    /// Accepts a path; only together with --notify-signal, and not with --process.
+    /// Accepts a path; only with --notify-signal and without --process.
     #[arg(long, env = "WINDLASS_AGENT_PID_FILE", value_name = "PATH", default_value = "", value_parser = path())]
     pid_file: Optional<PathBuf>,
     /// Notify the application with a command.
     ///
-    /// No shell runs the command. Its environment has the path of the volume in WINDLASS_VOLUME.
+    /// Runs without a shell. WINDLASS_VOLUME has the path of the volume.
     ///
-    /// Accepts a command and its arguments, as a shell would split them.
+    /// Accepts a command with arguments, split as in a shell.
     #[arg(long = "notify-exec", env = "WINDLASS_AGENT_NOTIFY_EXEC", value_name = "COMMAND", default_value = "", value_parser = optional(words))]
     exec: Optional<CommandLine>,
 }
@@ -147,7 +147,7 @@ impl AgentConfig {
             if self.volumes.iter().take(at).any(|it| it == volume) {
                 return Err(Conflict::new(
                     "volume",
-                    format!("\"{}\" is given twice", volume.display()),
+                    format!("\"{}\" is set twice", volume.display()),
                 ));
             }
         }

@@ -11,18 +11,18 @@ use crate::flags::Conflict;
 
 const EXAMPLES: &str = "\
 Examples:
-  Report what would be rolled out in two namespaces, with the current context of the kubeconfig:
+  Report planned rollouts in two namespaces, with the current context of the kubeconfig:
     windlass controller --namespaces shop,blog --observe-only
 
   Run several replicas, and roll out at most five workloads at a time:
     windlass controller --leader-election --max-parallel 5
 
-  Replace Reloader, and obey its annotations:
+  Replace Reloader and support its annotations:
     windlass controller --compat reloader";
 
 /// Watch the cluster and roll out workloads whose configuration changed
 ///
-/// A flag wins over its environment variable, and an empty variable counts as not set.
+/// Flags override environment variables; an empty variable counts as not set.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Controller {

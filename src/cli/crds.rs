@@ -7,7 +7,7 @@ use super::process::print;
 
 const EXAMPLES: &str = "\
 Examples:
-  Install the definitions, or update them:
+  Install or update the definitions:
     windlass crds | kubectl apply --server-side -f -";
 
 /// Print the custom resource definitions

@@ -46,7 +46,7 @@ fn failed(format: LogFormat, error: &anyhow::Error) -> ExitCode {
     let error = one_line(&format!("{error:#}"));
     match format {
         // A reader that expects JSON gets JSON to the last line.
-        LogFormat::Json => tracing::error!(%error, "windlass ended"),
+        LogFormat::Json => tracing::error!(%error, "windlass failed"),
         LogFormat::Text => complain(&error),
     }
     ExitCode::FAILURE

@@ -174,11 +174,11 @@ fn a_wrong_word_is_one_line_with_what_is_accepted() {
     for (words, said) in [
         (
             &[][..],
-            "a command is missing; accepted are agent, controller, crds and version",
+            "a command is missing; accepted: agent, controller, crds and version",
         ),
         (
             &["controler"],
-            "unknown command \"controler\"; did you mean controller?; accepted are agent, controller, crds and version",
+            "unknown command \"controler\"; did you mean controller?; accepted: agent, controller, crds and version",
         ),
         (
             &["controller", "--setle", "2s"],
@@ -202,7 +202,7 @@ fn a_wrong_word_is_one_line_with_what_is_accepted() {
         ),
         (
             &["agent"],
-            "--volume is missing; accepts absolute paths, each once, separated by commas or given one by one; at least one is needed",
+            "--volume is missing; accepts one or more distinct absolute paths, separated by commas",
         ),
         (
             &["controller", "stray"],
@@ -246,11 +246,11 @@ fn a_bad_value_is_named_with_what_is_accepted() {
         ),
         (
             &["agent", "--volume", "/a", "--notify-signal", "KILL"],
-            "--notify-signal: \"KILL\" is not valid; accepts HUP, INT, QUIT, TERM, USR1, USR2 or WINCH, together with --process or --pid-file",
+            "--notify-signal: \"KILL\" is not valid; accepts HUP, INT, QUIT, TERM, USR1, USR2 or WINCH, with --process or --pid-file",
         ),
         (
             &["agent", "--volume", "/a", "--process", "a"],
-            "--process: needs --notify-signal; accepts the name of a program, such as nginx; only together with --notify-signal, and not with --pid-file",
+            "--process: needs --notify-signal; accepts a program name, such as nginx; only with --notify-signal and without --pid-file",
         ),
         (
             &[

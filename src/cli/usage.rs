@@ -67,12 +67,12 @@ impl<'a> Usage<'a> {
                 format!("unexpected argument {arg:?}; windlass --help shows what is accepted")
             }
             ErrorKind::InvalidSubcommand => format!(
-                "unknown command {:?}{}; accepted are {}",
+                "unknown command {:?}{}; accepted: {}",
                 text(ContextKind::InvalidSubcommand),
                 suggestion(ContextKind::SuggestedSubcommand),
                 self.commands()
             ),
-            ErrorKind::MissingSubcommand => format!("a command is missing; accepted are {}", self.commands()),
+            ErrorKind::MissingSubcommand => format!("a command is missing; accepted: {}", self.commands()),
             ErrorKind::MissingRequiredArgument => format!("{name} is missing; accepts {accepts}"),
             ErrorKind::ArgumentConflict => format!("{name}: given more than once"),
             ErrorKind::InvalidValue | ErrorKind::TooManyValues | ErrorKind::NoEquals if value.is_empty() => {

@@ -257,7 +257,7 @@ fn flags_that_exclude_each_other_are_named() {
         ),
         (
             &["--namespaces=a", "--namespace-selector=b"],
-            "--namespace-selector: not together with --namespaces",
+            "--namespace-selector: not with --namespaces",
         ),
         (
             &["--cluster-policies=false"],

@@ -148,7 +148,7 @@ fn what_does_not_go_together_is_named() {
             &["--notify-exec", "a", "--notify-method", "GET"],
             "--notify-method: needs --notify-http",
         ),
-        (&["--volume", "/a"], "--volume: \"/a\" is given twice"),
+        (&["--volume", "/a"], "--volume: \"/a\" is set twice"),
     ] {
         assert_eq!(bad(line), said);
     }

@@ -76,11 +76,11 @@ fn a_wrong_word_is_one_line_with_what_is_accepted() {
     for (words, said) in [
         (
             &[][..],
-            "a command is missing; accepted are agent, controller, crds and version",
+            "a command is missing; accepted: agent, controller, crds and version",
         ),
         (
             &["controler"],
-            "unknown command \"controler\"; did you mean controller?; accepted are agent, controller, crds and version",
+            "unknown command \"controler\"; did you mean controller?; accepted: agent, controller, crds and version",
         ),
         (
             &["controller", "--setle", "2s"],

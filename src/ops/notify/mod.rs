@@ -64,8 +64,8 @@ pub struct Notifications {
     pub teams: Optional<Endpoint>,
     /// Events to send notifications for.
     ///
-    /// Accepts some of Restarted, Held, Failed, Halted and Recovered, separated by commas; Recovered with one of
-    /// the three before it.
+    /// Accepts Restarted, Held, Failed, Halted and Recovered, separated by commas; Recovered only with Held,
+    /// Failed or Halted.
     #[arg(long = "notify-on", env = "WINDLASS_NOTIFY_ON", value_name = "EVENT,...", default_value = "Restarted,Held,Failed,Halted,Recovered", value_parser = occasions)]
     pub on: NoticeKinds,
     /// Collect notifications for this long, then send them in one message.
@@ -78,7 +78,7 @@ pub struct Notifications {
     /// Accepts at most 63 letters, digits, -, _ and . characters.
     #[arg(long = "notify-cluster", env = "WINDLASS_NOTIFY_CLUSTER", value_name = "NAME", default_value = "", value_parser = optional(cluster_name))]
     pub cluster: Optional<String>,
-    /// PEM file of certificate authorities to trust for notifications, besides the public ones.
+    /// PEM file of extra certificate authorities for notifications.
     ///
     /// Accepts a path.
     #[arg(long = "notify-ca-file", env = "WINDLASS_NOTIFY_CA_FILE", value_name = "PATH", default_value = "", value_parser = path())]
@@ -189,7 +189,7 @@ impl Notifier {
         let mut tasks = JoinSet::new();
         for (sink, endpoint) in receivers {
             let (queue, batches) = mpsc::channel(BATCHES_QUEUED);
-            info!(sink = sink.as_str(), host = %endpoint, "notifying");
+            info!(sink = sink.as_str(), host = %endpoint, "notifications enabled");
             let sender = Sender {
                 sink,
                 requests: requests_of(sink),
@@ -225,7 +225,7 @@ impl Notifier {
         let mut tasks = std::mem::take(&mut *self.tasks());
         let told = async { while tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(patience, told).await.is_err() {
-            warn!("some notifications could not be sent before the end");
+            warn!("some notifications were not sent before shutdown");
         }
     }
 
@@ -259,7 +259,7 @@ impl Notifier {
                     warn!(
                         sink = sink.as_str(),
                         notifications = batch.counts.sum(),
-                        "notifications dropped: earlier ones are still being sent"
+                        "notifications dropped: earlier notifications are still being sent"
                     );
                 }
             }
