@@ -50,12 +50,12 @@ impl Answers {
     /// Answers one question.
     pub(super) async fn answer(&self, request: &Parts) -> Response<String> {
         let Some(file) = &self.token_file else {
-            return unavailable("the agent has no token: give it --token-file\n");
+            return unavailable("the agent has no token; set --token-file\n");
         };
         let token = token::read(file).await;
         self.say(token.as_ref().err());
         let Ok(token) = token else {
-            return unavailable("the agent cannot use its token: its log says why\n");
+            return unavailable("the agent cannot use its token; see its log\n");
         };
         let query = request.uri.query().unwrap_or_default();
         let asked = Challenge::parse_query(query);
@@ -144,7 +144,7 @@ impl Answers {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         if said.as_ref() != wrong {
             if let Some(wrong) = wrong {
-                warn!(%wrong, "no question can be answered");
+                warn!(error = %wrong, "cannot answer the controller");
             }
             *said = wrong.cloned();
         }

@@ -39,7 +39,7 @@ pub(super) enum CommandEnd {
 pub(super) async fn run(words: &CommandLine, volume: &Path, limit: Duration) -> CommandEnd {
     let (mut child, mut output) = match start(words, volume) {
         Ok(started) => started,
-        Err(error) => return CommandEnd::Broken(format!("{} cannot be started: {error}", words.program)),
+        Err(error) => return CommandEnd::Broken(format!("cannot start {}: {error}", words.program)),
     };
     let group = Group(child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)));
     let mut said = Vec::new();
@@ -49,7 +49,7 @@ pub(super) async fn run(words: &CommandLine, volume: &Path, limit: Duration) -> 
             group.ended();
             of(status, &said)
         }
-        Ok(Err(error)) => CommandEnd::Broken(format!("{} was lost: {error}", words.program)),
+        Ok(Err(error)) => CommandEnd::Broken(format!("lost track of {}: {error}", words.program)),
         Err(_) => {
             let number = group.0;
             drop(group);
@@ -57,7 +57,10 @@ pub(super) async fn run(words: &CommandLine, volume: &Path, limit: Duration) -> 
             if let Some(number) = number {
                 reap(number);
             }
-            CommandEnd::Broken(format!("{} did not end within {limit:?} and was killed", words.program))
+            CommandEnd::Broken(format!(
+                "{} did not finish within {limit:?} and was killed",
+                words.program
+            ))
         }
     }
 }
@@ -128,7 +131,7 @@ fn of(status: ExitStatus, said: &[u8]) -> CommandEnd {
         Some(code) => {
             let said = clean(said);
             CommandEnd::Bad(if said.is_empty() {
-                format!("it ended with {code} and said nothing")
+                format!("exited with {code} and no output")
             } else {
                 said
             })

@@ -29,8 +29,10 @@ pub(super) async fn tell(method: &Method, endpoint: &Endpoint, limit: Duration) 
     };
     match request.send(Peer::Addresses(addresses)).await {
         Ok(answer) if answer.status.is_success() => Outcome::Told,
-        Ok(answer) => Outcome::Failed(format!("the application answered {}", answer.status)),
-        Err(HttpError::Connect { port: _, why }) => Outcome::Absent(format!("the application does not listen: {why}")),
-        Err(error) => Outcome::Failed(format!("the application gave {error}")),
+        Ok(answer) => Outcome::Failed(format!("the application returned {}", answer.status)),
+        Err(HttpError::Connect { port: _, why }) => {
+            Outcome::Absent(format!("cannot connect to the application: {why}"))
+        }
+        Err(error) => Outcome::Failed(format!("request to the application failed: {error}")),
     }
 }

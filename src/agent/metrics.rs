@@ -53,34 +53,29 @@ impl Metrics {
         let build_info = gauges(
             r,
             "build_info",
-            "The version and the revision that run; always 1.",
+            "Version and revision of the running build; always 1.",
             &["version", "revision"],
         );
         build_info.with_label_values(&[VERSION, REVISION]).set(1);
         let inner = Inner {
             swaps: counters(r, "swaps_total", "New versions of a volume's files.", &["volume"]),
-            validations: counters(
-                r,
-                "validations_total",
-                "Validations, by what became of them.",
-                &["result"],
-            ),
+            validations: counters(r, "validations_total", "Validations by result.", &["result"]),
             notifications: counters(
                 r,
                 "notifications_total",
-                "Attempts to tell the application, by what became of them.",
+                "Attempts to notify the application, by result.",
                 &["result"],
             ),
             state: gauges(
                 r,
                 "state",
-                "1 for the state that a volume is in, else 0.",
+                "1 for the present state of the volume, otherwise 0.",
                 &["volume", "state"],
             ),
             applied: gauges(
                 r,
                 "last_applied_timestamp_seconds",
-                "When a volume was found or made Applied last, in seconds since 1970; 0: not yet.",
+                "Unix time in seconds at which the volume was last Applied; 0: never.",
                 &["volume"],
             ),
             registry,

@@ -42,7 +42,7 @@ use self::volume_worker::VolumeWorker;
 use crate::ops::{Liveness, REVISION, Readiness, Server, Shutdown, VERSION};
 
 /// The condition of readiness.
-const READ: &str = "first reading of every volume";
+const READ: &str = "initial read of every volume";
 
 /// How long answers under way may take once the process is stopping: the pod is waiting for it.
 const DRAIN: Duration = Duration::from_millis(300);
@@ -61,7 +61,7 @@ pub async fn run(config: AgentConfig) -> anyhow::Result<()> {
         version = VERSION,
         revision = REVISION,
         volumes = config.volumes.len(),
-        "windlass agent"
+        "agent starting"
     );
     let readiness = Readiness::new(&[READ]);
     let liveness = Liveness::default();
@@ -108,6 +108,6 @@ pub async fn run(config: AgentConfig) -> anyhow::Result<()> {
         () = async { tokio::join!(server.serve(service, stopping.cancelled_owned()), stop); } => {}
         () = beat => {}
     }
-    info!("ended");
+    info!("agent stopped");
     Ok(())
 }

@@ -57,7 +57,7 @@ fn find(target: &SignalTarget) -> Result<Vec<Process>, Outcome> {
         SignalTarget::Named(name) => {
             let found = named(name);
             if found.is_empty() {
-                return Err(Outcome::Absent(format!("no process {name:?} is seen: {SHARE}")));
+                return Err(Outcome::Absent(format!("no process named {name:?}: {SHARE}")));
             }
             Ok(found)
         }
@@ -92,19 +92,21 @@ fn from_file(path: &Path) -> Result<Process, Outcome> {
     };
     let pid = text.trim().parse::<i32>().ok().filter(|pid| *pid > 0);
     let Some(pid) = pid else {
-        return Err(Outcome::Failed(format!("pid file {shown} has no number of a process")));
+        return Err(Outcome::Failed(format!(
+            "pid file {shown} does not contain a process ID"
+        )));
     };
     let ours = getpid().as_raw_pid();
     // The first process is the agent itself, or what holds a shared namespace together.
     if pid == ours || pid == 1 {
-        let text = format!("pid file {shown} has {pid}, which is not the application from here: {SHARE}");
+        let text = format!("pid file {shown} has {pid}, which is not the application in this container: {SHARE}");
         return Err(Outcome::Absent(text));
     }
     let all: Vec<Process> = all().collect();
     match all.iter().find(|process| process.pid == pid) {
         Some(process) if !descends(process, ours, &all) => Ok(process.clone()),
         _ => Err(Outcome::Absent(format!(
-            "no process {pid} of pid file {shown} is seen: {SHARE}"
+            "no process {pid} of pid file {shown}: {SHARE}"
         ))),
     }
 }
@@ -113,7 +115,7 @@ fn from_file(path: &Path) -> Result<Process, Outcome> {
 fn read_small(path: &Path) -> std::io::Result<String> {
     use std::io::Read as _;
     if !fs::metadata(path)?.is_file() {
-        return Err(std::io::Error::other("it is not a file"));
+        return Err(std::io::Error::other("not a file"));
     }
     let mut text = Vec::new();
     fs::File::open(path)?.take(PID_FILE).read_to_end(&mut text)?;
@@ -194,10 +196,10 @@ fn send(process: &Process, signal: Signal) -> Result<(), Outcome> {
     sent.map_err(|errno| match errno {
         Errno::SRCH => gone(),
         Errno::PERM => Outcome::Failed(format!(
-            "process {} may not be signalled: the agent must run as the same user",
+            "no permission to signal process {}: run the agent as the same user",
             process.pid
         )),
-        errno => Outcome::Failed(format!("process {} cannot be signalled: {errno}", process.pid)),
+        errno => Outcome::Failed(format!("cannot signal process {}: {errno}", process.pid)),
     })
 }
 

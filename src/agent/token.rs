@@ -10,7 +10,7 @@ use windlass_core::agent_protocol::challenge::{MAX_TOKEN, Token};
 pub(super) async fn read(path: &Path) -> Result<Token, String> {
     let path = path.to_owned();
     let read = tokio::task::spawn_blocking(move || now(&path)).await;
-    read.unwrap_or_else(|_| Err("the agent is ending".to_owned()))
+    read.unwrap_or_else(|_| Err("the agent is shutting down".to_owned()))
 }
 
 fn now(path: &Path) -> Result<Token, String> {
@@ -18,7 +18,7 @@ fn now(path: &Path) -> Result<Token, String> {
     // Opening a pipe would wait for whoever writes to it.
     let is_file = std::fs::metadata(path).map_err(|error| failed(&error))?.is_file();
     if !is_file {
-        return Err(failed(&"it is not a file"));
+        return Err(failed(&"not a file"));
     }
     let mut bytes = Vec::new();
     // Room for a line break, and for one byte too many.

@@ -124,7 +124,7 @@ impl VolumeWorker {
                 Err(error) => clean(error.to_string().as_bytes()),
             };
             if self.statuses.status(self.number).message.as_ref() != Some(&error) {
-                warn!(%error, "the volume cannot be read; trying again every second");
+                warn!(%error, "cannot read the volume; retrying every second");
                 self.set(None, VolumeState::Pending, Some(error));
             }
             sleep(OPEN_PAUSE).await;
@@ -172,7 +172,7 @@ impl VolumeWorker {
                 }
                 CommandEnd::Broken(text) => {
                     self.metrics.validation(Validation::Failed);
-                    let text = format!("the validator failed: {text}");
+                    let text = format!("validation failed: {text}");
                     if attempt >= self.config.retries {
                         break text;
                     }
@@ -268,7 +268,7 @@ impl VolumeWorker {
             }
             if looks.is_multiple_of(LOOKS) {
                 if let Some(trouble) = volume.trouble() {
-                    warn!(volume = %self.path().display(), %trouble, "the volume cannot be read at present");
+                    warn!(volume = %self.path().display(), error = %trouble, "cannot read the volume");
                 }
                 if state != VolumeState::Applied {
                     self.complain();
@@ -294,7 +294,7 @@ impl VolumeWorker {
         let at = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
         self.metrics.applied(self.number, at);
         self.applied.send_modify(|count| *count += 1);
-        info!(volume = %self.path().display(), "applied");
+        info!(volume = %self.path().display(), "new content applied");
     }
 
     fn count(&self, outcome: &Outcome) {
@@ -309,7 +309,7 @@ impl VolumeWorker {
     fn complain(&self) {
         let VolumeStatus { state, message, .. } = self.statuses.status(self.number);
         let message = message.unwrap_or_default();
-        warn!(volume = %self.path().display(), state = state.as_str(), %message, "not applied");
+        warn!(volume = %self.path().display(), state = state.as_str(), error = %message, "new content not applied");
     }
 
     fn set(&self, files: Option<Fingerprint>, state: VolumeState, message: Option<String>) {

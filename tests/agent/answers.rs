@@ -136,7 +136,7 @@ fn without_a_good_token_nobody_is_answered_and_the_log_says_why() {
     fs::remove_file(agent.token_file()).expect("removed");
     refused("No such file");
     fs::create_dir(agent.token_file()).expect("a folder");
-    refused("it is not a file");
+    refused("not a file");
     assert_eq!(agent.get("/readyz").0, 200);
 }
 
@@ -199,7 +199,7 @@ fn links_that_lead_out_are_not_digested() {
     assert_eq!((answer.state, answer.files.len()), (Pending, 0));
     let message = answer.message.expect("a reason");
     assert!(
-        message.contains("leads out of the volume") || message.contains("behind a link"),
+        message.contains("outside the volume") || message.contains("behind a link"),
         "{message}"
     );
 }

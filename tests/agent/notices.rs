@@ -59,7 +59,7 @@ fn an_application_that_starts_later_is_told_as_soon_as_it_answers() {
         (agent.metric("windlass_agent_notifications_total{result=\"absent\"}") >= 3).then_some(())
     });
     let message = agent.until("a", "0", Pending).expect("a reason");
-    assert!(message.contains("does not listen"), "{message}");
+    assert!(message.contains("cannot connect to the application"), "{message}");
     let endpoint = Endpoint::on(TcpListener::bind(address).expect("the port"), |_| Reply::Status(200));
     agent.until("a", "0", Applied);
     assert_eq!(endpoint.heads().len(), 1);
@@ -91,7 +91,7 @@ fn an_application_that_hangs_is_given_up_until_the_next_version() {
     let message = agent.until("a", "1", Failed).expect("a reason");
     assert!(message.contains("no answer within 2s"), "{message}");
     assert_eq!(endpoint.heads().len(), 3);
-    assert!(agent.log().contains("not applied"), "{}", agent.log());
+    assert!(agent.log().contains("new content not applied"), "{}", agent.log());
     assert!(!agent.log().contains("all=1"), "the query of a URL may be a secret");
 
     kubelet.write([("a", "2")]);

@@ -19,7 +19,11 @@ fn run(words: &[&str], variables: &[(&str, &str)]) -> Output {
 #[test]
 fn wrong_arguments_are_one_line_and_exit_code_2() {
     for (words, variables, said) in [
-        (&[][..], &[][..], "--volume is missing; accepts absolute paths"),
+        (
+            &[][..],
+            &[][..],
+            "--volume is missing; accepts one or more distinct absolute paths",
+        ),
         (
             &["--volume", "/a", "--notify-http", "http://web/reload"],
             &[],
@@ -46,7 +50,7 @@ fn wrong_arguments_are_one_line_and_exit_code_2() {
         (
             &[],
             &[("WINDLASS_AGENT_VOLUME", "/a,/a"), ("WINDLASS_AGENT_TIMEOUT", "")],
-            "WINDLASS_AGENT_VOLUME: \"/a\" is given twice; accepts absolute paths",
+            "WINDLASS_AGENT_VOLUME: \"/a\" is set twice; accepts one or more distinct absolute paths",
         ),
         (
             &["--volume", "/a", "--notify-http", "http://localhost"],
@@ -128,7 +132,7 @@ fn it_is_ready_once_every_volume_was_read() {
     let (status, body) = agent.get("/readyz");
     assert_eq!(
         (status, body.as_str()),
-        (503, "not ready: first reading of every volume\n")
+        (503, "not ready: initial read of every volume\n")
     );
     let missing = agent.ask().1.volumes.swap_remove(1);
     assert_eq!(missing.state, Pending);

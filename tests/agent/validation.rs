@@ -50,8 +50,8 @@ fn what_is_refused_at_the_start_is_not_told_either() {
 #[test]
 fn a_validator_that_hangs_or_is_missing_lets_nothing_through() {
     for (validator, word) in [
-        ("sleep 1000", "did not end within 100ms and was killed"),
-        ("/no/such/validator", "cannot be started"),
+        ("sleep 1000", "did not finish within 100ms and was killed"),
+        ("/no/such/validator", "cannot start /no/such/validator"),
     ] {
         let kubelet = Kubelet::with([("a", "0")]);
         let endpoint = Endpoint::start(|_| Reply::Status(200));

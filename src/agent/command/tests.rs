@@ -26,13 +26,13 @@ async fn what_a_command_says_is_kept_when_it_refuses() {
     let said = shell("echo line 3: bad >&2; echo more; exit 2", LONG).await;
     assert_eq!(said, CommandEnd::Bad("line 3: bad more".to_owned()));
     let silent = shell("exit 3", LONG).await;
-    assert_eq!(silent, CommandEnd::Bad("it ended with 3 and said nothing".to_owned()));
+    assert_eq!(silent, CommandEnd::Bad("exited with 3 and no output".to_owned()));
 }
 
 #[tokio::test]
 async fn what_cannot_run_or_is_killed_is_broken() {
     let missing = run(&words(&["/no/such/program"]), Path::new("/"), LONG).await;
-    assert!(matches!(&missing, CommandEnd::Broken(text) if text.starts_with("/no/such/program cannot be started")));
+    assert!(matches!(&missing, CommandEnd::Broken(text) if text.starts_with("cannot start /no/such/program")));
     assert!(matches!(shell("kill -9 $$", LONG).await, CommandEnd::Broken(_)));
 }
 
@@ -63,7 +63,7 @@ async fn a_command_that_hangs_is_killed_with_all_that_it_started() {
     let script = format!("sleep 1000 & echo $! > {0}; echo $$ >> {0}; wait", pids.display());
     let end = shell(&script, Duration::from_secs(10)).await;
     assert!(
-        matches!(&end, CommandEnd::Broken(text) if text.contains("did not end within 10s")),
+        matches!(&end, CommandEnd::Broken(text) if text.contains("did not finish within 10s")),
         "{end:?}"
     );
     let text = std::fs::read_to_string(&pids).expect("the numbers");

@@ -66,7 +66,7 @@ fn nobody_is_told_by_a_file_that_names_us_the_first_process_or_nobody() {
         fs::write(&path, garbage).expect("a file");
         let outcome = told();
         assert!(
-            matches!(&outcome, Outcome::Failed(text) if text.contains("no number")),
+            matches!(&outcome, Outcome::Failed(text) if text.contains("not contain a process ID")),
             "{garbage:?}"
         );
     }
@@ -80,7 +80,7 @@ fn a_name_that_nobody_has_says_what_is_needed() {
     };
     assert_eq!(
         text,
-        "no process \"no-such-program\" is seen: is it running, and does the pod have shareProcessNamespace: true?"
+        "no process named \"no-such-program\": is it running, and does the pod have shareProcessNamespace: true?"
     );
 }
 
