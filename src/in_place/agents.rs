@@ -50,14 +50,14 @@ impl AgentClient {
             Err(why) => return AnswerVerdict::NotYet(why),
         };
         let Some(address) = pod.address else {
-            return AnswerVerdict::NotYet("it has no address yet".to_owned());
+            return AnswerVerdict::NotYet("the pod has no address yet".to_owned());
         };
         if is_no_pods(address) {
-            return AnswerVerdict::NotYet(format!("{address} is no address of a pod"));
+            return AnswerVerdict::NotYet(format!("{address} is not the address of a pod"));
         }
         let mut bytes = [0; 16];
         if getrandom::fill(&mut bytes).is_err() {
-            return AnswerVerdict::NotYet("no random numbers are to be had".to_owned());
+            return AnswerVerdict::NotYet("no random numbers available".to_owned());
         }
         let challenge = Challenge {
             nonce: Nonce::from_bytes(bytes),
@@ -76,7 +76,7 @@ impl AgentClient {
         };
         let answer = match self.send(&request, address).await {
             Ok(response) => read(&challenge, token, &response),
-            Err(why) => Err((AgentResult::Unreachable, format!("its agent does not answer: {why}"))),
+            Err(why) => Err((AgentResult::Unreachable, format!("no answer from the agent: {why}"))),
         };
         match answer {
             Ok(answer) => {
@@ -100,12 +100,12 @@ impl AgentClient {
         } = notify;
         // Its address is its node's, where anything may listen on that port.
         if pod.host_network {
-            return Err("it is on its node's network and not called".to_owned());
+            return Err("the pod uses the network of its node and is not called".to_owned());
         }
-        let address = pod.address.ok_or("it has no address yet")?;
+        let address = pod.address.ok_or("the pod has no address yet")?;
         // A pod's own status names it, and whoever may write that could name anything.
         if address.is_loopback() || is_no_pods(address) {
-            return Err(format!("{address} is no address of a pod"));
+            return Err(format!("{address} is not the address of a pod"));
         }
         let address = SocketAddr::new(address, *port);
         let request = Request {
@@ -125,7 +125,7 @@ impl AgentClient {
             Ok(response) if response.status.is_success() => Ok(()),
             // What it says besides is not for everybody who may read Events.
             Ok(response) => Err(format!(
-                "{} {path} answers {}",
+                "{} {path} returned {}",
                 request.method,
                 response.status.as_u16()
             )),
@@ -151,29 +151,29 @@ fn is_no_pods(address: IpAddr) -> bool {
 
 /// What an answer holds, if it is one and the agent's own.
 fn read(challenge: &Challenge, token: &Token, response: &Response) -> Result<Answer, (AgentResult, String)> {
-    let refused = |why: &str| Err((AgentResult::Refused, format!("its agent {why}")));
+    let refused = |why: &str| Err((AgentResult::Refused, format!("the agent {why}")));
     match response.status {
         StatusCode::OK => {}
-        StatusCode::UNAUTHORIZED => return refused("has another token, or is none"),
+        StatusCode::UNAUTHORIZED => return refused("has another token, or is not an agent"),
         StatusCode::SERVICE_UNAVAILABLE => return refused("has no token"),
-        StatusCode::TOO_MANY_REQUESTS => return refused("is asked too often"),
+        StatusCode::TOO_MANY_REQUESTS => return refused("gets too many requests"),
         // An agent's own words, and bounded; whoever answers in its place could say no more than that.
         status => {
             let said: String = String::from_utf8_lossy(&response.body).chars().take(200).collect();
-            return refused(&format!("answers {}: {said}", status.as_u16()));
+            return refused(&format!("returned {}: {said}", status.as_u16()));
         }
     }
-    let invalid = |why: &str| (AgentResult::Invalid, format!("its agent {why}"));
+    let invalid = |why: &str| (AgentResult::Invalid, format!("the agent {why}"));
     let seal = response.headers.get(HeaderName::from_static(SEAL_HEADER));
     let seal = seal.and_then(|seal| seal.to_str().ok()).unwrap_or_default();
     if !challenge.answer_key(token).verify_seal(&response.body, seal) {
-        return Err(invalid("did not seal its answer"));
+        return Err(invalid("did not sign the answer"));
     }
-    let answer: Answer = serde_json::from_slice(&response.body).map_err(|_| invalid("gives an unreadable answer"))?;
+    let answer: Answer = serde_json::from_slice(&response.body).map_err(|_| invalid("sent an unreadable answer"))?;
     if answer.format == FORMAT {
         Ok(answer)
     } else {
-        Err(invalid("is of another version"))
+        Err(invalid("runs an unsupported protocol version"))
     }
 }
 

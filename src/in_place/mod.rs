@@ -122,9 +122,9 @@ impl Propagator {
         .await;
         let outcome = match found {
             Ok(Some(pods)) => self.bring(workload, &round, pods).await,
-            Ok(None) => round.without_pods("nothing tells which pods are its own".to_owned()),
+            Ok(None) => round.without_pods("the pods of the workload are unknown".to_owned()),
             Err(ApiError::NotFound | ApiError::Replaced) => return,
-            Err(error) => round.without_pods(clean(&format!("its pods cannot be read: {error}"))),
+            Err(error) => round.without_pods(clean(&format!("cannot read the pods: {error}"))),
         };
         self.end(workload, round, outcome);
     }
@@ -174,10 +174,10 @@ impl Propagator {
             match file_delivery(&pod, &round.expected) {
                 FileDelivery::Nothing => {}
                 FileDelivery::Never => {
-                    round_result.lacks(&pod, "it has the files through a subPath, which never changes");
+                    round_result.lacks(&pod, "the files are mounted with subPath, which never updates");
                 }
-                FileDelivery::Unclear => round_result.lacks(&pod, "its volumes cannot be read"),
-                FileDelivery::Live if !pod.node_ready => round_result.lacks(&pod, "its node is not ready"),
+                FileDelivery::Unclear => round_result.lacks(&pod, "cannot read the volumes"),
+                FileDelivery::Live if !pod.node_ready => round_result.lacks(&pod, "the node is not ready"),
                 FileDelivery::Live => takers.push(pod),
             }
         }
@@ -202,7 +202,7 @@ impl Propagator {
                     }
                     // Another one took its place, with files of its own.
                     Ok(()) | Err(ApiError::NotFound | ApiError::Replaced) => {}
-                    Err(error) => round_result.lacks(pod, &clean(&format!("it cannot be touched: {error}"))),
+                    Err(error) => round_result.lacks(pod, &clean(&format!("cannot patch the pod: {error}"))),
                 }
             }
         }
@@ -232,7 +232,7 @@ impl Propagator {
                 .map(|pod| async move {
                     // Whoever leads tells it.
                     if self.context.write_gate.permit(self.context.timeout).is_none() {
-                        return (pod, Err("the lease is not held".to_owned()));
+                        return (pod, Err("this replica is not the leader".to_owned()));
                     }
                     (pod, self.agents.notify(pod, notify).await)
                 })
@@ -268,7 +268,7 @@ impl Propagator {
                 // One that is late does no harm, so none of them holds up a release.
                 let touched = match leading.permit(*timeout) {
                     Some(timeout) => running::nudge(client, &workload.namespace, pod, mark, timeout).await,
-                    None => Err(ApiError::Unavailable("the lease is not held".to_owned())),
+                    None => Err(ApiError::Unavailable("this replica is not the leader".to_owned())),
                 };
                 (*pod, touched)
             })

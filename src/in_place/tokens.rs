@@ -41,8 +41,8 @@ impl Tokens {
                 .map(Arc::new)
                 .map_err(|why| format!("Secret {secret}, key token: {why}")),
             Ok(None) => Err(format!("Secret {secret} has no key token")),
-            Err(ApiError::NotFound) => Err(format!("Secret {secret} with the agents' token does not exist")),
-            Err(error) => Err(clean(&format!("Secret {secret} cannot be read: {error}"))),
+            Err(ApiError::NotFound) => Err(format!("Secret {secret} with the agent token does not exist")),
+            Err(error) => Err(clean(&format!("cannot read Secret {secret}: {error}"))),
         };
         self.fresh().insert(at, (Instant::now(), token.clone()));
         token

@@ -329,8 +329,8 @@ impl Index {
         let policy = effective_policy.policy.as_ref()?;
         (steps > MOST_RULE_STEPS).then(|| {
             format!(
-                "{policy}: spec.rules take {} steps a key and {} a source, with {keys} keys of {} sources that is \
-                 {steps} steps; accepted: at most {MOST_RULE_STEPS}. Fewer wildcards in rules take fewer steps",
+                "{policy}: spec.rules: too many wildcards; matching takes {} steps per key and {} per source, {steps} steps for \
+                 {keys} keys of {} sources; accepted: at most {MOST_RULE_STEPS}. Use fewer wildcards in rules",
                 rules.cost(),
                 rules.cost() + rules.bytes(),
                 uses.len(),

@@ -166,7 +166,7 @@ fn status(policy: &Policy, about: &PolicyMetadata, tally: &PolicyTally<'_>, now:
             "Halted",
             false,
             "NotHalted",
-            "no change is held for a failure".to_owned(),
+            "no workload is held after a failure".to_owned(),
         )
     } else {
         let message = format!(
@@ -177,7 +177,7 @@ fn status(policy: &Policy, about: &PolicyMetadata, tally: &PolicyTally<'_>, now:
     });
     if let Some(by) = tally.by {
         let message = format!(
-            "{} of the workloads that it selects are governed by another one, such as {by}",
+            "another policy applies to {} of the selected workloads, such as {by}",
             tally.overruled
         );
         conditions.push(condition("Overruled", true, "Overruled", message));
@@ -206,14 +206,14 @@ fn ready(policy: &Policy) -> (bool, &'static str, String) {
     let settings = match &policy.settings {
         Ok(settings) => settings,
         Err(why) => {
-            let message = format!("what it governs is held: {why}");
+            let message = format!("the workloads of this policy are held: {why}");
             return (false, Reason::PolicyInvalid.as_str(), message);
         }
     };
     let mut remarks = Vec::new();
     if policy.is_floor_only() {
         remarks.push(
-            "without strategy and rules it only limits what others govern: by freezes, suspend, maxParallel".to_owned(),
+            "without strategy and rules, this policy only limits workloads of other policies: freezes, suspend, maxParallel".to_owned(),
         );
     }
     if settings.observe == Some(true) {
@@ -226,7 +226,7 @@ fn ready(policy: &Policy) -> (bool, &'static str, String) {
     let (reason, first) = if settings.suspend {
         (
             Reason::Suspended.as_str(),
-            "suspended: nothing that it has a say in is restarted",
+            "suspended: workloads of this policy are not restarted",
         )
     } else {
         ("InForce", "in force")

@@ -47,10 +47,10 @@ pub enum ClientError {
         source: Box<kube::config::KubeconfigError>,
     },
     /// Neither a kubeconfig nor a service account.
-    #[error("no cluster to talk to: {0}; give --kubeconfig, set KUBECONFIG, or run in a pod")]
+    #[error("no cluster is configured: {0}; set --kubeconfig or KUBECONFIG, or run in a pod")]
     Infer(Box<kube::config::InferConfigError>),
     /// TLS or credentials.
-    #[error("credentials or certificates cannot be used: {0}")]
+    #[error("cannot use the credentials or certificates: {0}")]
     Tls(#[from] Box<kube::Error>),
     /// Proxies are not supported.
     #[error("the kubeconfig asks for the proxy {0}, which Windlass does not support")]

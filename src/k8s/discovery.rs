@@ -37,7 +37,7 @@ pub async fn plural(
     };
     let request = http::Request::get(path)
         .body(Vec::new())
-        .map_err(|_| ApiError::Unexpected("no such request"))?;
+        .map_err(|_| ApiError::Unexpected("invalid request"))?;
     match send::<Resources>(client, request, timeout).await {
         Ok(found) => Ok(found
             .resources

@@ -19,13 +19,13 @@ const MESSAGE_CHARS: usize = 400;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ApiError {
     /// 409: somebody else wrote meanwhile.
-    #[error("the object was written meanwhile")]
+    #[error("the object changed before the write")]
     Conflict,
     /// 404: it is gone.
     #[error("not found")]
     NotFound,
     /// 422 on the uid: another object of that name took its place.
-    #[error("another object of that name took its place")]
+    #[error("another object with the same name replaced it")]
     Replaced,
     /// RBAC.
     #[error("{0}")]
@@ -37,7 +37,7 @@ pub enum ApiError {
     #[error("{0}")]
     Unavailable(String),
     /// The answer makes no sense.
-    #[error("unexpected answer: {0}")]
+    #[error("unexpected response: {0}")]
     Unexpected(&'static str),
 }
 
@@ -81,7 +81,7 @@ impl ApiError {
                     .map(|cause| cause.field.as_str()),
             ),
             // Decoding errors quote what could not be decoded.
-            kube::Error::SerdeError(_) => Self::Unexpected("it cannot be decoded"),
+            kube::Error::SerdeError(_) => Self::Unexpected("cannot decode it"),
             other => Self::Unavailable(chain(other)),
         }
     }
@@ -93,7 +93,7 @@ impl ApiError {
             404 => Self::NotFound,
             422 if field == Some("metadata.uid") => Self::Replaced,
             // A token that has just been made or has just run out: the next one is another.
-            401 => Self::Unavailable(format!("the API server does not accept the credentials: {}", message())),
+            401 => Self::Unavailable(format!("the API server rejected the credentials: {}", message())),
             // The authorizer's own words; admission and quota answer 403 as well.
             403 if message().contains("cannot ") && message().contains(" resource ") => Self::Forbidden(message()),
             429 | 500.. => Self::Unavailable(message()),
@@ -167,7 +167,7 @@ pub async fn send<T: DeserializeOwned>(
         .await
         .map_err(|_| ApiError::Unavailable(format!("no answer within {} s", timeout.as_secs())))??;
     if status.is_success() {
-        return serde_json::from_slice(&body).map_err(|_| ApiError::Unexpected("it cannot be decoded"));
+        return serde_json::from_slice(&body).map_err(|_| ApiError::Unexpected("cannot decode it"));
     }
     let answer: Status = serde_json::from_slice(&body).unwrap_or_default();
     let message = if answer.message.is_empty() {
@@ -186,7 +186,7 @@ fn limited(uri: &Uri, timeout: Duration) -> Result<Uri, ApiError> {
     let more = if uri.query().is_some() { '&' } else { '?' };
     format!("{given}{more}timeout={}ms", timeout.as_millis())
         .parse()
-        .map_err(|_| ApiError::Unexpected("its address cannot be composed"))
+        .map_err(|_| ApiError::Unexpected("cannot build the URL"))
 }
 
 fn reason(status: StatusCode) -> &'static str {

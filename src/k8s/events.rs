@@ -84,10 +84,10 @@ pub async fn create(
     timeout: Duration,
 ) -> Result<String, ApiError> {
     let body = serde_json::to_vec(&body(event, instance, occurrences));
-    let body = body.map_err(|_| ApiError::Unexpected("no JSON form"))?;
+    let body = body.map_err(|_| ApiError::Unexpected("cannot encode it as JSON"))?;
     let request = Request::new(url(event))
         .create(&PostParams::default(), body)
-        .map_err(|_| ApiError::Unexpected("the Event cannot be put into a request"))?;
+        .map_err(|_| ApiError::Unexpected("cannot build the request of the Event"))?;
     let created: Created = send(client, request, timeout).await?;
     Ok(created.metadata.name)
 }
@@ -106,7 +106,7 @@ pub async fn count(
     let patch = Patch::Merge(json!({"series": occurrences.series()}));
     let request = Request::new(url(event))
         .patch(name, &PatchParams::default(), &patch)
-        .map_err(|_| ApiError::Unexpected("the Event cannot be put into a request"))?;
+        .map_err(|_| ApiError::Unexpected("cannot build the request of the Event"))?;
     send::<IgnoredAny>(client, request, timeout).await.map(|_| ())
 }
 

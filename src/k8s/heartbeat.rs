@@ -76,7 +76,7 @@ impl Heartbeat {
         let request = self
             .requests
             .patch(&self.name, &params, &Patch::Merge(json!({ "spec": spec })))
-            .map_err(|_| ApiError::Unexpected("no such request"))?;
+            .map_err(|_| ApiError::Unexpected("invalid request"))?;
         match send::<IgnoredAny>(client, request, self.timeout).await {
             Err(ApiError::NotFound) => {}
             other => return other.map(|_| ()),
@@ -87,11 +87,11 @@ impl Heartbeat {
             "metadata": { "name": self.name },
             "spec": spec,
         });
-        let body = serde_json::to_vec(&body).map_err(|_| ApiError::Unexpected("no JSON form"))?;
+        let body = serde_json::to_vec(&body).map_err(|_| ApiError::Unexpected("cannot encode it as JSON"))?;
         let request = self
             .requests
             .create(&PostParams::default(), body)
-            .map_err(|_| ApiError::Unexpected("no such request"))?;
+            .map_err(|_| ApiError::Unexpected("invalid request"))?;
         send::<IgnoredAny>(client, request, self.timeout).await.map(|_| ())
     }
 }

@@ -79,7 +79,7 @@ pub enum KeyError {
     },
     /// Somebody put something else there.
     #[error(
-        "{kept_in} {namespace}/{name} holds no usable digest key: each entry's name is at most 16 letters, \
+        "{kept_in} {namespace}/{name} has no usable digest key: each entry's name is at most 16 letters, \
          digits or '-', its value {KEY_BYTES} bytes; correct it, or delete it to have a new one made"
     )]
     Malformed {
@@ -91,7 +91,7 @@ pub enum KeyError {
         name: String,
     },
     /// The operating system gave no random bytes.
-    #[error("no random bytes for a digest key")]
+    #[error("cannot get random bytes for a digest key")]
     Random,
 }
 
@@ -185,17 +185,17 @@ pub async fn load_or_create(
         getrandom::fill(&mut key).map_err(|_| KeyError::Random)?;
         let id = format!("k{:010}", now.as_second().max(0));
         let body = kept_in.object(name, &id, &key);
-        let body = serde_json::to_vec(&body).map_err(|_| api(ApiError::Unexpected("no JSON form")))?;
+        let body = serde_json::to_vec(&body).map_err(|_| api(ApiError::Unexpected("cannot encode it as JSON")))?;
         let create = requests
             .create(&PostParams::default(), body)
-            .map_err(|_| api(ApiError::Unexpected("no such request")))?;
+            .map_err(|_| api(ApiError::Unexpected("invalid request")))?;
         match send::<IgnoredAny>(client, create, timeout).await {
             Ok(_) | Err(ApiError::Conflict) => {}
             Err(error) => return Err(api(error)),
         }
     }
     Err(api(ApiError::Unavailable(
-        "it is made and deleted again and again".into(),
+        "the object keeps being created and deleted".into(),
     )))
 }
 

@@ -80,7 +80,7 @@ impl Lease {
                     "metadata": { "name": self.name },
                     "spec": spec(record),
                 });
-                let body = serde_json::to_vec(&body).map_err(|_| ApiError::Unexpected("no JSON form"))?;
+                let body = serde_json::to_vec(&body).map_err(|_| ApiError::Unexpected("cannot encode it as JSON"))?;
                 let params = PostParams {
                     field_manager: Some(FIELD_MANAGER.into()),
                     ..PostParams::default()
@@ -88,7 +88,7 @@ impl Lease {
                 let request = self
                     .requests
                     .create(&params, body)
-                    .map_err(|_| ApiError::Unexpected("no such request"))?;
+                    .map_err(|_| ApiError::Unexpected("invalid request"))?;
                 written(send(client, request, timeout).await?)
             }
             Call::Update(record, version) => {
@@ -101,7 +101,7 @@ impl Lease {
                 let request = self
                     .requests
                     .patch(&self.name, &params, &Patch::Merge(body))
-                    .map_err(|_| ApiError::Unexpected("no such request"))?;
+                    .map_err(|_| ApiError::Unexpected("invalid request"))?;
                 written(send(client, request, timeout).await?)
             }
         }
@@ -168,7 +168,8 @@ impl Wire {
                     lease_transitions,
                 },
         } = self;
-        let version = Version::parse(&resource_version).ok_or(ApiError::Unexpected("its version is no number"))?;
+        let version =
+            Version::parse(&resource_version).ok_or(ApiError::Unexpected("the resource version is not a number"))?;
         let record = Record {
             holder: holder_identity.as_deref().and_then(Holder::new),
             duration: lease_duration_seconds.map(|seconds| Duration::from_secs(seconds.into())),

@@ -209,11 +209,12 @@ impl WorkloadPatch {
         };
         let mut request = Request::new(url)
             .patch(self.workload.name.as_str(), &params, &patch)
-            .map_err(|_| ApiError::Unexpected("the patch cannot be put into a request"))?;
+            .map_err(|_| ApiError::Unexpected("cannot build the request of the patch"))?;
         // Its version is all that is of interest.
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static(METADATA));
         let answer: Answer = send(client, request, timeout).await?;
-        Version::parse(&answer.metadata.resource_version).ok_or(ApiError::Unexpected("its version is no number"))
+        Version::parse(&answer.metadata.resource_version)
+            .ok_or(ApiError::Unexpected("the resource version is not a number"))
     }
 }
 

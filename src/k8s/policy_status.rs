@@ -43,6 +43,6 @@ pub async fn write(
     }));
     let request = Request::new(url)
         .patch_subresource("status", policy.name.as_str(), &params, &patch)
-        .map_err(|_| ApiError::Unexpected("no such request"))?;
+        .map_err(|_| ApiError::Unexpected("invalid request"))?;
     send::<IgnoredAny>(client, request, timeout).await.map(|_| ())
 }

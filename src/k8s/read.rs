@@ -86,6 +86,6 @@ pub async fn get<T: DeserializeOwned>(
 ) -> Result<T, ApiError> {
     let request = requests
         .get(name, &GetParams::default())
-        .map_err(|_| ApiError::Unexpected("no such request"))?;
+        .map_err(|_| ApiError::Unexpected("invalid request"))?;
     send(client, request, timeout).await
 }

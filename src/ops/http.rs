@@ -75,7 +75,7 @@ pub struct Response {
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
     /// The host has no address.
-    #[error("cannot look up the host: {0}")]
+    #[error("cannot resolve the host: {0}")]
     Lookup(io::Error),
     /// Nobody listens there, or the way is closed.
     #[error("cannot connect to port {port}: {why}")]
@@ -86,19 +86,19 @@ pub enum HttpError {
         why: io::Error,
     },
     /// No encrypted connection.
-    #[error("no TLS: {0}")]
+    #[error("TLS failed: {0}")]
     Tls(io::Error),
     /// It takes too long.
     #[error("no answer within {0:?}")]
     Timeout(Duration),
     /// More than anybody would send.
-    #[error("an answer that is too long")]
+    #[error("the response is too long")]
     TooLong,
     /// What came is not HTTP, or ended in the middle.
-    #[error("no HTTP answer: {0}")]
+    #[error("invalid HTTP response: {0}")]
     Broken(hyper::Error),
     /// Path or header cannot be sent.
-    #[error("no such request")]
+    #[error("invalid request")]
     Request,
 }
 

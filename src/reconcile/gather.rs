@@ -165,7 +165,10 @@ fn warnings(
         .map(|invalid| (Reason::InvalidAnnotation, invalid.to_string()));
     let not_shared = counted.not_shared.iter().map(|source| {
         let name = format!("{} {}/{}", source.kind.as_str(), source.namespace, source.name);
-        (Reason::NotShared, format!("{name}; it has to bear {ALLOW_FROM}: {own}"))
+        (
+            Reason::NotShared,
+            format!("{name}; it needs the annotation {ALLOW_FROM}: {own}"),
+        )
     });
     let unsupported_keys = counted
         .unsupported_keys
@@ -177,7 +180,7 @@ fn warnings(
         .and_then(|manual_overrides| manual_overrides.unreadable)
         .map(|manual_override| {
             let text = format!(
-                "{} has a value that is no time; accepted: RFC 3339",
+                "{} has a value that is not a time; accepted: an RFC 3339 time, such as 2030-01-31T12:00:00Z",
                 manual_override.annotation()
             );
             (Reason::InvalidAnnotation, text)

@@ -104,7 +104,7 @@ pub struct LeaseTimes {
 /// What does not fit together in [`LeaseTimes`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the lease has to last whole seconds, at least a sixteenth longer than the renew deadline, and that at least twice as long as the retry period"
+    "the lease duration must be in whole seconds and at least 1/16 longer than the renew deadline, which must be at least twice the retry period"
 )]
 pub struct InvalidTimes;
 

@@ -88,7 +88,7 @@ async fn one_that_holds_something_else_is_named_and_not_touched() {
         let api = Api::expecting([(GET, answer)]);
         let error = load(&api).await.expect_err("no key").to_string();
         assert!(
-            error.contains("Secret ops/windlass-digest-key holds no usable digest key"),
+            error.contains("Secret ops/windlass-digest-key has no usable digest key"),
             "{error}"
         );
         api.finish().await;

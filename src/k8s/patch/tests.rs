@@ -94,7 +94,7 @@ async fn each_refusal_is_told_apart() {
         (
             200,
             json!({ "kind": "Nonsense" }),
-            ApiError::Unexpected("it cannot be decoded"),
+            ApiError::Unexpected("cannot decode it"),
         ),
     ];
     for (code, body, expected) in table {

@@ -188,7 +188,7 @@ pub async fn all_observed(
 struct PodSelector {
     uid: String,
     created: Option<Second>,
-    /// As a `labelSelector`; empty: nothing tells which pods are its own.
+    /// As a `labelSelector`; empty: the pods of the workload are unknown.
     selector: String,
 }
 
@@ -325,7 +325,7 @@ async fn list<T: Lenient>(
         };
         let request = Request::new(url)
             .list(&params)
-            .map_err(|_| ApiError::Unexpected("no such request"))?;
+            .map_err(|_| ApiError::Unexpected("invalid request"))?;
         let page: Page<T> = send(client, request, timeout).await?;
         page.items.into_iter().flatten().for_each(&mut each);
         next = page

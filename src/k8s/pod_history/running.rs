@@ -48,7 +48,7 @@ pub async fn nudge(
     let body = json!({ "metadata": { "uid": pod.uid.to_string(), "annotations": { NUDGE: mark } } });
     let request = Request::new(pods_url(namespace))
         .patch(&pod.name, &PatchParams::apply(FIELD_MANAGER), &Patch::Merge(body))
-        .map_err(|_| ApiError::Unexpected("no such request"))?;
+        .map_err(|_| ApiError::Unexpected("invalid request"))?;
     send::<IgnoredAny>(client, request, timeout).await.map(drop)
 }
 

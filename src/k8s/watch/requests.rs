@@ -143,7 +143,7 @@ impl Answer {
             return None;
         };
         if !self.pauses.is_listed() {
-            return Some("the list ended in the middle".into());
+            return Some("the list ended early".into());
         }
         if self.began.elapsed() >= SHORT_WATCH {
             return None;
@@ -152,7 +152,7 @@ impl Answer {
             self.pauses.short();
             return None;
         }
-        Some("the watch was closed as soon as it was open".into())
+        Some("the server closed the watch at once".into())
     }
 
     /// Until when to wait, and what to say then.
@@ -162,7 +162,7 @@ impl Answer {
             Waiting::Watch { .. } if self.pauses.is_listed() => WATCH_SILENCE,
             Waiting::Watch { .. } => LIST_SILENCE,
         };
-        let error = format!("the answer brought nothing for {} s", silence.as_secs());
+        let error = format!("no data for {} s", silence.as_secs());
         (self.last + silence, error.into())
     }
 }

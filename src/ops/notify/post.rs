@@ -32,7 +32,7 @@ pub struct TlsError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PostError {
     /// An answer that is no success.
-    #[error("answered {status}")]
+    #[error("returned {status}")]
     Status {
         /// What it was.
         status: StatusCode,
@@ -137,7 +137,7 @@ pub(super) fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, TlsError> {
         added.map_err(unusable)?;
     }
     if roots.len() == before {
-        return Err(unusable("no certificate in it".to_owned()));
+        return Err(unusable("the file has no certificate".to_owned()));
     }
     Ok(roots)
 }

@@ -195,8 +195,12 @@ async fn an_application_that_hangs_is_named(t: &Test) {
     in_place(t, "InPlace", "8s", "Report").await;
     t.start_and_adopt(&[]).await;
     change(t, "B").await;
-    t.event_with("web", "NotApplied", &["could not be told", "no answer within 1s"])
-        .await;
+    t.event_with(
+        "web",
+        "NotApplied",
+        &["cannot notify the application", "no answer within 1s"],
+    )
+    .await;
 }
 
 async fn told_by_a_signal(t: &Test, app: &[&str]) {

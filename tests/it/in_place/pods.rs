@@ -200,7 +200,7 @@ async fn and_the_workload_is_restarted_where_that_is_wanted(t: &Test) {
     t.rolls("web", 1).await;
     let note = t.event("web", "Restarted").await;
     assert!(
-        note.contains("ConfigMap web") && note.contains("not taken in place in time"),
+        note.contains("ConfigMap web") && note.contains("not applied in place in time"),
         "{note}"
     );
     t.complete("web").await;

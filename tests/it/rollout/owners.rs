@@ -81,7 +81,10 @@ async fn an_owner_that_takes_restarts_back_is_not_fought(t: &Test) {
 
     let message = t.event("web", "Reverted").await;
     assert!(message.contains("ConfigMap shop"), "names the owner: {message}");
-    assert!(message.contains("restart it by way of"), "says what to do: {message}");
+    assert!(
+        message.contains("restart the workload through"),
+        "says what to do: {message}"
+    );
     t.held("Reverted", 1).await;
     t.state("Held", 1).await;
     t.rolled_no_more_than("web", 4).await;

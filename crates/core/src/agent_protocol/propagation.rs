@@ -181,7 +181,7 @@ pub fn expected(pod: &RunningPod, port: u16, wanted: &[ExpectedSource]) -> Resul
                 .iter()
                 .find(|container| &*container.name == AGENT_CONTAINER)
         })
-        .ok_or_else(|| format!("no container declares port {port} or is called {AGENT_CONTAINER}"))?;
+        .ok_or_else(|| format!("no container declares port {port} or has the name {AGENT_CONTAINER}"))?;
     let mut found = Vec::new();
     for it in wanted {
         let volumes = pod
@@ -193,13 +193,13 @@ pub fn expected(pod: &RunningPod, port: u16, wanted: &[ExpectedSource]) -> Resul
                 .mounts
                 .iter()
                 .find(|mount| mount.volume == volume.name && !mount.sub_path);
-            let mount = mount.ok_or_else(|| format!("its agent does not mount the volume {}", volume.name))?;
+            let mount = mount.ok_or_else(|| format!("the agent does not mount the volume {}", volume.name))?;
             let mut files = BTreeMap::new();
             for part in volume.parts.iter().filter(|part| it.is_in(part)) {
                 files.extend(it.files(part));
             }
             if let Some(path) = files.keys().find(|path| path.contains('/')) {
-                return Err(format!("a file in a folder of a volume cannot be proven: {path}"));
+                return Err(format!("cannot verify a file in a folder of a volume: {path}"));
             }
             // Of several sources, or of a choice of keys, what is there besides is somebody else's.
             let whole =
@@ -240,7 +240,7 @@ pub fn judge(expected: &[ExpectedVolume], key: &AnswerKey, answer: &Answer) -> A
     for want in expected {
         let same = |volume: &&VolumeAnswer| trimmed(&volume.path) == trimmed(&want.path);
         let Some(volume) = answer.volumes.iter().find(same) else {
-            return AnswerVerdict::NotYet(format!("its agent does not watch {} (flag --volume)", want.path));
+            return AnswerVerdict::NotYet(format!("the agent does not watch {} (flag --volume)", want.path));
         };
         if !holds(want, key, volume) {
             return AnswerVerdict::NotYet(format!("{} has older files", want.path));
@@ -249,12 +249,12 @@ pub fn judge(expected: &[ExpectedVolume], key: &AnswerKey, answer: &Answer) -> A
         match volume.state {
             VolumeState::Applied => {}
             VolumeState::Pending if volume.message.is_some() => {
-                return AnswerVerdict::NotYet(format!("the application was not told yet: {}", said()));
+                return AnswerVerdict::NotYet(format!("the application is not notified yet: {}", said()));
             }
-            VolumeState::Pending => return AnswerVerdict::NotYet("the application was not told yet".to_owned()),
-            VolumeState::Refused => return AnswerVerdict::Refused(format!("refused by its validation: {}", said())),
+            VolumeState::Pending => return AnswerVerdict::NotYet("the application is not notified yet".to_owned()),
+            VolumeState::Refused => return AnswerVerdict::Refused(format!("rejected by validation: {}", said())),
             VolumeState::Failed => {
-                return AnswerVerdict::Refused(format!("the application could not be told: {}", said()));
+                return AnswerVerdict::Refused(format!("cannot notify the application: {}", said()));
             }
         }
     }

@@ -200,10 +200,10 @@ fn reloader_selection(
     }
 }
 
-const USABLE: &str = "a comma-separated list of names or regular expressions; this entry is left out";
-const FEW_EXPRESSIONS: &str = "at most 64 regular expressions on one workload; this one is left out";
-const SMALL_EXPRESSIONS: &str = "regular expressions of at most 32 KiB together, compiled; this one is left out";
-const FEW_WILDCARDS: &str = "at most 4 KiB of entries with . or .* on one workload; this one is left out";
+const USABLE: &str = "a comma-separated list of names or regular expressions; this entry is ignored";
+const FEW_EXPRESSIONS: &str = "at most 64 regular expressions on one workload; this one is ignored";
+const SMALL_EXPRESSIONS: &str = "regular expressions of at most 32 KiB together, compiled; this one is ignored";
+const FEW_WILDCARDS: &str = "at most 4 KiB of entries with . or .* on one workload; this one is ignored";
 
 /// As Go's `strconv.ParseBool`.
 fn is_true(text: &str) -> bool {

@@ -909,7 +909,7 @@ fn of_a_list_that_is_too_long_the_beginning_counts_and_the_rest_is_said_to_be_le
         let (named, _, said) = asks(&words);
         assert_eq!((named, said.len()), (256, 1));
         assert!(
-            said[0].contains("\"n256\"") && said[0].contains("those after it are left out"),
+            said[0].contains("\"n256\"") && said[0].contains("later ones are ignored"),
             "{said:?}"
         );
     }

@@ -506,10 +506,10 @@ impl RecordedDigests {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BaselineError {
     /// Not what we write.
-    #[error("not a baseline that Windlass wrote")]
+    #[error("not a baseline written by Windlass")]
     Malformed,
     /// Written by a later Windlass.
-    #[error("written in format {0}, which this version does not know")]
+    #[error("written in format {0}, which this version does not support")]
     Format(u32),
 }
 

@@ -100,7 +100,7 @@ pub(super) fn unsure(case: &Case<'_>) -> Option<Plan> {
     }
     let (reason, detail) = match held {
         Uncertainty::Undone => (Reason::RolledBack, rolled_back_advice()),
-        Uncertainty::Unproven => (Reason::Unproven, unproven_advice("nothing can be compared")),
+        Uncertainty::Unproven => (Reason::Unproven, unproven_advice("there is no content to compare with")),
         Uncertainty::Reverted => (Reason::Reverted, reverts::advice(case)),
         Uncertainty::Replaced => (Reason::ImmutableReplaced, replaced_advice(case)),
     };
@@ -175,7 +175,7 @@ fn rolling(case: &Case<'_>) -> Plan {
         after(effective_policy.cluster_deadline),
     );
     if is_over(until) {
-        let detail = format!("not complete {:#} after its restart", effective_policy.deadline);
+        let detail = format!("incomplete {:#} after the restart", effective_policy.deadline);
         return Plan::new(Action::Nothing, State::Failed, Reason::RolloutFailed).about(detail);
     }
     let reason = if is_over(of_cluster) {
@@ -394,7 +394,7 @@ fn replaced_advice(case: &Case<'_>) -> String {
         .map(|(_, view)| view.reference.to_string())
         .collect();
     format!(
-        "{}; give it a new name with each content; windlass.dev/skip says that the pods run the present one",
+        "{}; use a new name for each version; set windlass.dev/skip to confirm that the pods run the present content",
         some_of(&immutable)
     )
 }

@@ -17,7 +17,7 @@ pub(super) fn competing_controller(case: &Case<'_>) -> Option<Plan> {
         return None;
     }
     let who = format!(
-        "{:?}; end it, or take its annotations off this workload",
+        "{:?}; stop that controller, or remove its annotations from this workload",
         competing_controller.origin
     );
     (!case.difference.changed.is_empty()).then(|| hold_stale(case, Reason::OtherController, who))
@@ -89,7 +89,8 @@ fn unsure_of(case: &Case<'_>, why: Uncertainty, reverts: u32) -> Baseline {
 }
 
 pub(super) fn rolled_back_advice() -> String {
-    "pods that were never restarted still run the old content; kubectl rollout restart brings the present one".into()
+    "pods that were never restarted still run the old content; run kubectl rollout restart to apply the present content"
+        .into()
 }
 
 pub(super) fn paused(case: &Case<'_>) -> Option<Plan> {

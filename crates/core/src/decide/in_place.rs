@@ -95,7 +95,7 @@ fn restart_instead(case: &Case<'_>, changed: Vec<usize>, so_far: &str) -> Plan {
         .iter()
         .find_map(|check| check(&case))
         .unwrap_or_else(|| restart(&case));
-    let detail = format!("{}; not taken in place in time: {so_far}", plan.detail);
+    let detail = format!("{}; not applied in place in time: {so_far}", plan.detail);
     plan.about(detail)
 }
 

@@ -101,7 +101,7 @@ pub(super) fn known_baseline(input: &Input<'_>) -> KnownBaseline {
         return KnownBaseline::Search;
     }
     if damaged {
-        KnownBaseline::Incomparable("its baseline is not readable")
+        KnownBaseline::Incomparable("the baseline is not readable")
     } else {
         KnownBaseline::First
     }
@@ -135,7 +135,7 @@ pub(super) fn maybe_stripped(input: &Input<'_>) -> Option<Plan> {
     Some(incomparable(
         input,
         None,
-        "its baseline may have been removed while no Windlass ran",
+        "the baseline may have been removed while Windlass was not running",
     ))
 }
 

@@ -30,7 +30,7 @@ fn believed(written: ContentTime, doubtful: bool) -> Option<Second> {
     if doubtful { written.by() } else { written.at() }
 }
 
-/// When all of these sources were written last, as far as a baseline that nothing can be compared with
+/// When all of these sources were written last, as far as a baseline that there is no content to compare with with
 /// still tells.
 pub(super) fn last_change_of_all(sources: &[SourceView<'_>], baseline: Option<&Baseline>) -> Option<Second> {
     let time = |view: &SourceView<'_>| {

@@ -30,7 +30,7 @@ pub(super) fn override_status(case: &Case<'_>) -> OverrideStatus {
     }
     if let Err(why) = manual_override::check_in_effect(at, case.input.calendar, case.baseline.restarts.last().copied())
     {
-        return OverrideStatus::Inactive(Some(said(manual_override, at, &format!("not followed, {why}"))));
+        return OverrideStatus::Inactive(Some(said(manual_override, at, &format!("ignored, {why}"))));
     }
     // An undo brings an older baseline back, and with it an older manual override: then a revision is younger.
     if case.input.workload.rollout_status.revision.unwrap_or(0) > case.baseline.revision {
@@ -43,7 +43,11 @@ pub(super) fn override_status(case: &Case<'_>) -> OverrideStatus {
             .iter()
             .any(|revision| rolled_since(revision.created))
         {
-            return OverrideStatus::Inactive(Some(said(manual_override, at, "not followed, it was rolled out since")));
+            return OverrideStatus::Inactive(Some(said(
+                manual_override,
+                at,
+                "ignored, the workload was rolled out since",
+            )));
         }
     }
     OverrideStatus::Active((manual_override, at))
@@ -71,7 +75,7 @@ pub(super) fn record_override(case: &Case<'_>, plan: Plan) -> Plan {
             }
         }
         Action::Restart(_) => Plan {
-            override_note: answer("it is restarted now"),
+            override_note: answer("restarting now"),
             ..plan
         },
         Action::Adopt(_) if plan.reason == Reason::Skipped => Plan {
@@ -84,7 +88,7 @@ pub(super) fn record_override(case: &Case<'_>, plan: Plan) -> Plan {
             baseline.excused |= manual_override == ManualOverride::Resume && plan.state == State::Failed;
             Plan {
                 action: Action::Adopt(baseline.print()),
-                override_note: answer("done, nothing was waiting"),
+                override_note: answer("done, no change was waiting"),
                 ..plan
             }
         }
@@ -93,5 +97,5 @@ pub(super) fn record_override(case: &Case<'_>, plan: Plan) -> Plan {
 }
 
 fn said(manual_override: ManualOverride, at: Timestamp, what: &str) -> String {
-    format!("asked by {}={at:.0}: {what}", manual_override.annotation())
+    format!("requested by {}={at:.0}: {what}", manual_override.annotation())
 }

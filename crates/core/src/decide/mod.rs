@@ -323,7 +323,7 @@ pub fn decide(input: &Input<'_>) -> Plan {
         let installation: String = installation.chars().take(MAX_INSTALLATION).collect();
         return Plan::hold(
             Reason::OtherInstallation,
-            format!("{installation}; to hand it over, remove the annotation windlass.dev/observed"),
+            format!("{installation}; to hand the workload over, remove the annotation windlass.dev/observed"),
         );
     }
     // Before anything is recorded: what a workload without its sources will start with is not known.
@@ -344,11 +344,7 @@ pub fn decide(input: &Input<'_>) -> Plan {
         }
     };
     let Some(key) = input.ring.get(&baseline.key) else {
-        return incomparable(
-            input,
-            Some(&baseline),
-            "the digest key that its baseline was made with is lost",
-        );
+        return incomparable(input, Some(&baseline), "the digest key of the baseline is lost");
     };
     let key = key.for_workload(&input.workload.uid);
     let present = present(input, &key, HintDetail::All);
@@ -356,7 +352,7 @@ pub fn decide(input: &Input<'_>) -> Plan {
         return incomparable(
             input,
             Some(&baseline),
-            "it uses other sources than before, too many to be recorded one by one",
+            "the workload uses other sources than before, too many to record one by one",
         );
     };
     known::keep_pending(input, &baseline, &mut difference);

@@ -113,7 +113,7 @@ fn halted(case: &Case<'_>) -> Option<Plan> {
     let failure = input.failures.iter().copied().find(waits_for)?;
     let who = format!("{} {}", failure.workload.kind.row().kind, failure.workload.name);
     let detail = if failure.undone {
-        format!("{who} was taken back from {}", failure.source)
+        format!("{who} was rolled back from {}", failure.source)
     } else {
         format!("{who} failed with {}", failure.source)
     };

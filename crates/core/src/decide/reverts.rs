@@ -74,6 +74,6 @@ fn recent_reverts(case: &Case<'_>) -> u32 {
 }
 
 pub(super) fn advice(case: &Case<'_>) -> String {
-    let owner = case.input.workload.owner().unwrap_or("its owner");
-    format!("{owner} manages it and puts its own pod template back; restart it by way of {owner}")
+    let owner = case.input.workload.owner().unwrap_or("the owner");
+    format!("{owner} manages the workload and restores its own pod template; restart the workload through {owner}")
 }

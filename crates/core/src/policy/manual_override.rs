@@ -79,13 +79,13 @@ impl ManualOverrides {
 pub fn check_in_effect(at: Timestamp, now: Timestamp, last_restart: Option<i64>) -> Result<(), &'static str> {
     let age = now.duration_since(at);
     if age > YOUNG {
-        return Err("its time is more than an hour ago");
+        return Err("the time is more than an hour ago");
     }
     if age < -AHEAD {
-        return Err("its time is more than 5 minutes ahead");
+        return Err("the time is more than 5 minutes in the future");
     }
     if last_restart.is_some_and(|restart| at.as_second() < restart) {
-        return Err("it was restarted since");
+        return Err("the workload was restarted since");
     }
     Ok(())
 }

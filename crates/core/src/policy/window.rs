@@ -42,15 +42,13 @@ const STRETCHES: usize = 16;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSchedule {
     /// Not five fields.
-    #[error("schedule: {0} fields; five are accepted: minute hour day-of-month month day-of-week")]
+    #[error("schedule: {0} fields; accepted: five fields, minute hour day-of-month month day-of-week")]
     Fields(usize),
     /// `@daily` and the like.
-    #[error("schedule: {0:?} is a nickname; five fields are accepted, as `0 0 * * *` for every midnight")]
+    #[error("schedule: {0:?} is a nickname; accepted: five fields, such as `0 0 * * *` for every midnight")]
     Nickname(String),
     /// A field with something else in it.
-    #[error(
-        "schedule: {name} {text:?}; accepted are {accepted}, as well as * and lists (1,3), ranges (1-5) and steps (*/2, 1-5/2)"
-    )]
+    #[error("schedule: {name} {text:?}; accepted: {accepted}, *, lists (1,3), ranges (1-5) and steps (*/2, 1-5/2)")]
     Field {
         /// Which one.
         name: &'static str,
@@ -60,13 +58,13 @@ pub enum InvalidSchedule {
         accepted: &'static str,
     },
     /// A date that is in no year.
-    #[error("schedule: the date of {0:?} never comes; accepted are days that the months have")]
+    #[error("schedule: the date of {0:?} never occurs; accepted: days that exist in the months")]
     Never(String),
     /// Nothing, less than that, or too much.
-    #[error("duration: {0:#}; accepted is more than 0s and at most 8784h (366 days)")]
+    #[error("duration: {0:#}; accepted: more than 0s, at most 8784h (366 days)")]
     Duration(SignedDuration),
     /// No such zone.
-    #[error("timeZone: {0:?} is not known; accepted are UTC and names of the IANA database, as Europe/Berlin")]
+    #[error("timeZone: {0:?} is unknown; accepted: UTC or an IANA time zone, such as Europe/Berlin")]
     TimeZone(String),
 }
 

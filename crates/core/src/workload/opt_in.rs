@@ -428,7 +428,7 @@ pub(crate) fn entries_within_limits<'a>(
         })
         .collect();
     if let Some(beyond) = entries(value).nth(kept.len()) {
-        let accepted = "at most 256 entries and 16 KiB; this entry and those after it are left out";
+        let accepted = "at most 256 entries and 16 KiB; this entry and later ones are ignored";
         left_out.push(InvalidAnnotation::new(annotation, beyond, accepted));
     }
     kept

@@ -271,7 +271,7 @@ fn a_file_in_a_folder_cannot_be_proven_and_says_so() {
 fn what_is_the_matter_is_told_of_a_few_pods_and_counted_of_the_rest() {
     let problem = |n: usize| PodProblem {
         pod: format!("web-{n}").into(),
-        why: "its agent does not answer".to_owned(),
+        why: "no answer from the agent".to_owned(),
     };
     let progress = |problems: Vec<PodProblem>| PropagationProgress {
         since: Timestamp::UNIX_EPOCH,
@@ -283,7 +283,7 @@ fn what_is_the_matter_is_told_of_a_few_pods_and_counted_of_the_rest() {
     };
     assert_eq!(progress(Vec::new()).describe(), "7/10 pods");
     let one = progress(vec![problem(1)]).describe();
-    assert_eq!(one, "7/10 pods; web-1: its agent does not answer");
+    assert_eq!(one, "7/10 pods; web-1: no answer from the agent");
     let five = progress((1..=5).map(problem).collect()).describe();
     assert!(
         five.contains("web-3") && !five.contains("web-4") && five.ends_with("and 2 more"),

@@ -228,7 +228,7 @@ fn come(world: &mut World, done: usize, why: &str) {
 #[test]
 fn what_every_agent_proves_is_current_and_stays_so() {
     let mut world = propagating(OnTimeout::Report);
-    come(&mut world, 2, "its agent does not answer");
+    come(&mut world, 2, "no answer from the agent");
     let plan = world.decide();
     assert_eq!((plan.state, &plan.action), (State::Propagating, &Action::Nothing));
     assert!(plan.detail.starts_with("2/3 pods; web-2"), "{plan:?}");
@@ -247,12 +247,12 @@ fn what_every_agent_proves_is_current_and_stays_so() {
 #[test]
 fn what_is_not_proven_in_time_has_failed_and_may_still_come() {
     let mut world = propagating(OnTimeout::Report);
-    come(&mut world, 1, "refused by its validation: line 3");
+    come(&mut world, 1, "rejected by validation: line 3");
     world.now = 1160;
     let plan = world.decide();
     assert_eq!((plan.state, plan.reason), (State::Failed, Reason::NotApplied));
     assert!(
-        plan.detail.contains("web-1: refused by its validation: line 3"),
+        plan.detail.contains("web-1: rejected by validation: line 3"),
         "{plan:?}"
     );
     assert!(plan.files.is_some(), "it is asked on");
@@ -287,7 +287,7 @@ fn what_pods_made_of_an_earlier_change_says_nothing_of_this_one() {
 #[test]
 fn pods_that_do_not_take_it_in_time_are_restarted_where_that_is_wanted() {
     let mut world = propagating(OnTimeout::Restart);
-    come(&mut world, 1, "its agent does not answer");
+    come(&mut world, 1, "no answer from the agent");
     world.now = 1159;
     assert_eq!(world.decide().state, State::Propagating);
     world.now = 1160;
@@ -305,7 +305,7 @@ fn pods_that_do_not_take_it_in_time_are_restarted_where_that_is_wanted() {
 #[test]
 fn that_restart_obeys_the_policy_like_any_other() {
     let mut world = propagating(OnTimeout::Restart);
-    come(&mut world, 1, "its agent does not answer");
+    come(&mut world, 1, "no answer from the agent");
     suspend(&mut world);
     world.now = 1160;
     let plan = world.decide();

@@ -395,7 +395,7 @@ fn a_lever_without_anything_to_do_is_answered_once() {
     assert!(
         plan.override_note
             .as_deref()
-            .is_some_and(|answer| answer.contains("nothing")),
+            .is_some_and(|answer| answer.contains("no change was waiting")),
         "{plan:?}"
     );
     world.apply(&plan);
@@ -415,7 +415,7 @@ fn an_old_lever_is_answered_and_not_followed() {
     assert!(
         plan.override_note
             .as_deref()
-            .is_some_and(|answer| answer.contains("not followed")),
+            .is_some_and(|answer| answer.contains("ignored, ")),
         "{plan:?}"
     );
 }
@@ -438,7 +438,7 @@ fn a_lever_that_an_undo_brings_back_is_not_followed_again() {
     assert!(
         plan.override_note
             .as_deref()
-            .is_some_and(|answer| answer.contains("not followed")),
+            .is_some_and(|answer| answer.contains("ignored, ")),
         "{plan:?}"
     );
 }
