@@ -56,7 +56,8 @@ pub struct Election {
 /// When the operating system gives no random bytes.
 pub fn identity(host: &str) -> anyhow::Result<Holder> {
     let mut random = [0; 8];
-    getrandom::fill(&mut random).map_err(|_| anyhow::anyhow!("no random bytes for a name in the election"))?;
+    getrandom::fill(&mut random)
+        .map_err(|_| anyhow::anyhow!("cannot get random bytes for the name of this replica"))?;
     let name = format!("{host}_{:016x}", u64::from_be_bytes(random));
     Ok(Holder::new(&name).expect("it has at least the random part"))
 }
@@ -109,7 +110,7 @@ impl WriteGate {
         F: Future<Output = Result<T, ApiError>>,
     {
         let Some(timeout) = self.permit(longest) else {
-            return Err(ApiError::Unavailable("the lease is not held".to_owned()));
+            return Err(ApiError::Unavailable("this replica is not the leader".to_owned()));
         };
         let result = send(timeout).await;
         if let (Some(elected), Err(ApiError::Unavailable(_) | ApiError::Unexpected(_))) = (&self.0, &result) {
@@ -184,12 +185,12 @@ impl Election {
                     elected.lock().answer(monotonic(), answer(outcome));
                 }
                 Step::Lost => {
-                    warn!("the lease is lost");
+                    warn!("leader election lost");
                     return ElectionEnd::Lost;
                 }
                 Step::Released => {
                     if led {
-                        info!("the lease is released");
+                        info!("leader election lease released");
                     }
                     return ElectionEnd::Released;
                 }
@@ -198,13 +199,13 @@ impl Election {
             if elector.leads() && !led {
                 led = true;
                 let wait = elector.writes_from().map(|from| from.since(monotonic()));
-                info!(writes_in = ?wait.unwrap_or_default(), "the lease is acquired");
+                info!(writes_in = ?wait.unwrap_or_default(), "became leader");
                 elected.poked.notify_waiters();
             } else if !led
                 && let Some(holder) = elector.holder()
                 && heeded.as_ref() != Some(holder)
             {
-                info!(holder = holder.as_str(), "another replica leads");
+                info!(holder = holder.as_str(), "another replica is the leader");
                 heeded = Some(holder.clone());
             }
         }
@@ -213,10 +214,10 @@ impl Election {
     fn failed(&self, error: &ApiError) {
         match error {
             // Somebody else was faster, which is what the version is for.
-            ApiError::Conflict => debug!("the lease was written meanwhile"),
+            ApiError::Conflict => debug!("another replica wrote the lease first"),
             error => {
                 self.metrics.error(error.as_str());
-                warn!(%error, "no answer about the lease");
+                warn!(%error, "cannot read or write the lease");
             }
         }
     }

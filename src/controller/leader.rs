@@ -70,14 +70,14 @@ pub(crate) async fn take_part(election: Election, mut work: LeaderDuties<'_>) ->
     };
     work.metrics.leader(false);
     // Whatever is under way is cut off with this: another one may lead.
-    anyhow::ensure!(!lost, "the lease is lost: ending, to begin anew as a standby");
+    anyhow::ensure!(!lost, "lost leader election; exiting to restart as standby");
     if leading.is_alone() {
         election.abort();
         return Ok(());
     }
     leading.release();
     if tokio::time::timeout(RELEASE, election).await.is_err() {
-        warn!("the lease could not be released, it expires");
+        warn!("cannot release the lease; it expires on its own");
     }
     Ok(())
 }
@@ -159,11 +159,11 @@ impl LeaderDuties<'_> {
         ));
 
         stop.cancelled().await;
-        info!("stopping: finishing the writes under way");
+        info!("stopping; finishing writes in progress");
         finish_writes(workers, propagating, event_writer).await;
         background.shutdown().await;
         if beats && let Err(error) = heart.beat(&context.client, context.clock.now()).await {
-            warn!(%error, "the last heartbeat could not be written");
+            warn!(%error, "cannot write the last heartbeat");
         }
     }
 }
@@ -226,7 +226,7 @@ async fn finish_writes(
     // The last worker took the sender with it, so this ends by itself, soon.
     if tokio::time::timeout(EVENTS_AT_STOP, &mut event_writer).await.is_err() {
         event_writer.abort();
-        warn!("some Events could not be written before the end");
+        warn!("some Events were not written before shutdown");
     }
 }
 
@@ -258,7 +258,7 @@ async fn beat(context: Arc<Context>, heart: Heartbeat, metrics: Metrics) {
         period.tick().await;
         if let Err(error) = heart.beat(&context.client, context.clock.now()).await {
             metrics.error(error.as_str());
-            warn!(%error, "the heartbeat could not be written");
+            warn!(%error, "cannot write the heartbeat");
         }
     }
 }

@@ -62,8 +62,8 @@ pub(crate) const NOTIFICATIONS_AT_STOP: Duration = Duration::from_millis(500);
 pub(crate) const TRACES_AT_STOP: Duration = Duration::from_millis(300);
 
 pub(crate) const KEYS_READY: &str = "digest keys";
-pub(crate) const SYNC_READY: &str = "first lists of all watches";
-pub(crate) const HEARD_READY: &str = "a sign of life from all watches";
+pub(crate) const SYNC_READY: &str = "initial lists of all watches";
+pub(crate) const HEARD_READY: &str = "recent data from all watches";
 
 /// A watch that has brought nothing for longer is deaf: the API server sends a bookmark about once a minute, and
 /// one that brings nothing for 295 s is opened anew.
@@ -183,7 +183,7 @@ fn announce(config: &ControllerConfig, cluster: &kube::Config, installation: &st
         let names: Vec<&str> = config.watch.namespaces.iter().map(Namespace::as_str).collect();
         names.join(",")
     };
-    info!(version = crate::ops::VERSION, server = %cluster.cluster_url, installation, namespaces, "starting");
+    info!(version = crate::ops::VERSION, server = %cluster.cluster_url, installation, namespaces, "controller starting");
 }
 
 fn own_namespace(config: &ControllerConfig, cluster: &kube::Config) -> String {
@@ -206,7 +206,7 @@ fn announce_sync(context: &Context) {
         workloads = index.workloads().count(),
         configmaps = index.source_count(SourceKind::ConfigMap),
         secrets = index.source_count(SourceKind::Secret),
-        "in sync"
+        "caches synced"
     );
 }
 
@@ -282,7 +282,7 @@ async fn finish(mut background: JoinSet<()>) -> anyhow::Result<()> {
     tokio::time::sleep(Duration::from_millis(10)).await;
     background.abort_all();
     while background.join_next().await.is_some() {}
-    info!("stopped");
+    info!("controller stopped");
     Ok(())
 }
 

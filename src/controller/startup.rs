@@ -61,7 +61,7 @@ impl Bootstrap<'_> {
                     if let KeyError::Api { source, .. } = &problem {
                         self.metrics.error(source.as_str());
                     }
-                    error!(error = %problem, retry_in = ?pause, "waiting for the digest keys");
+                    error!(error = %problem, retry_in = ?pause, "cannot read the digest keys; retrying");
                 }
             }
             tokio::time::sleep(pause).await;
@@ -73,7 +73,7 @@ impl Bootstrap<'_> {
                 Ok(last) => return (ring, last.map(Second::from)),
                 Err(problem) => {
                     self.metrics.error(problem.as_str());
-                    error!(error = %problem, retry_in = ?pause, "waiting for the Lease with the last heartbeat");
+                    error!(error = %problem, retry_in = ?pause, "cannot read the heartbeat Lease; retrying");
                 }
             }
             tokio::time::sleep(pause).await;

@@ -64,7 +64,7 @@ pub struct LogLevel {
 
 /// Which part of a log level cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no level")]
+#[error("{0:?} is not a log level")]
 pub struct LogLevelError(String);
 
 impl FromStr for LogLevel {

@@ -87,7 +87,7 @@ impl Server {
             Ok(listener) => listener,
             Err(error) if without_ipv6(address, &error) => {
                 let fallback = SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port()));
-                info!(%address, %fallback, %error, "no IPv6 on this machine: listening on IPv4 only");
+                info!(%address, %fallback, %error, "IPv6 is not available; listening on IPv4 only");
                 TcpListener::bind(fallback).await.map_err(refused)?
             }
             Err(error) => return Err(refused(error)),
@@ -139,7 +139,7 @@ impl Server {
                         }
                         Err(error) if is_of_one_connection(&error) => {}
                         Err(error) => {
-                            warn!(%error, "admin server cannot accept a connection");
+                            warn!(%error, "cannot accept a connection to the admin server");
                             sleep(ACCEPT_PAUSE).await;
                         }
                     }
@@ -188,8 +188,8 @@ async fn answer_one(stream: TcpStream, handler: Arc<impl Handler>, progress: Pro
         .serve_connection(TokioIo::new(stream), service);
     match timeout(CONNECTION_TIMEOUT, connection).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => debug!(%error, "admin connection ended early"),
-        Err(_) => debug!("admin connection cut off at its deadline"),
+        Ok(Err(error)) => debug!(%error, "admin connection closed early"),
+        Err(_) => debug!("admin connection closed at its deadline"),
     }
 }
 
@@ -200,7 +200,7 @@ pub fn livez(liveness: &Liveness) -> Response<String> {
         None => plain(StatusCode::OK, "ok\n"),
         Some(still) => plain(
             StatusCode::SERVICE_UNAVAILABLE,
-            format!("the main loop has stood still for {} s\n", still.as_secs()),
+            format!("the main loop has been blocked for {} s\n", still.as_secs()),
         ),
     }
 }

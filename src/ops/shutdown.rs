@@ -59,15 +59,12 @@ impl Stage {
     fn next(self, received: SignalKind) -> Result<Self, i32> {
         match self {
             Self::Running(token) => {
-                info!(
-                    signal = name(received),
-                    "stopping; a second signal ends the process at once"
-                );
+                info!(signal = name(received), "shutting down; a second signal exits at once");
                 token.cancel();
                 Ok(Self::Stopping)
             }
             Self::Stopping => {
-                warn!(signal = name(received), "second signal: ending at once");
+                warn!(signal = name(received), "second signal received; exiting at once");
                 // The shell's convention for "ended by this signal".
                 Err(128 + received.as_raw_value())
             }

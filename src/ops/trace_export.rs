@@ -155,12 +155,12 @@ impl TraceSender {
         match sent.await {
             Ok(()) if self.fails => {
                 self.fails = false;
-                info!(collector = %self.endpoint, "traces are taken again");
+                info!(collector = %self.endpoint, "trace export recovered");
             }
             // Said once; each of them would be a line for every change.
             Err(error) if !self.fails => {
                 self.fails = true;
-                warn!(collector = %self.endpoint, %error, count, "traces are not taken and are lost until they are");
+                warn!(collector = %self.endpoint, %error, count, "cannot export traces; they are dropped until the collector accepts them");
             }
             Ok(()) | Err(_) => {}
         }

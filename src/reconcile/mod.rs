@@ -31,8 +31,9 @@ use crate::k8s::patch::{WorkloadPatch, Write};
 use crate::reader::Reader;
 use crate::reconcile::dry_run::{ChangeKey, ChangeVersion, DryRuns, Verdict};
 use crate::reconcile::gather::{Decision, NotReady, decide_now, read_history};
-use crate::reconcile::observe::{DisplayWorkload, Observer};
+use crate::reconcile::observe::Observer;
 use crate::reconcile::outcome::Outcome;
+use crate::report::gauges::kind_label;
 
 #[cfg(test)]
 mod tests;
@@ -160,8 +161,8 @@ impl Reconciler {
     /// What the decision asks for changes as fast as it is read. It is made again later: dropped, the change
     /// would be lost with it.
     fn give_up(&self, workload: &WorkloadRef, decided: Decision) {
-        warn!(workload = %DisplayWorkload(workload), rounds = ROUNDS, "decision did not finish; retrying with backoff");
-        let error = ApiError::Unexpected("what was read does not decide it");
+        warn!(kind = kind_label(workload.kind), namespace = %workload.namespace, name = %workload.name, rounds = ROUNDS, "decision did not converge; retrying with backoff");
+        let error = ApiError::Unexpected("decision did not converge");
         self.observe(workload, decided, Outcome::Failed(error));
         self.release_unless_rolling(workload);
     }

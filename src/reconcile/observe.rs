@@ -184,11 +184,12 @@ impl Observer {
         let going_on = reason == Reason::Propagating && matches!(outcome, Outcome::Nothing);
         let silent = unwritten || going_on;
         if news && going_on && !detail.is_empty() {
-            info!(workload = %DisplayWorkload(workload), "{}", one_line(&detail));
+            info!(kind = kind_label(workload.kind), namespace = %workload.namespace, name = %workload.name, detail = &*one_line(&detail), "in-place update progress");
         }
         let note = || sentence(&plan, restart, state, reason, &detail);
         if news && !silent {
-            self.emit_event(workload, &uid, state, reason, &note(), before, now);
+            log_status(workload, state, reason, &note(), before);
+            self.emit_event(workload, &uid, reason, &note(), now);
         }
         if let Some(mark) = mark {
             let standing = WorkloadCondition {
@@ -204,7 +205,8 @@ impl Observer {
         if new_complaints {
             // They are not where the workload stands, which goes on with whatever can be used.
             for (reason, text) in cap_warnings(warnings) {
-                self.emit_event(workload, &uid, State::Held, reason, &text, None, now);
+                log_warning(workload, reason, &text);
+                self.emit_event(workload, &uid, reason, &text, now);
             }
         }
     }
@@ -243,50 +245,57 @@ impl Observer {
         }
     }
 
-    #[allow(clippy::too_many_arguments)] // One line of a log, one Event: this is what they consist of.
-    fn emit_event(
-        &self,
-        workload: &WorkloadRef,
-        uid: &windlass_core::types::name::Uid,
-        state: State,
-        reason: Reason,
-        note: &str,
-        before: Option<(State, Reason)>,
-        now: Timestamp,
-    ) {
-        // Annotations and names that others wrote are in it, and could say a line of their own.
-        let note = &*one_line(note);
-        let (state_word, reason_word) = (state.as_str(), reason.as_str());
-        let workload_name = DisplayWorkload(workload);
-        let Some(severity) = severity(reason) else {
-            // The way back from trouble is worth a line; the steps in between are not.
-            if state == State::Current && before.is_some_and(|(before, _)| before != State::Current) {
-                info!(workload = %workload_name, state = state_word, reason = reason_word, "{note}");
-            } else {
-                debug!(workload = %workload_name, state = state_word, reason = reason_word, "{note}");
-            }
-            return;
-        };
-        match severity {
-            Severity::Normal => {
-                info!(workload = %workload_name, state = state_word, reason = reason_word, "{note}");
-            }
-            Severity::Warning => {
-                warn!(workload = %workload_name, state = state_word, reason = reason_word, "{note}");
-            }
-        }
+    /// Hands over an Event, for a reason that has one.
+    fn emit_event(&self, workload: &WorkloadRef, uid: &Uid, reason: Reason, note: &str, now: Timestamp) {
+        let Some(severity) = severity(reason) else { return };
         let event = WorkloadEvent {
             workload: workload.clone(),
             uid: uid.clone(),
             severity,
             reason,
-            note: capitalised(note),
+            note: capitalised(&one_line(note)),
             at: now,
         };
         if self.events.try_send(event).is_err() {
             self.metrics.event_dropped();
         } else if let Some(backlog) = &self.backlog {
             backlog.add(1);
+        }
+    }
+}
+
+/// Logs the status that a workload reached. The message never varies; `note` has the names.
+fn log_status(workload: &WorkloadRef, state: State, reason: Reason, note: &str, before: Option<(State, Reason)>) {
+    // Annotations and names that others wrote are in the note, and could add a line of their own.
+    let note = &*one_line(note);
+    let (kind, namespace, name) = (kind_label(workload.kind), &workload.namespace, &workload.name);
+    let (state_word, reason_word) = (state.as_str(), reason.as_str());
+    // The way back from trouble is worth a line; the steps in between are not.
+    let recovered = state == State::Current && before.is_some_and(|(before, _)| before != State::Current);
+    match severity(reason) {
+        Some(Severity::Warning) => {
+            warn!(kind, %namespace, %name, state = state_word, reason = reason_word, note, "workload status changed");
+        }
+        None if !recovered => {
+            debug!(kind, %namespace, %name, state = state_word, reason = reason_word, note, "workload status changed");
+        }
+        Some(Severity::Normal) | None => {
+            info!(kind, %namespace, %name, state = state_word, reason = reason_word, note, "workload status changed");
+        }
+    }
+}
+
+/// Logs what is wrong with a workload's annotations or sources, or how a manual override was handled.
+fn log_warning(workload: &WorkloadRef, reason: Reason, note: &str) {
+    let note = &*one_line(note);
+    let (kind, namespace, name) = (kind_label(workload.kind), &workload.namespace, &workload.name);
+    let reason_word = reason.as_str();
+    match severity(reason) {
+        Some(Severity::Warning) => {
+            warn!(kind, %namespace, %name, reason = reason_word, note, "workload warning");
+        }
+        Some(Severity::Normal) | None => {
+            info!(kind, %namespace, %name, reason = reason_word, note, "workload notice");
         }
     }
 }
@@ -301,7 +310,7 @@ fn cap_warnings(warnings: Vec<(Reason, String)>) -> Vec<(Reason, String)> {
     warnings.truncate(NAMED);
     said.append(&mut warnings);
     if let Some((reason, _)) = said.last().filter(|_| more > 0) {
-        said.push((*reason, format!("{more} more like these")));
+        said.push((*reason, format!("{more} more warnings of this kind")));
     }
     said
 }
@@ -370,13 +379,13 @@ fn status_of(workload: &WorkloadRef, plan: &Plan, outcome: &Outcome) -> Option<(
         Outcome::Failed(ApiError::Forbidden(message)) => (State::Failed, Reason::Forbidden, message.clone()),
         Outcome::Failed(ApiError::Rejected(message)) => (State::Failed, Reason::Rejected, message.clone()),
         Outcome::Failed(error) => {
-            debug!(%error, workload = %DisplayWorkload(workload), "request failed, will be tried again");
+            debug!(kind = kind_label(workload.kind), namespace = %workload.namespace, name = %workload.name, %error, "request failed; retrying");
             return None;
         }
         Outcome::Refused | Outcome::Postponed => return None,
         Outcome::NotTried { why, .. } => (State::Held, Reason::ChangeRefused, why.clone()),
         Outcome::Waiting { rolling, waiting, full } => {
-            debug!(workload = %DisplayWorkload(workload), rolling, waiting, "waits for its turn");
+            debug!(kind = kind_label(workload.kind), namespace = %workload.namespace, name = %workload.name, rolling, waiting, "waiting for a rollout slot");
             let whose = full
                 .as_ref()
                 .map_or_else(|| "--max-parallel".to_owned(), ToString::to_string);
@@ -426,13 +435,4 @@ fn capitalised(text: &str) -> String {
         .next()
         .map(|first| first.to_uppercase().chain(letters).collect())
         .unwrap_or_default()
-}
-
-/// `Deployment shop/web`.
-pub(crate) struct DisplayWorkload<'a>(pub(crate) &'a WorkloadRef);
-
-impl std::fmt::Display for DisplayWorkload<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}/{}", kind_label(self.0.kind), self.0.namespace, self.0.name)
-    }
 }

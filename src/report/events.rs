@@ -250,7 +250,7 @@ async fn send(write: &EventWrite, context: &Context, instance: &str) -> WriteRes
         Ok(written) => written,
         Err(ApiError::NotFound) if name.is_some() => WriteResult::Gone,
         Err(error) => {
-            warn!(%error, reason = event.reason.as_str(), "an Event could not be written");
+            warn!(%error, reason = event.reason.as_str(), "cannot write an Event");
             WriteResult::Failed
         }
     }

@@ -57,12 +57,12 @@ pub async fn write(context: Arc<Context>, metrics: Metrics) {
                 Err(error) => {
                     metrics.error(error.as_str());
                     if matches!(error, ApiError::Forbidden(_) | ApiError::Rejected(_)) {
-                        warn!(policy = %policy, %error, "its status cannot be written");
+                        warn!(policy = %policy, %error, "cannot write the policy status");
                         if let Ok(until) = now.checked_add(REFUSED_PAUSE) {
                             refused.insert(policy.clone(), until);
                         }
                     } else {
-                        debug!(policy = %policy, %error, "its status could not be written, will be tried again");
+                        debug!(policy = %policy, %error, "cannot write the policy status; retrying");
                     }
                     context.index().note_news();
                 }

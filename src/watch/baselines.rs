@@ -59,11 +59,11 @@ pub async fn recover(reader: &Reader, namespaces: &[Namespace]) {
                 // No later answer will be another one. Each workload will ask for itself, and its own report
                 // will say what is missing.
                 Err(problem @ (ApiError::Forbidden(_) | ApiError::Rejected(_) | ApiError::Unexpected(_))) => {
-                    warn!(error = %problem, "earlier baselines cannot be looked for");
+                    warn!(error = %problem, "cannot list older revisions; earlier baselines are not recovered");
                     break;
                 }
                 Err(problem) => {
-                    info!(error = %problem, retry_in = ?pause, "waiting for the list of older revisions");
+                    info!(error = %problem, retry_in = ?pause, "cannot list older revisions; retrying");
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }

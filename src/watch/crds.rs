@@ -37,7 +37,7 @@ pub async fn is_established<T, F: Future<Output = Lookup<T>>>(
         match find().await {
             Ok(found) => return found,
             Err(error) => {
-                warn!(kind = %what, %error, retry_in = ?pause, "waiting to know whether a kind is served");
+                warn!(kind = %what, %error, retry_in = ?pause, "cannot find out whether the kind is served; retrying");
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(POLL);
             }
@@ -139,7 +139,7 @@ pub async fn watch(ingest: &Ingest, groups: &[String], changed: &watch::Sender<C
         }
         if !std::mem::replace(&mut hidden, true) {
             // Asked for now and then instead, which every account may do: no reason for alarm.
-            info!("definitions of custom resources must not be watched; kinds are asked for every 30 s");
+            info!("cannot watch CustomResourceDefinitions; checking for kinds every 30 s");
             changed.send_replace(CrdWatchState { hidden: true });
         }
         tokio::time::sleep(TRY_AGAIN).await;

@@ -59,7 +59,7 @@ impl Reader {
                 Err(error) => {
                     self.ingest.observer.failed(&error);
                     if let FetchRequest::Source(source) = &request {
-                        warn!(source = %source, namespace = %source.namespace, %error, retry_in = ?pause, "cannot be read");
+                        warn!(source = %source, namespace = %source.namespace, %error, retry_in = ?pause, "cannot read the source; retrying");
                         let why = error.to_string();
                         let waiting = self.ingest.reader.index().note_unreadable(source, &why);
                         self.decide(waiting);

@@ -44,29 +44,25 @@ impl WatchHealth {
         let (resource, scope) = (self.plural, self.scope.as_ref().map_or("all", Namespace::as_str));
         match trouble {
             WatchError::Forbidden(message) => {
-                warn!(resource, namespace = scope, error = %message, "a right is missing: list and watch are needed");
+                warn!(resource, namespace = scope, error = %message, "permission missing: list and watch are required");
             }
             WatchError::Interrupted(message) => {
-                warn!(resource, namespace = scope, error = %message, "watch interrupted, trying again");
+                warn!(resource, namespace = scope, error = %message, "watch interrupted; retrying");
             }
-            WatchError::NotServed => info!(resource, "the server knows this kind no more"),
+            WatchError::NotServed => info!(resource, "resource no longer served"),
             WatchError::Undecodable => {
                 warn!(
                     resource,
                     namespace = scope,
-                    "an event could not be decoded, listing again"
+                    "cannot decode a watch event; listing again"
                 );
             }
-            WatchError::Expired => info!(
-                resource,
-                namespace = scope,
-                "the server forgot our place, listing again"
-            ),
+            WatchError::Expired => info!(resource, namespace = scope, "resource version expired; listing again"),
             WatchError::NoStreamingLists => {
                 info!(
                     resource,
                     namespace = scope,
-                    "the server has no streaming lists, listing by pages"
+                    "streaming lists are not supported; listing in pages"
                 );
             }
         }
@@ -74,9 +70,9 @@ impl WatchHealth {
 
     pub(crate) fn recovered(&mut self) {
         if let Some((trouble, _)) = self.ongoing.take() {
-            debug!(resource = self.plural, "the watch is well again");
+            debug!(resource = self.plural, "watch recovered");
             if matches!(trouble, WatchError::Forbidden(_) | WatchError::Interrupted(_)) {
-                info!(resource = self.plural, "watching again");
+                info!(resource = self.plural, "watch resumed");
             }
         }
     }

@@ -119,7 +119,7 @@ impl NamespaceWatch {
             .index()
             .select_namespace(&namespace, SelectionStage::Sources)
         {
-            info!(%namespace, "taken up: it has the labels of --namespace-selector");
+            info!(%namespace, "selected by --namespace-selector");
             self.pending.push(namespace);
         }
     }
@@ -127,7 +127,7 @@ impl NamespaceWatch {
     fn deselect(&self, namespace: &Namespace) {
         let mut index = self.ingest.reader.index();
         if index.selected_namespaces().contains(namespace) {
-            info!(%namespace, "let go: it has not the labels of --namespace-selector any more");
+            info!(%namespace, "no longer selected by --namespace-selector");
             index.deselect_namespace(namespace);
         }
     }

@@ -220,10 +220,13 @@ impl PolicyWatches {
                 for announced in &announced {
                     self.drop_policies(announced);
                 }
-                info!(kind = kind.plural(), "let go: it is not served any more");
+                info!(
+                    resource = kind.plural(),
+                    "policies no longer served; their watches stopped"
+                );
             }
             crds::wait_established(|| self.find(kind), &mut definitions).await;
-            info!(kind = kind.plural(), "picked up: it is served now");
+            info!(resource = kind.plural(), "policies served; watches started");
             watches = Some(self.announce(kind));
         }
     }
@@ -432,7 +435,7 @@ impl OptionalPermission {
         if std::mem::take(&mut self.given_up) {
             info!(
                 resource = self.resource,
-                "it may be watched now, and counts from now on"
+                "permission granted; resource in use from now on"
             );
         }
     }
@@ -457,8 +460,8 @@ impl OptionalPermission {
         if !std::mem::replace(&mut self.given_up, true) {
             warn!(
                 resource = self.resource,
-                "no right to list and watch: ClusterRolloutPolicies do not count here; --cluster-policies=true waits \
-                 for the right, --cluster-policies=false does not ask for it"
+                "no permission to list and watch; ClusterRolloutPolicies are ignored (--cluster-policies=true waits for \
+                 the permission, --cluster-policies=false does not request it)"
             );
         }
         let pause = self.pause;

@@ -122,18 +122,18 @@ impl WorkloadWatches {
                 }
                 // Each ends by itself when its kind is not served any more.
                 while running.join_next().await.is_some() {}
-                info!(kind = kind.row().kind, "let go: it is not served any more");
+                info!(kind = kind.row().kind, "kind no longer served; its watches stopped");
                 // An API server that has just started may not know its definitions yet.
                 crds::recheck(|| self.find(&wanted)).await
             } else {
-                info!(kind = %wanted, "not served yet; it will be picked up when it is");
+                info!(kind = %wanted, "kind not served yet; waiting for its definition");
                 None
             };
             let kind = match kind {
                 Some(kind) => kind,
                 None => crds::wait_established(|| self.find(&wanted), &mut definitions).await,
             };
-            info!(kind = kind.row().kind, "picked up: it is served now");
+            info!(kind = kind.row().kind, "kind served; watches started");
             watches = Some((kind, self.announce(kind)));
         }
     }

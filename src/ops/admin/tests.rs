@@ -86,7 +86,7 @@ async fn livez_fails_only_when_the_loop_stands_still() {
     std::thread::sleep(Duration::from_millis(2));
     let (status, body) = get(still.address, "/livez").await;
     assert_eq!(status, 503);
-    assert!(body.starts_with("the main loop has stood still for "), "{body}");
+    assert!(body.starts_with("the main loop has been blocked for "), "{body}");
 }
 
 #[tokio::test]

@@ -78,12 +78,12 @@ impl Sender {
                 };
                 self.metrics.notifications(self.sink, result, request.notifications);
                 match brought {
-                    Ok(()) if complained.take().is_some() => info!(sink, %host, "notifications are delivered again"),
+                    Ok(()) if complained.take().is_some() => info!(sink, %host, "notification delivery recovered"),
                     Ok(()) => {}
                     Err(error) => {
                         if complained.is_none_or(|said| said.elapsed() >= REMIND) {
                             let notifications = request.notifications;
-                            warn!(sink, %host, %error, notifications, "notifications could not be delivered");
+                            warn!(sink, %host, %error, notifications, "cannot deliver notifications");
                             complained = Some(Instant::now());
                         }
                     }

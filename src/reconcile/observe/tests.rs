@@ -115,7 +115,7 @@ fn of_many_complaints_a_few_are_said_and_how_many_more_there_are() {
     let many = texts(500);
     assert_eq!(
         (&many[..first.len()], &*many[first.len()]),
-        (&*first, "492 more like these")
+        (&*first, "492 more warnings of this kind")
     );
     assert_eq!(many.len(), first.len() + 1);
 }
@@ -131,16 +131,7 @@ fn no_text_of_others_can_begin_a_line_of_its_own() {
     let observer = Observer::new(fixtures::metrics(), sender);
     let note = "installation x\n2026-01-01T00:00:00Z  INFO all is well\u{1b}[2K\u{202e}";
     let uid = windlass_core::types::name::Uid::from("u");
-    observer.emit_event(
-        &workload,
-        &uid,
-        State::Held,
-        Reason::OtherInstallation,
-        note,
-        None,
-        Timestamp::UNIX_EPOCH,
-    );
-    // The line of the log has the same text.
+    observer.emit_event(&workload, &uid, Reason::OtherInstallation, note, Timestamp::UNIX_EPOCH);
     let event = events.try_recv().expect("an Event");
     assert_eq!(event.note, "Installation x 2026-01-01T00:00:00Z INFO all is well [2K");
 }

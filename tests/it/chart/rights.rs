@@ -429,13 +429,9 @@ fn of_earlier_times(right: &Right, rendered: &Rendered) -> bool {
     right.resource == "configmaps" && right.verb == "get" && by_name && rendered.rights().iter().any(makes_secrets)
 }
 
-/// Whether a line of the log names the resource and that a right is missing.
+/// Whether a line of the log names the resource and that a permission is missing.
 fn told(log: &str, resource: &str) -> bool {
-    let resource = match resource {
-        "customresourcedefinitions" => "definitions of custom resources",
-        other => other,
-    };
-    let words = ["forbidden", "no right", "must not be"];
+    let words = ["forbidden", "no permission", "cannot watch"];
     log.lines()
         .any(|line| line.contains(resource) && words.iter().any(|word| line.contains(word)))
 }

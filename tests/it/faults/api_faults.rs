@@ -124,7 +124,7 @@ async fn cluster_policies_that_cannot_be_read_yet_hold_all_the_same(t: &Test) {
     );
     let controller = t.installation(kubeconfig, flags(t, &["--cluster-policies=true"])).await;
     await_condition("it to be said, and asked for again", async || {
-        anyhow::ensure!(controller.log().contains("a right is missing"), "it is not said");
+        anyhow::ensure!(controller.log().contains("permission missing"), "it is not said");
         let asked = faulty.asked("/clusterrolloutpolicies?");
         anyhow::ensure!(asked >= 4, "{asked} times");
         Ok(())

@@ -77,7 +77,7 @@ async fn named_namespaces_need_roles_only(t: &Test) {
 
     let refused: Vec<_> = audit.requests().into_iter().filter(|it| it.code == 403).collect();
     assert!(refused.is_empty(), "{refused:?}");
-    assert!(controller.log().contains("in sync"));
+    assert!(controller.log().contains("caches synced"));
 }
 
 async fn excluded_namespaces_are_left_alone(t: &Test) {

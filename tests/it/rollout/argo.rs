@@ -236,10 +236,16 @@ async fn a_rollout_of_a_deployment_says_how_far_it_is(t: &Test) {
 /// How often it was said that the Deployment is current again. The metric would count the markers,
 /// too, which come and go.
 fn times_said_current(t: &Test) -> usize {
-    let about = format!("\"Deployment {}/web\"", t.namespace);
+    let namespace = format!("\"namespace\":\"{}\"", t.namespace);
+    let about = [
+        "\"kind\":\"Deployment\"",
+        &namespace,
+        "\"name\":\"web\"",
+        "\"Unchanged\"",
+    ];
     let logs = t.logs();
     logs.lines()
-        .filter(|line| line.contains(&about) && line.contains("\"Unchanged\""))
+        .filter(|line| about.iter().all(|part| line.contains(part)))
         .count()
 }
 

@@ -151,7 +151,7 @@ async fn a_kind_is_picked_up_when_it_is_installed(t: &Test) {
     let kind = worker();
     level(t, "A").await;
     t.start_and_adopt(&["--workload-kind", &described(&kind)]).await;
-    logged(t, "not served yet").await;
+    logged(t, "kind not served yet").await;
 
     kind.define(t).await;
     let w = kind.of(t);
@@ -176,7 +176,7 @@ async fn a_kind_is_let_go_when_it_is_removed_and_picked_up_again(t: &Test) {
 
     kind.undefine(t).await;
 
-    logged(t, "let go").await;
+    logged(t, "kind no longer served").await;
     w.known(0).await;
     t.everything_before_is_done().await;
     assert!(t.windlass().ready().await, "ready without it");

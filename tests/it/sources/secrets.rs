@@ -320,7 +320,7 @@ async fn what_cannot_be_decoded_is_not_shown(t: &Test) {
         let log = controller.log();
         let read = log
             .lines()
-            .any(|line| line.contains("cannot be read") && line.contains("of-secret"));
+            .any(|line| line.contains("cannot read the source") && line.contains("of-secret"));
         anyhow::ensure!(read, "the Secret is not");
         let undecodable = [("resource", "configmaps"), ("reason", "undecodable")];
         let watched = controller.metric("windlass_watch_restarts_total", &undecodable).await?;
