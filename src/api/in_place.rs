@@ -20,31 +20,31 @@ const NOTIFY_DELAY: Bounds = Bounds::new("0s", "10m");
 /// Twice as long as the kubelet takes from the touch on.
 const DEFAULT_NOTIFY_DELAY: SignedDuration = SignedDuration::from_secs(2);
 
-/// How changes reach running pods.
+/// How changes are applied to running pods.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = rule(
     "!(has(self.agent) && has(self.notifyHttp))",
-    "inPlace has either agent or notifyHttp: where there is an agent, it tells the application",
+    "set either inPlace.agent or inPlace.notifyHttp; an agent notifies the application itself",
 )))]
 pub struct InPlace {
-    /// Whether pods are touched, so that the kubelet writes their files at once and not within a minute
-    /// or two; default true.
+    /// Whether to patch pods so that the kubelet updates their files at once instead of within a
+    /// minute or two; default true.
     #[serde(default = "yes")]
     pub nudge: bool,
-    /// The agent in each pod that proves what the pod's files hold. Unset: nothing is proven.
+    /// Agent in each pod that verifies the files of the pod. Unset: files are not verified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<Agent>,
-    /// What to call in each pod some time after it was touched, where it has no agent. Nothing proves
-    /// then that its files are there. Unset: nothing is called.
+    /// HTTP request to each pod without an agent, some time after the pod was patched. The new files
+    /// are not verified. Unset: no request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notify_http: Option<NotifyHttp>,
-    /// How long the pods have to take a change. From 1s to 1h; unset: 60s.
+    /// How long pods may take to apply a change. From 1s to 1h; unset: 60s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-validations" = TIMEOUT.schema("timeout")))]
     pub timeout: Option<Duration>,
-    /// What happens when they have not taken it by then: Report says so, Restart rolls the workload out
-    /// as well. Unset: Report.
+    /// What to do after the timeout: Report only reports, Restart also rolls the workload out. Unset:
+    /// Report.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_timeout: Option<OnTimeout>,
 }
@@ -65,32 +65,32 @@ impl Default for InPlace {
     }
 }
 
-/// Where the agent of a pod answers.
+/// Address and token of the agent in a pod.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Agent {
-    /// Port of the pod that it listens on. From 1 to 65535.
+    /// Port of the agent. From 1 to 65535.
     #[schemars(range(min = 1))]
     pub port: u16,
-    /// Secret of the workload's namespace with the token that it asks for.
+    /// Secret in the namespace of the workload with the token of the agent.
     pub token_secret_ref: SecretName,
 }
 
-/// A request that makes an application read its files again.
+/// A request that makes an application reload its files.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NotifyHttp {
-    /// Port of the pod. From 1 to 65535. Pods on their node's network are not called.
+    /// Port of the pod. From 1 to 65535. Pods with hostNetwork are not called.
     #[schemars(range(min = 1))]
     pub port: u16,
-    /// Path, with a query if need be, such as /-/reload.
+    /// Path with an optional query, such as /-/reload.
     #[schemars(length(min = 1, max = 256), regex(pattern = PATH))]
     pub path: String,
-    /// How to call it: POST, PUT or GET; default POST.
+    /// HTTP method: POST, PUT or GET; default POST.
     #[serde(default)]
     pub method: HttpMethod,
-    /// How long after the pod was touched. From 0s to 10m; unset: 2s with nudge, and without, when the
-    /// timeout is over.
+    /// Delay after the pod was patched. From 0s to 10m; unset: 2s with nudge; without nudge, the
+    /// timeout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-validations" = NOTIFY_DELAY.schema("delay")))]
     pub delay: Option<Duration>,
@@ -110,7 +110,7 @@ pub enum HttpMethod {
     Get,
 }
 
-/// A Secret of the workload's namespace.
+/// A Secret in the namespace of the workload.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretName {
@@ -119,7 +119,7 @@ pub struct SecretName {
     pub name: String,
 }
 
-/// What follows when a change did not reach all pods in time.
+/// What to do after a timeout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[schemars(description = "")]
 pub enum OnTimeout {
@@ -169,7 +169,7 @@ impl NotifyHttp {
         if !path.starts_with('/') || path.contains(|c: char| !c.is_ascii_graphic()) {
             return Err(Invalid::new(
                 "inPlace.notifyHttp.path",
-                "no path; accepted: one like /-/reload",
+                "not a path; accepted: a path such as /-/reload",
             ));
         }
         Ok(in_place::NotifyHttp {

@@ -145,7 +145,7 @@ pub struct PolicySpec {
     pub suspend: bool,
 }
 
-/// Whether what is decided is done.
+/// Whether changes are applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[schemars(description = "")]
 pub enum Mode {

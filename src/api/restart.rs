@@ -92,7 +92,7 @@ impl Restart {
     }
 }
 
-/// A time that comes again and again.
+/// A recurring time.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Window {
@@ -108,7 +108,7 @@ pub struct Window {
         )),
     )]
     pub schedule: String,
-    /// How long it lasts. From 1m to 8784h (366 days).
+    /// Duration. From 1m to 8784h (366 days).
     #[schemars(extend("x-kubernetes-validations" = WINDOW.schema("duration")))]
     pub duration: Duration,
     /// IANA time zone of the schedule, such as Europe/Berlin; default UTC.

@@ -27,11 +27,11 @@ const RULE_BYTES: usize = 16 * 1024;
 /// each key, or with each source of the namespace, while plain names cost nothing to speak of.
 const WILDCARD_BYTES: usize = 4 * 1024;
 
-const NO_SUCH_NAME: &str = "no object can have such a name; accepted: a name, * and ? as wildcards";
-const NO_SUCH_KEY: &str = "no ConfigMap or Secret can have such a key; accepted: letters, digits, '-', '_' and '.', \
+const NO_SUCH_NAME: &str = "not a possible object name; accepted: a name, with * and ? as wildcards";
+const NO_SUCH_KEY: &str = "not a possible key of a ConfigMap or Secret; accepted: letters, digits, '-', '_' and '.', \
                            not '.' alone nor '..' at its beginning, * and ? as wildcards";
 
-/// Which sources count. All names with wildcards together have at most 4 KiB.
+/// Which sources to watch. Names with wildcards have at most 4 KiB in total.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = rule(
@@ -45,15 +45,15 @@ const NO_SUCH_KEY: &str = "no ConfigMap or Secret can have such a key; accepted:
     "sources must have at most 4096 bytes of names with wildcards",
 )))]
 pub struct Sources {
-    /// Of those that the pod template refers to, only these count; at most 64. Empty: all of them.
+    /// Limits the sources that the pod template refers to; at most 64. Empty: all of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub include: Vec<SourcePattern>,
-    /// These do not count, whatever else names them; at most 64.
+    /// Sources to ignore, even if they are named elsewhere; at most 64.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub exclude: Vec<SourcePattern>,
-    /// These count as well, though the pod template does not refer to them; at most 64.
+    /// More sources to watch that the pod template does not refer to; at most 64.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub extra: Vec<SourcePattern>,
@@ -65,7 +65,7 @@ pub struct Sources {
 pub struct SourcePattern {
     /// ConfigMap or Secret.
     pub kind: SourceKind,
-    /// Name of the object, where * stands for any text and ? for one character.
+    /// Name of the object; * matches any text and ? one character.
     #[schemars(length(min = 1, max = 253), regex(pattern = NAME_PATTERN))]
     pub name: String,
 }
@@ -89,7 +89,7 @@ impl From<SourceKind> for name::SourceKind {
     }
 }
 
-/// What a change leads to.
+/// How a change is applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[schemars(description = "")]
 pub enum Strategy {
@@ -114,21 +114,21 @@ impl From<Strategy> for opt_in::Strategy {
     }
 }
 
-/// What a change of some keys leads to.
+/// How a change of some keys is applied.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Rule {
     /// ConfigMap or Secret; unset: both.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<SourceKind>,
-    /// Name of the object, where * stands for any text and ? for one character; default *.
+    /// Name of the object; * matches any text and ? one character; default *.
     #[serde(default = "every_name")]
     #[schemars(length(min = 1, max = 253), regex(pattern = NAME_PATTERN))]
     pub name: String,
-    /// Keys of the object, where * stands for any text and ? for one character; from 1 to 64.
+    /// Keys of the object; * matches any text and ? one character; from 1 to 64.
     #[schemars(length(min = 1, max = 64), inner(length(min = 1, max = 253), regex(pattern = KEY_PATTERN)))]
     pub keys: Vec<String>,
-    /// What a change of these keys leads to: Auto, Restart, InPlace or Ignore.
+    /// How a change of these keys is applied: Auto, Restart, InPlace or Ignore.
     pub strategy: Strategy,
 }
 

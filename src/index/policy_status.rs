@@ -217,11 +217,11 @@ fn ready(policy: &Policy) -> (bool, &'static str, String) {
         );
     }
     if settings.observe == Some(true) {
-        remarks.push("it only reports".to_owned());
+        remarks.push("observe mode: changes are only reported".to_owned());
     }
     let in_place = settings.in_place.as_ref();
     if in_place.is_some_and(|it| it.on_timeout == OnTimeout::Restart && !it.notifies_app()) {
-        remarks.push("inPlace.onTimeout means nothing without inPlace.agent or inPlace.notifyHttp".to_owned());
+        remarks.push("inPlace.onTimeout has no effect without inPlace.agent or inPlace.notifyHttp".to_owned());
     }
     let (reason, first) = if settings.suspend {
         (

@@ -24,7 +24,7 @@ impl Index {
                 let of = known.effective_policy().filter(|of| of.policy == policy.policy)?;
                 let earlier = wave(known, of).filter(|wave| *wave < own)?;
                 (!is_done(known)).then(|| {
-                    let state = known.status().map_or("not looked at yet", |(state, _)| state.as_str());
+                    let state = known.status().map_or("not decided yet", |(state, _)| state.as_str());
                     let kind = other.kind.row().kind;
                     format!("{kind} {} of wave {} is {state}", other.name, earlier + 1)
                 })

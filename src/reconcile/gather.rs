@@ -158,7 +158,12 @@ fn warnings(
     invalid: Option<String>,
 ) -> Vec<(Reason, String)> {
     let own = &entry.workload().reference.namespace;
-    let invalid = invalid.map(|invalid| (Reason::InvalidAnnotation, format!("{invalid}; it goes on as before")));
+    let invalid = invalid.map(|invalid| {
+        (
+            Reason::InvalidAnnotation,
+            format!("{invalid}; the earlier value stays in force"),
+        )
+    });
     let left_out = opt_in
         .left_out
         .iter()

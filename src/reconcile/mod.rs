@@ -426,7 +426,7 @@ impl Reconciler {
             Outcome::Failed(error) => {
                 let failures = entry.note_failed_request();
                 if failures >= FAILURES_LOGGED && failures.is_power_of_two() {
-                    warn!(workload = %DisplayWorkload(workload), failures, %error, "requests keep failing");
+                    warn!(kind = kind_label(workload.kind), namespace = %workload.namespace, name = %workload.name, failures, %error, "requests keep failing");
                 }
             }
             Outcome::Nothing

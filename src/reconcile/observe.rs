@@ -11,7 +11,7 @@ use windlass_core::decide::{Action, Plan};
 use windlass_core::notice::WorkloadCondition;
 use windlass_core::notice::event::{Severity, WorkloadEvent};
 use windlass_core::reason::{EventClass, Reason, Resolution, State};
-use windlass_core::types::name::WorkloadRef;
+use windlass_core::types::name::{Uid, WorkloadRef};
 use windlass_core::types::text::{NAMED, one_line};
 use windlass_core::workload::kind::KindId;
 

@@ -74,8 +74,8 @@ impl WorkloadEntry {
     pub fn excess(&self) -> Option<String> {
         self.excess.then(|| {
             format!(
-                "{}, {} or sources.exclude of its policy: comparing each with each source that it refers to takes {} \
-                 steps; accepted: at most {MOST_STEPS}. Fewer names with wildcards take fewer steps",
+                "{}, {} or sources.exclude of its policy: too many wildcards; matching the sources takes {} steps, accepted: \
+                 at most {MOST_STEPS}. Use fewer names with wildcards",
                 annotation::EXCLUDE_CONFIGMAPS,
                 annotation::EXCLUDE_SECRETS,
                 self.steps_to_exclude(),

@@ -51,39 +51,39 @@ catalogue! {
     workloads: IntGaugeVec = family(
         "workloads",
         &[Label::WorkloadKind, Label::State],
-        "Workloads that are opted in, by kind and state.",
+        "Opted-in workloads, by kind and state.",
     );
     workloads_held: IntGaugeVec = family(
         "workloads_held",
         &[Label::HeldReason],
-        "Workloads that are not current and wait, by reason.",
+        "Workloads that wait for a change, by reason.",
     );
     oldest_unapplied_change_age: GaugeVec = family(
         "oldest_unapplied_change_age_seconds",
         &[Label::StaleReason],
-        "Age of the oldest change that some workload does not run yet, by the reason for which it waits; 0 when none does.",
+        "Age of the oldest change that is not applied everywhere, by reason; 0 if there is none.",
     )
-    .more("Those that are `Observed` do not count: nothing is done about them.");
+    .more("Excludes `Observed` workloads.");
     sources: IntGaugeVec = family("sources", &[Label::SourceKind], "Sources known, by kind.");
     changes: IntCounterVec = family(
         "changes_total",
         &[Label::SourceKind],
-        "Changes of sources in keys that some workload uses.",
+        "Source changes in keys that a workload uses.",
     );
     restarts: IntCounterVec = family(
         "restarts_total",
         &[Label::WorkloadKind, Label::RestartResult],
-        "Decisions to restart a workload, by what became of them.",
+        "Decisions to restart a workload, by result.",
     );
     in_place_changes: IntCounterVec = family(
         "in_place_changes_total",
         &[Label::InPlaceResult],
-        "Changes in place of a workload, by what became of them.",
+        "Changes of a workload in place, by result.",
     );
     agent_requests: IntCounterVec = family(
         "agent_requests_total",
         &[Label::AgentResult],
-        "Questions to the agents in pods, by how they ended.",
+        "Requests to the agents in pods, by result.",
     );
     change_to_patch: Histogram = family(
         "change_to_patch_seconds",
@@ -95,7 +95,7 @@ catalogue! {
     change_to_current: Histogram = family(
         "change_to_current_seconds",
         &[],
-        "From the event of a change until the last pod of a workload runs it.",
+        "Time from the watch event of a change until the last pod of a workload runs it.",
     )
     .buckets(CHANGE_TO_CURRENT_BUCKETS);
     decision_duration: Histogram = family(
@@ -118,32 +118,32 @@ catalogue! {
     api_request_duration: HistogramVec = family(
         "api_request_duration_seconds",
         &[Label::Verb, Label::Resource],
-        "Duration of requests to the API server; of a watch: until it was open.",
+        "Duration of requests to the API server; for a watch, until the stream opens.",
     )
     .buckets(API_REQUEST_BUCKETS);
     watch_idle: GaugeVec = family(
         "watch_idle_seconds",
         &[Label::Watched],
-        "For how long the most silent watch of the resource has brought nothing, not even a bookmark.",
+        "Longest time without an event or bookmark among the watches of the resource.",
     )
-    .more("The API server sends a bookmark about once a minute. 0 for what is not watched.");
+    .more("The API server sends a bookmark about once a minute. 0 for resources without a watch.");
     watch_restarts: IntCounterVec = family(
         "watch_restarts_total",
         &[Label::Watched, Label::WatchRestart],
-        "Watches that had to begin anew, by reason.",
+        "Watch restarts, by reason.",
     );
     events_dropped: IntCounter = family(
         "events_dropped_total",
         &[],
         "Kubernetes Events that could not be written.",
     )
-    .more("What they told of was done all the same.");
+    .more("The reported actions themselves were performed.");
     events_limited: IntCounterVec = family(
         "events_limited_total",
         &[Label::Limit],
-        "Kubernetes Events that were not written, because their workload or namespace had had too many.",
+        "Kubernetes Events not written because of the limit of their workload or namespace.",
     )
-    .more("The log has them all.");
+    .more("The log has all of them.");
     events_repeated: IntCounter = family(
         "events_repeated_total",
         &[],
@@ -157,9 +157,9 @@ catalogue! {
     notifications: IntCounterVec = family(
         "notifications_total",
         &[Label::Sink, Label::NotificationResult],
-        "Notifications, by where they go and what became of them.",
+        "Notifications, by receiver and result.",
     )
-    .more("One for each workload that a message tells of.");
+    .more("Counts each workload in a message.");
     notifications_limited: IntCounter = family(
         "notifications_limited_total",
         &[],
@@ -174,7 +174,7 @@ catalogue! {
     build_info: IntGaugeVec = family(
         "build_info",
         &[Label::Version, Label::Revision],
-        "The version and the revision that run; always 1.",
+        "Version and revision of the running build; always 1.",
     );
 }
 

@@ -148,13 +148,13 @@ impl ApiCode {
 windlass_core::words! {
     /// What became of the decision to restart a workload.
     pub enum RestartResult {
-        Patched = "patched" => "a rollout has begun",
+        Patched = "patched" => "a rollout started",
         Absorbed = "absorbed" => "another rollout counted for the change; nothing was written to the template",
         Observed = "observed" => "a restart was due, but `--observe-only` or the policy's `mode: Observe` forbids it",
         Conflict = "conflict" => "the workload had changed meanwhile (409); Windlass reads it and decides again",
         Gone = "gone" => "the workload was deleted, or replaced by another one of its name",
         Forbidden = "forbidden" => "a right is missing (401, 403)",
-        Rejected = "rejected" => "the API server, admission or a quota refused the patch (other 4xx)",
+        Rejected = "rejected" => "the API server, admission or a quota rejected the patch (other 4xx)",
         Unavailable = "unavailable" => "overload, server error, timeout or broken connection; retried with growing pauses",
     }
 }
@@ -182,7 +182,7 @@ windlass_core::words! {
     /// Why a watch had to begin anew.
     pub enum WatchRestart {
         Expired = "expired" => "the server no longer has the version to continue from (410); listed again",
-        Forbidden = "forbidden" => "the right to list or watch is missing",
+        Forbidden = "forbidden" => "no permission to list or watch",
         Unavailable = "unavailable" => "overload, server error, timeout, broken connection",
         Undecodable = "undecodable" => "an event could not be read; listed again",
         NoStreamingList = "no_streaming_list" => "the server has no streaming lists; paged lists are used instead",
@@ -205,10 +205,10 @@ windlass_core::words! {
 windlass_core::words! {
     /// What became of notifications.
     pub enum NotificationResult {
-        Delivered = "delivered" => "the receiver has it",
+        Delivered = "delivered" => "the receiver accepted it",
         Refused = "refused" => "the receiver refused it (3xx, most of 4xx); not tried again",
         Failed = "failed" => "the receiver did not accept it in several tries",
-        Dropped = "dropped" => "earlier ones were still being sent",
+        Dropped = "dropped" => "earlier notifications were still being sent",
     }
 }
 

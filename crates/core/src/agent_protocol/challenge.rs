@@ -282,7 +282,7 @@ crate::words! {
     pub enum VolumeState {
         /// The application was told of exactly these files, or started with them.
         Applied = "Applied",
-        /// They are there, and the application was not told yet.
+        /// They are there, and the application is not notified yet.
         Pending = "Pending",
         /// The validator refused them; the application was not told.
         Refused = "Refused",
