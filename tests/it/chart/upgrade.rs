@@ -27,7 +27,7 @@ tests! {
 }
 
 /// A word of the definition that another version of it does not have.
-const NOW: &str = "Workloads that the policy holds for";
+const NOW: &str = "Workloads that the policy applies to";
 const EARLIER: &str = "Workloads of an earlier version";
 
 async fn a_release_comes_and_goes_and_restarts_nothing(t: &Test) {
