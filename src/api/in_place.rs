@@ -1,10 +1,5 @@
 //! How a policy brings changes into running pods.
 
-#![expect(
-    clippy::doc_markdown,
-    reason = "the comments are the descriptions that kubectl explain shows, where backticks are noise"
-)]
-
 use jiff::SignedDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
