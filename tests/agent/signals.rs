@@ -107,7 +107,7 @@ fn a_pid_file_that_is_missing_or_makes_no_sense_is_said() {
     };
     said("No such file");
     fs::write(&pid_file, "many").expect("a file");
-    said("no number of a process");
+    said("does not contain a process ID");
     fs::write(&pid_file, "1\n").expect("a file");
     said("shareProcessNamespace: true");
 

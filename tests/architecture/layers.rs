@@ -228,6 +228,7 @@ const LIBRARIES: &[Row] = &[
         &["windlass_core::policy", "windlass_core::types"],
     ),
     ("windlass_core::lease", &["windlass_core::types"]),
+    ("windlass_core::reason", &[]),
     (
         "windlass_core::notice",
         &["windlass_core::reason", "windlass_core::types"],

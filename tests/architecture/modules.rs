@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use proc_macro2::{TokenStream, TokenTree};
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Item, Meta, Token};
 
@@ -68,7 +69,11 @@ impl Modules {
         let module = Module {
             path: path.clone(),
             file: file.to_owned(),
-            items: items.iter().filter_map(defined).collect(),
+            items: items
+                .iter()
+                .filter_map(defined)
+                .chain(items.iter().flat_map(in_macro))
+                .collect(),
             uses,
             named,
         };
@@ -143,6 +148,33 @@ fn normal(path: &Path) -> PathBuf {
         }
         whole
     })
+}
+
+/// The names that a macro may define: what follows `enum`, `struct` and the like in its definition, and any name where
+/// it is called.
+fn in_macro(item: &Item) -> Vec<String> {
+    let mut names = Vec::new();
+    if let Item::Macro(item) = item {
+        add_names(item.mac.tokens.clone(), item.ident.is_none(), &mut names);
+    }
+    names
+}
+
+fn add_names(tokens: TokenStream, any: bool, names: &mut Vec<String>) {
+    const KEYWORDS: [&str; 8] = ["const", "enum", "fn", "static", "struct", "trait", "type", "union"];
+    let mut defines = any;
+    for token in tokens {
+        match token {
+            TokenTree::Group(group) => add_names(group.stream(), any, names),
+            TokenTree::Ident(ident) => {
+                if defines {
+                    names.push(ident.to_string());
+                }
+                defines = any || KEYWORDS.iter().any(|keyword| ident == keyword);
+            }
+            TokenTree::Punct(_) | TokenTree::Literal(_) => defines = any,
+        }
+    }
 }
 
 /// The name that an item defines, unless it is a module.
