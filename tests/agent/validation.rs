@@ -21,7 +21,7 @@ fn what_is_refused_is_not_told_and_a_new_version_starts_again() {
     kubelet.write([("a", "bad")]);
     let message = agent.until("a", "bad", Refused).expect("its words");
     assert_eq!(message, "[31mline 1: bad [0m");
-    assert!(agent.log().contains("line 1: bad"), "{}", agent.log());
+    eventually("it is in the log", || agent.log().contains("line 1: bad").then_some(()));
     assert_eq!(endpoint.heads().len(), 1, "the application keeps what it has");
 
     kubelet.write([("a", "bad too")]);
