@@ -33,7 +33,6 @@ impl Clock {
         }
     }
 
-    /// Now.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.wall + self.start.elapsed()

@@ -40,7 +40,6 @@ pub enum ElectionEnd {
 pub struct Election {
     /// What is decided by it.
     pub write_gate: WriteGate,
-    /// The Lease.
     pub lease: Lease,
     /// The way to it.
     pub client: Client,

@@ -23,12 +23,10 @@ pub struct Reader {
     pub client: Client,
     /// How long one request may take.
     pub timeout: Duration,
-    /// Our clock.
     pub clock: Clock,
 }
 
 impl Reader {
-    /// The index.
     pub fn index(&self) -> MutexGuard<'_, Index> {
         // A panic under the lock would have ended the process; what it left is whole.
         self.index.lock().unwrap_or_else(PoisonError::into_inner)

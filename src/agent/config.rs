@@ -313,7 +313,6 @@ pub struct CommandLine {
 
 /// Signals by which programs are told to read their configuration again, or to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "signal(7) describes them")]
 pub enum Signal {
     Hup,
     Int,

@@ -3,7 +3,6 @@
 /// What became of one attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// It was told.
     Told,
     /// It started after the files were there, and has read them by itself.
     Knows,

@@ -29,9 +29,7 @@ pub struct Bootstrap<'a> {
     pub metrics: &'a Metrics,
     /// The mark of when a Windlass last watched.
     pub heart: &'a Heartbeat,
-    /// Our clock.
     pub clock: Clock,
-    /// Our own namespace.
     pub namespace: &'a str,
     /// What our objects there are called after.
     pub lease_name: &'a str,

@@ -19,9 +19,7 @@ pub(crate) struct SelectedNamespaces {
 /// How far a namespace is taken up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SelectionStage {
-    /// Its sources only.
     Sources,
-    /// All of it.
     Workloads,
 }
 

@@ -52,7 +52,6 @@ impl Index {
         !std::mem::replace(&mut self.policies.served, true)
     }
 
-    /// A policy as it is now.
     pub fn apply_policy(&mut self, policy: Policy, about: PolicyMetadata) -> PolicyEffect {
         let reference = policy.reference.clone();
         let rules = policy

@@ -19,9 +19,7 @@ use crate::k8s::wire::{PolicyMetadata, since};
 /// A status that is to be written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DueStatus {
-    /// Of which policy.
     pub policy: PolicyRef,
-    /// Which one of that name.
     pub uid: Option<Uid>,
     /// What to write.
     pub status: PolicyStatus,

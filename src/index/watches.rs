@@ -10,13 +10,10 @@ use super::Index;
 /// What a watch brings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WatchedKind {
-    /// Sources of a kind.
     Sources(SourceKind),
-    /// Workloads of a kind.
     Workloads(KindId),
     /// Policies, of the cluster or of namespaces.
     Policies {
-        /// Those of the cluster.
         of_cluster: bool,
     },
     /// The labels of namespaces.

@@ -176,7 +176,6 @@ impl Index {
         unlinked
     }
 
-    /// One workload.
     #[must_use]
     pub fn workload(&self, reference: &WorkloadRef) -> Option<&WorkloadEntry> {
         self.workloads.get(reference).map(|entry| &**entry)
@@ -187,7 +186,6 @@ impl Index {
         self.workloads.get_mut(reference).map(|entry| &mut **entry)
     }
 
-    /// All workloads.
     pub fn workloads(&self) -> impl Iterator<Item = (&WorkloadRef, &WorkloadEntry)> {
         self.workloads.iter().map(|(reference, entry)| (reference, &**entry))
     }

@@ -35,7 +35,6 @@ const IDLE_TIMEOUT: Duration = Duration::from_mins(15);
 /// 400 KiB each while a list comes, and stay.
 const READ_BUFFER: usize = 16 * 1024;
 
-/// Why there is no client.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// No usable kubeconfig.

@@ -41,7 +41,6 @@ impl KeyStore {
         }
     }
 
-    /// An object with one key.
     fn object(self, name: &str, id: &str, key: &[u8; KEY_BYTES]) -> Value {
         let mut object = json!({
             "apiVersion": "v1",
@@ -62,7 +61,6 @@ impl std::fmt::Display for KeyStore {
     }
 }
 
-/// Why there are no keys.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// The API server did not let us.
@@ -70,11 +68,8 @@ pub enum KeyError {
     Api {
         /// What kind of object it is.
         kept_in: KeyStore,
-        /// Where.
         namespace: String,
-        /// Which.
         name: String,
-        /// Why.
         source: ApiError,
     },
     /// Somebody put something else there.
@@ -85,9 +80,7 @@ pub enum KeyError {
     Malformed {
         /// What kind of object it is.
         kept_in: KeyStore,
-        /// Where.
         namespace: String,
-        /// Which.
         name: String,
     },
     /// The operating system gave no random bytes.

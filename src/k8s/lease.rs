@@ -22,7 +22,6 @@ use super::wire::resource;
 #[cfg(test)]
 mod tests;
 
-/// A Lease by its name.
 #[derive(Clone, Debug)]
 pub struct Lease {
     requests: Request,

@@ -61,7 +61,6 @@ impl Field<String> {
 
 /// What can be read from one JSON type. `None`: it is of another one.
 pub trait Lenient: Sized {
-    /// From a string.
     fn from_text(_: &str) -> Option<Self> {
         None
     }

@@ -42,13 +42,10 @@ pub enum Write {
 /// A write with what it was decided on.
 #[derive(Clone, Debug)]
 pub struct WorkloadPatch {
-    /// Which workload.
     pub workload: WorkloadRef,
-    /// Which one of that name.
     pub uid: Uid,
     /// The version that the decision was made on.
     pub version: Version,
-    /// What to write.
     pub write: Write,
 }
 

@@ -129,7 +129,6 @@ impl WatchOptions {
 pub struct WatchTarget {
     /// The client of the cluster.
     pub client: Client,
-    /// The resource.
     pub resource: ApiResource,
     /// `None`: all namespaces, or a resource without any.
     pub namespace: Option<String>,

@@ -208,13 +208,11 @@ impl<'de> Deserialize<'de> for WatchedMetadata {
 }
 
 impl WatchedMetadata {
-    /// The name.
     #[must_use]
     pub fn name(&self) -> &str {
         self.meta.name.as_deref().unwrap_or_default()
     }
 
-    /// The labels.
     #[must_use]
     pub fn labels(&self) -> &Labels {
         &self.labels

@@ -24,10 +24,8 @@ use tokio_rustls::TlsConnector;
 #[cfg(test)]
 mod tests;
 
-/// A request.
 #[derive(Clone, Debug)]
 pub struct Request<'a> {
-    /// The method.
     pub method: Method,
     /// Path and query.
     pub path: &'a str,
@@ -35,7 +33,6 @@ pub struct Request<'a> {
     pub host: &'a str,
     /// Further headers.
     pub headers: &'a [(HeaderName, &'a str)],
-    /// The body.
     pub body: Bytes,
     /// The longest that all of it may take, from the connection to the end of the answer.
     pub timeout: Duration,
@@ -53,7 +50,6 @@ pub enum Peer<'a> {
     Host {
         /// Without brackets.
         name: &'a str,
-        /// The port.
         port: u16,
         /// `None`: plain HTTP.
         tls: Option<&'a TlsConnector>,
@@ -63,9 +59,7 @@ pub enum Peer<'a> {
 /// An answer, whatever its status.
 #[derive(Clone, Debug)]
 pub struct Response {
-    /// The status.
     pub status: StatusCode,
-    /// The headers.
     pub headers: HeaderMap,
     /// The body; empty if it was not to be read.
     pub body: Bytes,
@@ -80,7 +74,6 @@ pub enum HttpError {
     /// Nobody listens there, or the way is closed.
     #[error("cannot connect to port {port}: {why}")]
     Connect {
-        /// The port.
         port: u16,
         /// What the operating system said.
         why: io::Error,

@@ -44,7 +44,6 @@ impl FromStr for LogFormat {
     }
 }
 
-/// Not a log format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not text or json")]
 pub struct LogFormatError;

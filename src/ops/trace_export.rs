@@ -36,9 +36,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 pub struct ChangeTrace {
     /// Such as `Deployment`.
     pub kind: &'static str,
-    /// Its namespace.
     pub namespace: String,
-    /// Its name.
     pub name: String,
     /// What changed, such as `ConfigMap shop/web`.
     pub sources: Vec<String>,
@@ -48,13 +46,10 @@ pub struct ChangeTrace {
     pub decided: Timestamp,
     /// When the patch was sent.
     pub sent: Timestamp,
-    /// When it was accepted.
     pub accepted: Timestamp,
-    /// When it ended.
     pub ended: Timestamp,
     /// Where the workload stood then.
     pub state: &'static str,
-    /// Why.
     pub reason: &'static str,
     /// Whether that is what was wanted.
     pub good: bool,

@@ -32,7 +32,6 @@ const KEPT: usize = 256;
 pub struct ChangeVersion {
     /// What changed, for whom,
     pub key: ChangeKey,
-    /// and when.
     pub version: Version,
 }
 
@@ -41,9 +40,7 @@ pub struct ChangeVersion {
 pub struct ChangeKey {
     /// Rules of admission differ by namespace,
     pub namespace: Namespace,
-    /// and by kind.
     pub kind: KindId,
-    /// The source.
     pub source: SourceRef,
 }
 

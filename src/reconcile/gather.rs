@@ -20,11 +20,8 @@ use crate::reader::Reader;
 /// A decision together with what it was made on.
 #[derive(Debug)]
 pub struct Decision {
-    /// What to do.
     pub plan: Plan,
-    /// Which one of that name.
     pub uid: Uid,
-    /// At which version.
     pub version: Version,
     /// The newest version among its sources.
     pub horizon: Version,

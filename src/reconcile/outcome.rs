@@ -12,7 +12,6 @@ use crate::k8s::error::ApiError;
 pub enum Outcome {
     /// Nothing had to be written.
     Nothing,
-    /// It was written.
     Written {
         /// The version that the workload has by it.
         version: Version,
@@ -41,6 +40,5 @@ pub enum Outcome {
     },
     /// The same write was refused a moment ago and is not tried again yet.
     Refused,
-    /// It failed.
     Failed(ApiError),
 }

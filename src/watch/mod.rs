@@ -99,7 +99,6 @@ pub async fn open(scope: &Scope, ingest: &Ingest, last_watched: Option<Second>) 
     watches
 }
 
-/// Waits until this holds of the index.
 pub(crate) async fn wait_until(ingest: &Ingest, holds: impl Fn(&Index) -> bool) {
     loop {
         let progress = ingest.progress.notified();

@@ -88,7 +88,6 @@ pub struct PolicyWatches {
     relist: Arc<Notify>,
 }
 
-/// A watch that has been announced.
 #[derive(Clone)]
 struct AnnouncedWatch {
     watch: WatchId,

@@ -14,7 +14,6 @@ pub enum AnnotationRole {
     Setting,
     /// On a workload: what a person wants once.
     ManualOverride,
-    /// On a source.
     Source,
     /// Written by Windlass, on this.
     Written(&'static str),
@@ -23,9 +22,7 @@ pub enum AnnotationRole {
 /// A row of the table: what people have to know of an annotation.
 #[derive(Clone, Copy, Debug)]
 pub struct AnnotationRow {
-    /// Its key.
     pub key: &'static str,
-    /// What it is for.
     pub role: AnnotationRole,
     /// The values that it accepts, in words that errors say as well.
     pub value: &'static str,
@@ -47,7 +44,6 @@ macro_rules! annotations {
             /// All of them, in the order of the documentation.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
-            /// The row.
             #[must_use]
             pub const fn row(self) -> AnnotationRow {
                 match self {
@@ -147,7 +143,6 @@ impl Annotation {
         all.filter(|annotation| annotation.row().role == AnnotationRole::Setting)
     }
 
-    /// The key.
     #[must_use]
     pub const fn key(self) -> &'static str {
         self.row().key

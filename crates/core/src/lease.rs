@@ -69,7 +69,6 @@ impl Holder {
         (!name.is_empty()).then(|| Self(name.into()))
     }
 
-    /// Its name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -215,14 +214,12 @@ struct PendingCall {
     call: Call,
 }
 
-/// What is known of the Lease itself.
 #[derive(Clone, Debug)]
 enum KnownLease {
     /// Nothing, or no longer what is true now.
     Nothing,
     /// There is none.
     Missing,
-    /// This.
     Seen(SeenRecord),
 }
 

@@ -153,7 +153,6 @@ reasons! {
     /// `updateStrategy: OnDelete`.
     OnDelete: Held(Owner, Halts), Normal, As(Held),
         "pods keep the old content until they are deleted (updateStrategy OnDelete)";
-    /// A partition.
     Partitioned: Held(Owner, Halts), Normal, As(Held),
         "pods below the partition keep the old content until the partition is lowered";
     /// A canary that waits.
@@ -207,7 +206,6 @@ reasons! {
     /// A freeze.
     Frozen: Held(Time, Everything), Normal, As(Held),
         "rollouts are frozen";
-    /// No window.
     OutsideWindow: Held(Time, Everything), Normal, As(Held),
         "the policy allows no rollout outside its windows";
     /// `minInterval`.
@@ -252,7 +250,6 @@ reasons! {
 }
 
 impl Reason {
-    /// The sentence.
     #[must_use]
     pub const fn sentence(self) -> &'static str {
         self.meaning().sentence

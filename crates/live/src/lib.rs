@@ -18,6 +18,7 @@
     doc = "[`api`] is the same, fed by the API server without a mount."
 )]
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
 #[cfg(feature = "kube")]
 pub mod api;

@@ -23,7 +23,6 @@ pub(super) struct LastReport {
     restart: Option<Box<ReportedRestart>>,
 }
 
-/// A restart that was only reported.
 struct ReportedRestart {
     /// The workload's revision then, if it has one.
     revision: Option<u64>,
@@ -48,7 +47,6 @@ impl WorkloadEntry {
         self.reported.status.replace(status)
     }
 
-    /// A restart of it was only reported.
     pub fn note_reported_restart(&mut self) {
         let revision = self.workload.rollout_status.revision;
         self.reported.restart = Some(Box::new(ReportedRestart { revision }));

@@ -87,7 +87,6 @@ pub(super) trait PodFields: Lenient {
     }
 }
 
-/// Where the pods of a namespace are.
 pub(super) fn pods_url(namespace: &Namespace) -> String {
     DynamicObject::url_path(&resource("", "v1", "Pod", "pods"), Some(namespace.as_str()))
 }

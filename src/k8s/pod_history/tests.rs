@@ -163,7 +163,6 @@ fn decodes(kind: usize, odd: &Value) {
     assert_eq!(undecodable, [None, None], "{odd}");
 }
 
-/// Why a page of these is not decoded.
 fn decoded<T: Lenient>(page: &str) -> Option<String> {
     serde_json::from_str::<Page<T>>(page).err().map(|why| why.to_string())
 }

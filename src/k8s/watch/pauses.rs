@@ -62,7 +62,6 @@ impl State {
 }
 
 impl Pauses {
-    /// A list begins.
     pub(super) fn begin_list(&self) {
         let mut state = self.lock();
         state.recover(Instant::now());

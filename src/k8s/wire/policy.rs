@@ -12,7 +12,6 @@ use windlass_core::types::time::Second;
 use super::WireMeta;
 use crate::api::{ClusterRolloutPolicySpec, PolicySpec, PolicyStatus, RolloutPolicySpec};
 
-/// A policy as it is watched.
 #[derive(Clone, Debug)]
 pub struct WatchedPolicy {
     pub(super) meta: ObjectMeta,
@@ -44,9 +43,7 @@ impl<'de> Deserialize<'de> for WatchedPolicy {
 /// What of a policy is known besides what the rules need.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PolicyMetadata {
-    /// Which one of that name.
     pub uid: Option<Uid>,
-    /// Which generation of it.
     pub generation: i64,
     /// The status that stands there.
     pub status: PolicyStatus,
@@ -55,7 +52,6 @@ pub struct PolicyMetadata {
 }
 
 impl WatchedPolicy {
-    /// Which one.
     #[must_use]
     pub fn reference(&self) -> PolicyRef {
         PolicyRef {

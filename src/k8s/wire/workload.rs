@@ -82,7 +82,6 @@ impl<'de> Deserialize<'de> for WatchedWorkload {
 /// What a watched object is to the rules.
 #[derive(Debug)]
 pub enum Role {
-    /// A workload.
     Workload(Box<Workload>),
     /// An object that has no pod template, but runs the pods of another one's.
     Delegation(Box<Delegation>),
@@ -91,9 +90,7 @@ pub enum Role {
 /// An Argo Rollout with a `workloadRef`.
 #[derive(Clone, Debug)]
 pub struct Delegation {
-    /// Which one.
     pub by: Delegate,
-    /// Its version.
     pub version: Version,
     /// Who has the template.
     pub target: WorkloadRef,
@@ -104,7 +101,6 @@ pub struct Delegation {
 }
 
 impl WatchedWorkload {
-    /// Which workload it is.
     #[must_use]
     pub fn reference(&self, kind: KindId) -> WorkloadRef {
         WorkloadRef {

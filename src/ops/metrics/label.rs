@@ -101,7 +101,8 @@ impl Label {
 
 windlass_core::words! {
     /// What a request asks of the API server, in Kubernetes' words.
-    #[allow(missing_docs)] // The verbs of https://kubernetes.io/docs/reference/access-authn-authz/authorization/
+    ///
+    /// They are the verbs of <https://kubernetes.io/docs/reference/access-authn-authz/authorization/>.
     pub enum Verb {
         Get = "get",
         List = "list",

@@ -28,7 +28,6 @@ pub fn requests(batch: &Batch, origin: &MessageSource) -> Vec<Request> {
     .collect()
 }
 
-/// One event.
 pub fn event(notice: &Notice, origin: &MessageSource) -> Value {
     let Notice {
         id,

@@ -34,7 +34,6 @@ pub enum PostError {
     /// An answer that is no success.
     #[error("returned {status}")]
     Status {
-        /// What it was.
         status: StatusCode,
         /// For how long the receiver wants to be left alone.
         retry_after: Option<Duration>,

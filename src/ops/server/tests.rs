@@ -6,8 +6,9 @@ use tokio::task::{AbortHandle, JoinHandle};
 
 use super::*;
 
-/// As the chart's probes have it (`timeoutSeconds`).
-const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Several times what the chart's probes have (`timeoutSeconds`), for a busy machine: a flood that keeps probes out
+/// does so for as long as it lasts.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// More than the buffers of a connection hold.
 const LONG: usize = 512 * 1024;

@@ -180,7 +180,6 @@ impl Challenge {
 pub struct AnswerKey([u8; 32]);
 
 impl AnswerKey {
-    /// The digest of a file with this content.
     #[must_use]
     pub fn file(&self, content: &[u8]) -> FileDigest {
         self.value(&ValueDigest::new(Sha256::digest(content).into()))

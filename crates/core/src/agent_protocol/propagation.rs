@@ -31,11 +31,8 @@ const MESSAGE_CHARS: usize = 200;
 /// A running pod, as far as its files go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunningPod {
-    /// Its name.
     pub name: Box<str>,
-    /// Which one of that name.
     pub uid: Uid,
-    /// When it was created.
     pub created: Option<Second>,
     /// Whether its node is heard of.
     pub node_ready: bool,
@@ -67,7 +64,6 @@ pub struct Volume {
 pub struct VolumePart {
     /// The source's kind.
     pub kind: SourceKind,
-    /// Its name.
     pub name: Name,
     /// Keys and the paths of their files; `None`: each key is a file of its name.
     pub items: Option<Vec<(Key, Box<str>)>>,
@@ -76,7 +72,6 @@ pub struct VolumePart {
 /// A container, and where it has which volume.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Container {
-    /// Its name.
     pub name: Box<str>,
     /// The ports that it declares.
     pub ports: Vec<u16>,
@@ -89,7 +84,6 @@ pub struct Container {
 pub struct Mount {
     /// The volume's name.
     pub volume: Box<str>,
-    /// Where it is.
     pub path: Box<str>,
     /// Only a part of it, which never changes.
     pub sub_path: bool,
@@ -312,7 +306,6 @@ pub struct PropagationProgress {
 /// What keeps one pod from running new content.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PodProblem {
-    /// Its name.
     pub pod: Box<str>,
     /// In words.
     pub why: String,

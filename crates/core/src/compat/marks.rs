@@ -35,7 +35,6 @@ pub struct ControllerMarks {
 /// Another controller that may be at work on a workload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CompetingController {
-    /// Which one.
     pub origin: Origin,
     /// Its marks that were news.
     pub marks: Vec<MarkPrint>,
@@ -304,7 +303,6 @@ impl ControllerMarks {
         })
     }
 
-    /// Each of them.
     pub fn prints(&self) -> impl Iterator<Item = &MarkPrint> {
         self.prints.iter().map(|print| &print.hash)
     }

@@ -61,7 +61,6 @@ pub struct Baseline {
     pub revision: u64,
     /// Which sources and keys it covers, as one tag.
     pub shape: [u8; 6],
-    /// The digests.
     pub recorded: RecordedDigests,
     /// Since when some pods are known not to run the content that is wanted.
     pub stale: Option<Timestamp>,
@@ -129,7 +128,6 @@ pub struct Entry {
 
 /// A source as it is now, for comparing and recording.
 pub struct PresentSource<'a> {
-    /// Which one.
     pub source: &'a SourceRef,
     /// What a change of it does.
     pub key_strategy: KeyStrategy,
@@ -163,7 +161,6 @@ enum KnownContent {
     Content(bool),
     /// It has been used before, but with other keys.
     OtherKeys,
-    /// Nothing.
     Nothing,
 }
 

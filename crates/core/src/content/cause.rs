@@ -21,7 +21,6 @@ pub type WholeDigest = [u8; 6];
 /// A source that changed, and what it was then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangedSource {
-    /// Which one.
     pub source: SourceRef,
     /// Which content of it.
     pub digest: WholeDigest,
@@ -32,7 +31,6 @@ pub struct ChangedSource {
 pub struct Cause {
     /// The key that its digests are made with.
     pub key: Box<str>,
-    /// The sources.
     pub sources: Box<[ChangedSource]>,
 }
 
@@ -60,7 +58,6 @@ struct WireSource<'a> {
 
 /// One source as it is printed.
 pub struct CauseSource<'a> {
-    /// Which one.
     pub source: &'a SourceRef,
     /// Its keys that changed, as far as they are known.
     pub keys: &'a [Key],

@@ -8,7 +8,6 @@ use crate::policy::manual_override::{self, ManualOverride};
 
 /// Whether somebody wants something.
 pub(super) enum OverrideStatus {
-    /// This.
     Active((ManualOverride, Timestamp)),
     /// Nothing that counts, and what is to be said of it.
     Inactive(Option<String>),

@@ -55,7 +55,6 @@ const MAX_INSTALLATION: usize = 63 + 1 + 253;
 /// A source that counts for a workload, as it is now.
 #[derive(Clone, Debug)]
 pub struct SourceView<'a> {
-    /// Which one.
     pub reference: &'a SourceRef,
     /// What of it counts.
     pub used: &'a Use,
@@ -129,9 +128,7 @@ impl Default for PresencePolicy {
 /// A workload that failed after it was restarted for some content of a source, or was taken back from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RolloutFailure {
-    /// Which workload.
     pub workload: WorkloadRef,
-    /// Which source.
     pub source: SourceRef,
     /// The key that the digest is made with.
     pub key: Box<str>,
@@ -143,7 +140,6 @@ pub struct RolloutFailure {
 
 /// Everything that a decision depends on.
 pub struct Input<'a> {
-    /// The workload.
     pub workload: &'a Workload,
     /// What it asks for: its last good word if the present one cannot be used.
     pub opt_in: &'a OptIn,
@@ -173,7 +169,6 @@ pub struct Input<'a> {
     pub earlier_wave: Option<String>,
     /// What holds for all.
     pub settings: &'a DecisionSettings,
-    /// The keys.
     pub ring: &'a KeyRing,
     /// The time, which no step of a clock hurries or delays.
     pub now: Timestamp,
@@ -189,10 +184,8 @@ impl Input<'_> {
     }
 }
 
-/// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Nothing.
     Nothing,
     /// Write the baseline and restart nothing.
     Adopt(String),
@@ -223,7 +216,6 @@ pub struct Restart {
     pub marks: Option<Box<ControllerMarks>>,
     /// Whether it begins or ends a pause.
     pub pause: Option<Pause>,
-    /// The sources that it is for.
     pub sources: Vec<SourceRef>,
 }
 
@@ -245,7 +237,6 @@ pub enum Pause {
     End,
 }
 
-/// What has to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadScope {
     /// The baselines that older revisions kept.
@@ -257,11 +248,9 @@ pub enum ReadScope {
 /// The outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// What to do.
     pub action: Action,
     /// Where the workload stands.
     pub state: State,
-    /// Why.
     pub reason: Reason,
     /// What the reason is about: sources, keys, names. Never content.
     pub detail: String,

@@ -173,7 +173,6 @@ impl World {
         self.with_input(decide)
     }
 
-    /// The baseline of what is there now.
     fn recorded(&self, before: Option<&Baseline>) -> Baseline {
         self.with_input(|input| fresh(input, before))
     }

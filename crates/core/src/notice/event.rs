@@ -19,12 +19,9 @@ pub enum Severity {
     Warning,
 }
 
-/// One Event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkloadEvent {
-    /// On which workload.
     pub workload: WorkloadRef,
-    /// Which one of that name.
     pub uid: Uid,
     /// For the record or for somebody to look.
     pub severity: Severity,

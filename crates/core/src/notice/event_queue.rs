@@ -61,7 +61,6 @@ pub enum OfferResult {
 /// One write: a new Event, or the count of one that is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventWrite {
-    /// Its series.
     pub key: SeriesKey,
     /// What it says.
     pub event: WorkloadEvent,

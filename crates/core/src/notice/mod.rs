@@ -29,7 +29,6 @@ pub const NOTE_BYTES: usize = 300;
 const TROUBLE: [NoticeKind; 3] = [NoticeKind::Failed, NoticeKind::Halted, NoticeKind::Held];
 
 impl NoticeKind {
-    /// The one of that word.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == word)
@@ -82,15 +81,11 @@ impl NoticeKinds {
 pub struct Notice {
     /// The same for the same occasion, whoever tells it and how often.
     pub id: String,
-    /// What.
     pub kind: NoticeKind,
-    /// Of which workload.
     pub workload: WorkloadRef,
-    /// Which one of that name.
     pub uid: Uid,
     /// Where it stands.
     pub state: State,
-    /// Why.
     pub reason: Reason,
     /// The sentence, on one line. Names only, never content.
     pub note: String,
@@ -101,13 +96,10 @@ pub struct Notice {
 /// Where a workload stands, as the Event about it has it.
 #[derive(Clone, Copy, Debug)]
 pub struct WorkloadCondition<'a> {
-    /// Which one.
     pub workload: &'a WorkloadRef,
-    /// Which one of that name.
     pub uid: &'a Uid,
     /// Where it stands.
     pub state: State,
-    /// Why.
     pub reason: Reason,
     /// The sentence.
     pub note: &'a str,

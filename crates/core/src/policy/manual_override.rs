@@ -24,12 +24,10 @@ pub enum ManualOverride {
     RestartNow,
 }
 
-/// All of them.
 pub const MANUAL_OVERRIDES: [ManualOverride; 3] =
     [ManualOverride::Resume, ManualOverride::Skip, ManualOverride::RestartNow];
 
 impl ManualOverride {
-    /// The annotation.
     #[must_use]
     pub fn annotation(self) -> &'static str {
         match self {

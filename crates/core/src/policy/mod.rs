@@ -26,12 +26,10 @@ pub use self::fields::PolicySettings;
 #[cfg(test)]
 mod tests;
 
-/// Which policy.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PolicyRef {
     /// Of a `RolloutPolicy`; `None`: a `ClusterRolloutPolicy`.
     pub namespace: Option<Namespace>,
-    /// Its name.
     pub name: Name,
 }
 
@@ -47,7 +45,6 @@ impl fmt::Display for PolicyRef {
 /// A policy as it is known.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
-    /// Which one.
     pub reference: PolicyRef,
     /// The highest wins.
     pub priority: i32,
@@ -67,7 +64,6 @@ pub struct Policy {
 pub struct WorkloadSelector {
     /// Of these kinds; empty: of all.
     pub kinds: Box<[Box<str>]>,
-    /// With these labels.
     pub labels: Selector,
     /// In namespaces with these labels; `None`: in all.
     pub namespaces: Option<Selector>,
@@ -102,11 +98,8 @@ impl Policy {
 /// A workload, as policies see it.
 #[derive(Clone, Copy, Debug)]
 pub struct PolicySubject<'a> {
-    /// Where it is.
     pub namespace: &'a Namespace,
-    /// Its kind.
     pub kind: KindId,
-    /// Its labels.
     pub labels: &'a Labels,
     /// Those of its namespace; `None`: not known.
     pub namespace_labels: Option<&'a Labels>,
@@ -114,14 +107,12 @@ pub struct PolicySubject<'a> {
     pub named: Option<&'a str>,
 }
 
-/// All policies.
 #[derive(Debug, Default)]
 pub struct Policies(BTreeMap<PolicyRef, Arc<Policy>>);
 
 /// Which policies hold for a workload, by name: what follows from the same ones is the same.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct PolicyMatch {
-    /// The one that governs.
     pub governing: GoverningPolicy,
     /// Those of the cluster that select it, whichever governs.
     pub floors: Box<[PolicyRef]>,
@@ -135,7 +126,6 @@ pub enum GoverningPolicy {
     /// No policy.
     #[default]
     None,
-    /// This one.
     Policy(PolicyRef),
     /// One that it names and that does not exist.
     Missing(PolicyRef),
@@ -157,13 +147,11 @@ impl Policies {
         self.0.remove(reference).is_some()
     }
 
-    /// One of them.
     #[must_use]
     pub fn get(&self, reference: &PolicyRef) -> Option<&Arc<Policy>> {
         self.0.get(reference)
     }
 
-    /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Policy>> {
         self.0.values()
     }

@@ -50,7 +50,6 @@ pub enum InvalidSchedule {
     /// A field with something else in it.
     #[error("schedule: {name} {text:?}; accepted: {accepted}, *, lists (1,3), ranges (1-5) and steps (*/2, 1-5/2)")]
     Field {
-        /// Which one.
         name: &'static str,
         /// What it says.
         text: String,
@@ -199,7 +198,6 @@ fn second(at: Timestamp) -> i64 {
 /// Whether rollouts may begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Permit {
-    /// Now.
     Open,
     /// A freeze holds, whatever the windows say.
     Frozen {

@@ -77,6 +77,5 @@ crate::words! {
 pub enum Notify {
     /// No: nothing is wrong.
     Nobody,
-    /// As this kind.
     As(NoticeKind),
 }

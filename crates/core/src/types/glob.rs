@@ -17,7 +17,6 @@ const WORDS: usize = LONGEST / 64 + 1;
 
 const WILDCARDS: [char; 2] = ['*', '?'];
 
-/// Places in a name.
 type Places = [u64; WORDS];
 
 /// Whether the text is a pattern rather than a name.
@@ -140,7 +139,6 @@ impl<'a> Candidate<'a> {
         }
     }
 
-    /// The name.
     #[must_use]
     pub fn as_str(&self) -> &'a str {
         self.text

@@ -24,7 +24,6 @@ impl<K: Into<Box<str>>, V: Into<Box<str>>> FromIterator<(K, V)> for Labels {
 }
 
 impl Labels {
-    /// None at all.
     #[must_use]
     pub const fn none() -> Self {
         Self(Vec::new())
@@ -53,20 +52,16 @@ pub struct Selector(pub Box<[Requirement]>);
 pub struct Requirement {
     /// The label.
     pub key: Box<str>,
-    /// What it has to be.
     pub operator: Operator,
 }
 
 /// What a label has to be.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Operator {
-    /// One of these.
     In(Box<[Box<str>]>),
     /// None of these, or not there.
     NotIn(Box<[Box<str>]>),
-    /// There.
     Exists,
-    /// Not there.
     DoesNotExist,
 }
 

@@ -74,7 +74,6 @@ impl Version {
         text.parse().ok().map(Self)
     }
 
-    /// The number.
     #[must_use]
     pub fn number(self) -> u64 {
         self.0
@@ -112,7 +111,6 @@ pub struct SourceRef {
     pub namespace: Namespace,
     /// `ConfigMap` or Secret.
     pub kind: SourceKind,
-    /// Its name.
     pub name: Name,
 }
 
@@ -125,10 +123,8 @@ impl fmt::Display for SourceRef {
 /// One workload in the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WorkloadRef {
-    /// Its namespace.
     pub namespace: Namespace,
     /// Its kind's row in the table of kinds.
     pub kind: crate::workload::kind::KindId,
-    /// Its name.
     pub name: Name,
 }

@@ -26,7 +26,6 @@ pub fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-/// All of them.
 #[must_use]
 pub fn joined(texts: &[String]) -> String {
     texts.join("; ")

@@ -26,7 +26,6 @@ pub enum KeyStrategy {
 }
 
 impl KeyStrategy {
-    /// The other one.
     #[must_use]
     pub fn other(self) -> Self {
         match self {
@@ -40,7 +39,6 @@ impl KeyStrategy {
 /// that never updates.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum FixedKeys {
-    /// Each.
     All,
     /// None: they are only mounted.
     None,

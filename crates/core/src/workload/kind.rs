@@ -181,7 +181,6 @@ pub static KINDS: [Kind; 5] = [
 ];
 
 impl KindId {
-    /// The row.
     #[must_use]
     pub fn row(self) -> &'static Kind {
         self.0
@@ -293,7 +292,6 @@ pub enum RolloutProgress {
     Waiting(RolloutWait),
 }
 
-/// For what a rollout waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RolloutWait {
     /// For pods to be deleted: `updateStrategy: OnDelete`.

@@ -28,9 +28,7 @@ use crate::workload::template::Fingerprint;
 /// A workload as the cluster shows it.
 #[derive(Clone, Debug)]
 pub struct Workload {
-    /// Which one.
     pub reference: WorkloadRef,
-    /// Which one of that name.
     pub uid: Uid,
     /// The version that all of this was read at.
     pub version: Version,
@@ -131,18 +129,14 @@ impl Workload {
 /// An object that runs the pods of another one's template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delegate {
-    /// Which one.
     pub reference: WorkloadRef,
-    /// Which one of that name.
     pub uid: Uid,
 }
 
 /// A source as the cluster shows it.
 #[derive(Clone, Debug)]
 pub struct Source {
-    /// Which one.
     pub reference: SourceRef,
-    /// Which one of that name.
     pub uid: Uid,
     /// The version that all of this was read at.
     pub version: Version,

@@ -35,9 +35,7 @@ pub enum Origin {
     /// Our own annotations.
     #[default]
     Windlass,
-    /// Those of Reloader.
     Reloader,
-    /// Those of Wave.
     Wave,
 }
 
@@ -78,19 +76,16 @@ pub struct Selection {
 /// Whether a reference in the pod template counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ReferenceFilter {
-    /// Each does.
     #[default]
     All,
     /// Where the source is marked for it.
     Marked,
-    /// None does.
     None,
 }
 
 /// How a source is meant by a selection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SourceScope {
-    /// As a whole.
     Whole,
     /// As the pod template refers to it.
     AsReferenced,
@@ -249,7 +244,6 @@ pub type OptInResult = Result<Option<Arc<OptIn>>, Box<InvalidAnnotation>>;
 
 /// A workload's annotations, by lookup.
 pub struct Annotations<'a> {
-    /// Of the workload itself.
     pub workload: &'a dyn Fn(&str) -> Option<&'a str>,
     /// Of its pod template.
     pub template: &'a dyn Fn(&str) -> Option<&'a str>,

@@ -14,9 +14,7 @@ use super::Endpoint;
 pub enum Answer {
     /// With this status line and these headers.
     With(&'static str),
-    /// Not at all.
     Never,
-    /// By hanging up.
     HangUp,
 }
 

@@ -116,7 +116,6 @@ impl RuleSet {
         self.memo.get_or_init(|| (memo.lock().next_set(), memo.clone()));
     }
 
-    /// Which are about a source.
     pub(in crate::workload) fn about(&self, kind: SourceKind, name: &Name) -> RuleMask {
         let name = Candidate::new(name.as_str());
         let rules = self.rules.iter().zip(&self.patterns).enumerate();

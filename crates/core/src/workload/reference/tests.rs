@@ -426,7 +426,6 @@ impl Shape {
         }
     }
 
-    /// One of these texts.
     fn text(self, texts: &[&'static str]) -> BoxedStrategy<Value> {
         self.of(prop::sample::select(texts.to_vec()).prop_map(Value::from))
     }
