@@ -326,7 +326,7 @@ async fn without_an_agent_prometheus_is_told_by_the_controller(t: &Test) {
     prometheus
         .change(SETTINGS, "scrape_interval: 30s", "scrape_interval: often")
         .await;
-    prometheus.refused_with(&["POST /-/reload answers 500"]).await;
+    prometheus.refused_with(&["POST /-/reload returned 500"]).await;
     let now = prometheus.served(SHOWN).await.expect("it answers");
     assert!(now.iter().all(|it| it.contains("stage: green")), "{now:?}");
     prometheus.nothing_restarted().await;

@@ -47,7 +47,7 @@ pub trait FlagValue: PartialEq + Send + Sync + Sized + 'static {
 /// }
 ///
 /// assert_eq!(Level::parse("debug"), Ok(Level::Debug));
-/// assert_eq!(Level::parse("loud"), Err("\"loud\" is none of info, debug".to_owned()));
+/// assert_eq!(Level::parse("loud"), Err("\"loud\" is not one of info, debug".to_owned()));
 /// ```
 pub trait Choice: Copy + PartialEq + Send + Sync + 'static {
     /// Each value with the text that stands for it.
