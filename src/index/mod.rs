@@ -13,11 +13,11 @@
 //! | [`workloads`] | workloads the same, and who uses what |
 //! | [`failures`] | who failed, for the sake of those who wait for the same change |
 //! | [`waves`] | who goes before whom |
-//! | [`statuses`] | what is said of each policy |
+//! | [`policy_status`] | what is said of each policy |
 //! | [`policies`] | which policies hold for which workload |
 //! | [`propagating`] | files of running pods that are being brought up to date |
 //! | [`delegations`] | Argo Rollouts that run another object's template |
-//! | [`texts`] | names that many objects repeat, each kept once |
+//! | [`interner`] | names that many objects repeat, each kept once |
 //! | [`matching`] | what patterns say of sources |
 //! | [`pattern_cache`] | the same, remembered |
 

@@ -142,7 +142,7 @@ impl Selection {
     }
 
     /// How a source counts of which its patterns say this; `None`: not at all. `referenced`: the pod template
-    /// refers to it. `marked`: it bears the mark that [`Referenced::Marked`] asks for.
+    /// refers to it. `marked`: it bears the mark that [`ReferenceFilter::Marked`] asks for.
     #[must_use]
     pub fn scope_for(&self, verdict: PatternMatch, referenced: bool, marked: bool) -> Option<SourceScope> {
         let counts = referenced
