@@ -19,7 +19,6 @@ pub struct Context {
 }
 
 impl Context {
-    /// The governor.
     pub fn rollout_slots(&self) -> MutexGuard<'_, RolloutSlots> {
         self.rollout_slots.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -8,19 +8,18 @@ use windlass_core::compat::marks::{CompetingController, ControllerMarks};
 use windlass_core::content::baseline::Baseline;
 use windlass_core::decide::{ForeignChange, LastCurrent, PendingChange, PodFiles};
 use windlass_core::types::name::Version;
+use windlass_core::types::time::Moment;
 use windlass_core::workload::kind::RolloutStatus;
 use windlass_core::workload::opt_in::OptIn;
 use windlass_core::workload::reference::Use;
 use windlass_core::workload::{Delegate, Workload};
 
-use self::moment::Moment;
 pub(crate) use self::policy::{PolicyBinding, ResolvedPolicy};
 use self::report::LastReport;
 use self::writes::Writes;
 use crate::index::{IndexSettings, Observation, PatternCache, PropagationState};
 
 mod change;
-mod moment;
 mod policy;
 mod report;
 mod rollout;

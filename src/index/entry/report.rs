@@ -4,9 +4,9 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use jiff::Timestamp;
 use windlass_core::reason::{Reason, State};
+use windlass_core::types::time::Moment;
 
 use super::WorkloadEntry;
-use super::moment::Moment;
 
 /// What was last said of a workload.
 #[derive(Default)]

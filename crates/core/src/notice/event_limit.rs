@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::types::time::Moment;
+
 #[cfg(test)]
 mod tests;
 
@@ -15,25 +17,9 @@ pub struct TokenBuckets<K> {
     interval: SignedDuration,
     capacity: usize,
     /// When the bucket is full again. An ordered map, because a hash table keeps up to three times the room.
-    full_at: BTreeMap<K, Millis>,
+    full_at: BTreeMap<K, Moment>,
     /// Until when a key without a bucket may be one whose bucket was removed for want of room.
     uncertain_until: Timestamp,
-}
-
-/// A time in half of a `Timestamp`'s room: there is one for each object that had an Event lately.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Millis(i64);
-
-impl From<Timestamp> for Millis {
-    fn from(at: Timestamp) -> Self {
-        Self(at.as_millisecond())
-    }
-}
-
-impl Millis {
-    fn timestamp(self) -> Timestamp {
-        Timestamp::from_millisecond(self.0).unwrap_or(Timestamp::MAX)
-    }
 }
 
 impl<K: Clone + Ord> TokenBuckets<K> {
